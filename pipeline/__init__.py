@@ -1,0 +1,1 @@
+"""From face-forgery videos to detectors, metrics and attribution atlases."""

@@ -1,0 +1,33 @@
+"""Write files so that a killed process leaves nothing that looks finished."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; rename it to `path` at the end.
+
+    After an error, what was written is removed and `path` stays as it was. The suffix
+    is kept, since libraries choose a format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table without its index; floats in the shortest form that reads back."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False)

@@ -1,0 +1,1 @@
+"""The configuration: one module a section, so that a step sees only its own."""

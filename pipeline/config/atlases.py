@@ -1,0 +1,19 @@
+"""The `atlases` section: pictures and tables made of the attributions."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.config.section import Section
+
+
+class AtlasesConfig(Section):
+    """How attributions are shown; nothing here runs a model again."""
+
+    colormap: str = Field("RdBu_r", min_length=1)
+    """Diverging matplotlib colour map: its middle is zero, its upper end speaks for
+    fake."""
+    opacity: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Opacity of the strongest attribution when laid over a face."""
+    gallery: int = Field(4, ge=1, le=20)
+    """Faces in each row of the gallery."""

@@ -1,0 +1,137 @@
+"""Write the files that say what can be configured, from the section classes.
+
+`python -m pipeline.config.document` writes config/config.yaml, its JSON schema and the
+README's table of keys; with `--check` it only says which of them have drifted.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from pipeline.config.models import ModelConfig
+from pipeline.config.run import RunConfig
+from pipeline.config.section import Section
+
+REPOSITORY = Path(__file__).parents[2]
+BEGIN, END = "<!-- config: generated -->\n", "<!-- config: end -->\n"
+HEADER = """\
+# The embedded default: the miniature corpus, drawn on the spot.
+# Generated from pipeline/config/ by `make docs`; the values here are the defaults.
+# Copy what you change into a file of your own: snakemake all --configfile mine.yaml
+# yaml-language-server: $schema=config.schema.json
+"""
+
+
+def config_yaml() -> str:
+    """The default configuration with every key commented."""
+    return HEADER + "\n" + "\n".join(_yaml_lines(RunConfig(), "")) + "\n"
+
+
+def _yaml_lines(section: Section, indent: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if not indent and lines:
+            lines.append("")
+        lines += [f"{indent}# {line}" for line in _about(field).splitlines()]
+        if isinstance(value, Section):
+            lines += [f"{indent}{name}:", *_yaml_lines(value, indent + "  ")]
+        elif isinstance(value, dict):
+            lines.append(f"{indent}{name}:")
+            for key, entry in value.items():
+                lines += [f"  {key}:", *_yaml_lines(entry, "    ")]
+        else:
+            lines.append(f"{indent}{name}: {_scalar(value)}")
+    return lines
+
+
+def _scalar(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _about(field: FieldInfo) -> str:
+    bounds = _bounds(field)
+    return str(field.description) + (f"\n[{bounds}]" if bounds else "")
+
+
+def _bounds(field: FieldInfo) -> str:
+    """What values a key takes, in words; "" where its type says it all."""
+    options = _options(field.annotation)
+    if options:
+        return "one of: " + ", ".join(str(option) for option in options)
+    words = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
+    return ", ".join(
+        f"{words[type(rule)]} {getattr(rule, type(rule).__name__.lower())}"
+        for rule in field.metadata
+        if type(rule) in words
+    )
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next((o for a in get_args(annotation) if (o := _options(a))), ())
+
+
+def schema_json() -> str:
+    """The JSON schema of the configuration, for editors."""
+    return json.dumps(RunConfig.model_json_schema(), indent=2) + "\n"
+
+
+def readme_table() -> str:
+    """The README's table of keys."""
+    lines = ["| key | default | what it is |", "|---|---|---|"]
+    lines += _table_lines(RunConfig, RunConfig(), "")
+    return "\n".join(lines) + "\n"
+
+
+def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in kind.model_fields.items():
+        value = getattr(values, name) if values else field.get_default()
+        about = " ".join(_about(field).split()).replace("|", "\\|")
+        if isinstance(value, Section):
+            lines += _table_lines(type(value), value, f"{prefix}{name}.")
+        elif name == "models":
+            lines.append(f"| `models` | {', '.join(value)} | {about} |")
+            lines += _table_lines(ModelConfig, None, "models.&lt;name&gt;.")
+        else:
+            default = "needed" if field.is_required() else f"`{_scalar(value)}`"
+            lines.append(f"| `{prefix}{name}` | {default} | {about} |")
+    return [line.replace("`models.&lt;name&gt;.", "`models.<name>.") for line in lines]
+
+
+def documents() -> dict[Path, str]:
+    """The generated files and what they should hold."""
+    readme = REPOSITORY / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    return {
+        REPOSITORY / "config" / "config.yaml": config_yaml(),
+        REPOSITORY / "config" / "config.schema.json": schema_json(),
+        readme: before + BEGIN + readme_table() + END + after,
+    }
+
+
+def main() -> None:
+    drifted = [
+        path
+        for path, text in documents().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" not in sys.argv:
+        for path in drifted:
+            path.write_text(documents()[path], encoding="utf-8")
+    elif drifted:
+        names = ", ".join(str(path.relative_to(REPOSITORY)) for path in drifted)
+        sys.exit(f"not as pipeline/config/ says: {names}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The `faces` section: from videos to face crops."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Section
+
+
+class FacesConfig(Section):
+    """Which frames are decoded, how faces are found and cropped."""
+
+    frames: int = Field(8, ge=1, le=10_000)
+    """Frames to take of each video, evenly spaced over it. A shorter video gives the
+    frames that it has, and says so in `faces/summary.csv`."""
+    detector: Literal["haar", "retinaface"] = "haar"
+    """`haar`: the Haar cascade inside OpenCV, needs nothing. `retinaface`: RetinaFace,
+    better on real faces and batched on the GPU; needs `retinaface_weights`."""
+    retinaface_weights: str | None = None
+    """File with RetinaFace's weights, the `retinaface.pth` that the retina-face package
+    names (only for `detector: retinaface`)."""
+    min_face: int = Field(40, ge=8, le=4096)
+    """Smallest face to look for, in px of the frame."""
+    margin: float = Field(1.3, ge=1.0, le=3.0)
+    """Side of the square crop, as a multiple of the face box (FaceForensics++: 1.3)."""
+    size: int = Field(96, ge=32, le=1024)
+    """Side that crops are stored in, in px: the largest input size of your models."""
+    max_failed: float = Field(0.2, ge=0.0, le=1.0)
+    """Largest share of a shard's videos that may fail before the step fails. A single
+    failed video never fails it."""
+
+    @model_validator(mode="after")
+    def _weights_for_retinaface(self) -> "FacesConfig":
+        if self.detector == "retinaface" and self.retinaface_weights is None:
+            raise ValueError(
+                "detector retinaface needs retinaface_weights: the path of a "
+                "downloaded retinaface.pth; or use detector haar"
+            )
+        return self

@@ -1,0 +1,172 @@
+"""The whole configuration: checked before any job starts, with readable errors."""
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from pipeline.config.atlases import AtlasesConfig
+from pipeline.config.attribution import AttributionConfig
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.faces import FacesConfig
+from pipeline.config.models import ModelConfig
+from pipeline.config.section import Name, Section
+from pipeline.config.videos import VideosConfig
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message says what to change."""
+
+
+class RunConfig(Section):
+    """Everything that a run depends on."""
+
+    results: str = Field("results", min_length=1)
+    """Folder that everything is written to."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """The one seed of all randomness in training and evaluation."""
+    videos: VideosConfig = VideosConfig()
+    """Which videos, from where."""
+    faces: FacesConfig = FacesConfig()
+    """Which frames are decoded, how faces are found and cropped."""
+    models: dict[Name, ModelConfig] = Field(
+        {
+            "xception": ModelConfig(timm="legacy_xception"),
+            "densenet": ModelConfig(timm="densenet121"),
+        },
+        min_length=1,
+    )
+    """The detectors, by a name of your choice. Naming any replaces the default two."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How predictions become decisions and intervals."""
+    attribution: AttributionConfig = AttributionConfig()
+    """How the fake logit is attributed to pixels."""
+    atlases: AtlasesConfig = AtlasesConfig()
+    """How attributions are shown; nothing here runs a model again."""
+
+
+def check_config(raw: Mapping[str, Any], files: Sequence[str | Path]) -> RunConfig:
+    """Check a configuration as read from `files` and completed by the command line.
+
+    Raises ConfigError with one line a fault: file, key, value, what is allowed.
+    """
+    try:
+        config = RunConfig.model_validate(dict(raw))
+    except ValidationError as error:
+        lines = [_describe(fault, raw, files) for fault in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    lines = [
+        f"{_source(path, files)}: {'.'.join(path)} = {value!r}: {problem}"
+        for path, value, problem in _impossible(config)
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+    return config
+
+
+def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
+    """Faults that only show outside the configuration: (path, value, what is wrong)."""
+    faults: list[tuple[tuple[str, ...], Any, str]] = []
+    for name, model in config.models.items():
+        if model.timm.split(".")[0] not in timm_models():
+            near = difflib.get_close_matches(model.timm, timm_models(), 3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            problem = f"timm has no model of this name{hint}"
+            faults.append((("models", name, "timm"), model.timm, problem))
+        if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
+            problem = "no such file; give true, false or the path of a file of weights"
+            faults.append((("models", name, "pretrained"), model.pretrained, problem))
+    weights = config.faces.retinaface_weights
+    if config.faces.detector == "retinaface" and not Path(str(weights)).is_file():
+        path = ("faces", "retinaface_weights")
+        faults.append((path, weights, "no such file; give the path of retinaface.pth"))
+    videos = config.videos
+    if videos.source == "miniature":
+        absent = set(videos.compressions) - set(videos.miniature.compressions)
+        if absent:
+            problem = f"the miniature corpus is not written in {', '.join(absent)}"
+            path = ("videos", "compressions")
+            faults.append((path, videos.compressions, problem))
+    elif videos.splits is None:
+        problem = (
+            "source faceforensics needs the folder with the authors' train.json, "
+            "val.json and test.json (dataset/splits in their repository)"
+        )
+        faults.append((("videos", "splits"), None, problem))
+    return faults
+
+
+@cache
+def timm_models() -> frozenset[str]:
+    """Names of timm's models, read from its source: importing it takes seconds."""
+    spec = importlib.util.find_spec("timm")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0]) / "models"
+    registered = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+    return frozenset(
+        name
+        for file in folder.rglob("*.py")
+        for name in registered.findall(file.read_text(encoding="utf-8"))
+    )
+
+
+def _describe(
+    fault: Mapping[str, Any], raw: Mapping[str, Any], files: Sequence[str | Path]
+) -> str:
+    """One fault of pydantic's as `file: key = value: what is wrong. what it is for`."""
+    path = tuple(str(part) for part in fault["loc"] if part != "[key]")
+    path = tuple(part for part in path if part not in ("bool", "str"))
+    key, message = ".".join(path), str(fault["msg"])
+    owner, field = _owner(path)
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], owner.model_fields, 1)
+        hint = f"did you mean {near[0]}?" if near else ""
+        message = f"unknown key; {hint or 'known: ' + ', '.join(owner.model_fields)}"
+    elif fault["type"] == "missing":
+        message = "this key is needed"
+    message = message.removeprefix("Value error, ")
+    about = " ".join((field or "").split())
+    value = "" if fault["type"] == "missing" else f" = {fault['input']!r}"
+    return f"{_source(path, files)}: {key}{value}: {message}" + (
+        f"\n    ({about})" if about else ""
+    )
+
+
+def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
+    """The section class that holds a key, and the description of the key."""
+    owner: type[Section] = RunConfig
+    description = None
+    for part in path:
+        field = owner.model_fields.get(part)
+        if field is None:
+            if owner is RunConfig or description is None:
+                return owner, None
+            continue
+        description = field.description
+        if part == "models":
+            owner = ModelConfig
+        elif isinstance(field.annotation, type) and issubclass(
+            field.annotation, Section
+        ):
+            owner = field.annotation
+    return owner, description
+
+
+def _source(path: Sequence[str], files: Sequence[str | Path]) -> str:
+    """The last of `files` that gives `path`, else `--config`."""
+    for file in reversed(files):
+        node: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        for part in path:
+            if not isinstance(node, Mapping) or part not in node:
+                break
+            node = node[part]
+        else:
+            return str(file)
+    return str(files[-1]) if len(files) == 1 else "--config"

@@ -1,0 +1,20 @@
+"""What every section of the configuration has in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# A name that becomes a folder or a Snakemake wildcard.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+
+
+class Section(BaseModel):
+    """A section: unknown keys and wrong types are errors, values never change.
+
+    The docstring below each attribute is its description in `config/config.yaml`, in
+    the JSON schema and in the README, which are all generated from these classes.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )

@@ -1,0 +1,210 @@
+"""Face shards: the HDF5 files that hold a shard's crops and what is known of them.
+
+Layout (version 1), N crops of V videos:
+
+    crops             (N, S, S, 3) uint8 RGB, losslessly compressed
+    masks             (N, S, S) uint8, 1 where a fake was manipulated
+    frames/video      (N,) int32, row in `videos`
+    frames/number     (N,) int32, frame in the video, from 0
+    frames/timestamp  (N,) float64 s
+    frames/box        (N, 4) int32 px: left, top, right, bottom of the crop
+    frames/face       (N, 4) float32 px: the detector's box, or an interpolated one
+    frames/landmarks  (N, 5, 2) float32 px, NaN where unknown
+    frames/score      (N,) float32 of the detector, NaN where interpolated
+    frames/interpolated (N,) bool
+    videos/<column>   (V,): id, split, label, ..., status, reason; every video is here
+    attributes        format, version, provenance (JSON)
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from pipeline.atomic import replacing
+from pipeline.errors import StepError
+
+FORMAT, VERSION = "deepfake-atlas faces", 1
+USABLE = ("ok", "short")  # statuses of videos that have crops
+
+
+@dataclass(frozen=True)
+class VideoFaces:
+    """What a video gave: its status, and arrays as in the layout (n may be 0)."""
+
+    status: str
+    reason: str = ""
+    total_frames: int = 0
+    width: int = 0
+    height: int = 0
+    has_mask: bool = False
+    crops: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    frames: Mapping[str, np.ndarray] | None = None
+
+
+class FaceShardWriter:
+    """Appends videos one by one, so that memory does not grow with their number."""
+
+    def __init__(self, file: h5py.File, size: int) -> None:
+        self.file, self.rows = file, []
+        image = {"compression": "gzip", "compression_opts": 1, "shuffle": False}
+        shape = (0, size, size)
+        self.crops = file.create_dataset(
+            "crops",
+            (*shape, 3),
+            np.uint8,
+            maxshape=(None, size, size, 3),
+            chunks=(1, size, size, 3),
+            **image,
+        )
+        self.masks = file.create_dataset(
+            "masks",
+            shape,
+            np.uint8,
+            maxshape=(None, size, size),
+            chunks=(1, size, size),
+            **image,
+        )
+        kinds = {
+            "video": ((), np.int32),
+            "number": ((), np.int32),
+            "timestamp": ((), np.float64),
+            "box": ((4,), np.int32),
+            "face": ((4,), np.float32),
+            "landmarks": ((5, 2), np.float32),
+            "score": ((), np.float32),
+            "interpolated": ((), np.bool_),
+        }
+        self.frames = {
+            name: file.create_dataset(
+                f"frames/{name}", (0, *item), kind, maxshape=(None, *item), chunks=True
+            )
+            for name, (item, kind) in kinds.items()
+        }
+
+    def add(self, video: Mapping[str, Any], faces: VideoFaces) -> None:
+        """Append a video: its row of the table, and what came of it."""
+        count = 0 if faces.crops is None else len(faces.crops)
+        self.rows.append(
+            dict(video)
+            | {
+                "status": faces.status,
+                "reason": faces.reason,
+                "crops": count,
+                "total_frames": faces.total_frames,
+                "width": faces.width,
+                "height": faces.height,
+                "has_mask": faces.has_mask,
+            }
+        )
+        if faces.crops is None:
+            return
+        assert faces.masks is not None
+        assert faces.frames is not None
+        index = np.full(count, len(self.rows) - 1)
+        _append(self.crops, faces.crops)
+        _append(self.masks, faces.masks)
+        for name, values in {"video": index, **faces.frames}.items():
+            _append(self.frames[name], values)
+
+    def finish(self, columns: Sequence[str]) -> None:
+        """Write the table of videos; `columns` gives its columns where V is 0."""
+        table = pd.DataFrame(self.rows, columns=None if self.rows else columns)
+        write_table(self.file.create_group("videos"), table)
+
+
+def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    start = len(dataset)
+    dataset.resize(start + len(values), axis=0)
+    dataset[start:] = values
+
+
+def write_table(group: h5py.Group, table: pd.DataFrame) -> None:
+    """Write each column of a table as a dataset: text as UTF-8, the rest as it is."""
+    for name in table.columns:
+        values = table[name]
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            group.create_dataset(name, data=values.to_numpy())
+        else:
+            kind = h5py.string_dtype()
+            group.create_dataset(name, data=values.to_numpy(object), dtype=kind)
+
+
+def read_table(group: h5py.Group) -> pd.DataFrame:
+    """Read what `write_table` wrote, with columns in alphabetical order."""
+    return pd.DataFrame(
+        {
+            name: data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
+            for name, data in group.items()
+        }
+    )
+
+
+@contextmanager
+def writing_faces(
+    path: Path, size: int, provenance: Mapping[str, Any], columns: Sequence[str]
+) -> Iterator[FaceShardWriter]:
+    """A writer to a new shard, which appears at `path` only when all went well."""
+    with replacing(path) as part, h5py.File(part, "w") as file:
+        mark(file, FORMAT, VERSION, provenance)
+        writer = FaceShardWriter(file, size)
+        yield writer
+        writer.finish(columns)
+
+
+def mark(
+    file: h5py.File, kind: str, version: int, provenance: Mapping[str, Any]
+) -> None:
+    """Write what explains a file by itself into its attributes."""
+    file.attrs["format"], file.attrs["version"] = kind, version
+    file.attrs["provenance"] = json.dumps(provenance, indent=1)
+
+
+def check_mark(file: h5py.File, kind: str, version: int, remedy: str) -> None:
+    """Raise StepError unless `file` is of this kind and version."""
+    found = (file.attrs.get("format"), file.attrs.get("version"))
+    if found != (kind, version):
+        raise StepError(
+            f"{file.filename}: is {found[0]} version {found[1]}, not {kind} version "
+            f"{version}; {remedy}"
+        )
+
+
+class FaceShard:
+    """Reads a face shard; open it in a `with` block.
+
+    Attributes: `crops` and `masks` (h5py datasets: index them for arrays), `frames`
+    (a DataFrame, one row a crop: video, number, timestamp, score, interpolated) and
+    `videos` (a DataFrame, one row a video).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.file = h5py.File(self.path, "r")
+        remedy = "delete it and run Snakemake again"
+        check_mark(self.file, FORMAT, VERSION, remedy)
+        self.crops: h5py.Dataset = self.file["crops"]
+        self.masks: h5py.Dataset = self.file["masks"]
+        names = ("video", "number", "timestamp", "score", "interpolated")
+        self.frames = pd.DataFrame({n: self.file[f"frames/{n}"][:] for n in names})
+        self.videos = read_table(self.file["videos"])
+
+    def __enter__(self) -> "FaceShard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def labelled_frames(self) -> pd.DataFrame:
+        """One row a crop, in the crops' order: its frame's and its video's columns."""
+        videos = self.videos.loc[self.frames["video"]].reset_index(drop=True)
+        return videos.assign(
+            number=self.frames["number"], timestamp=self.frames["timestamp"]
+        )

@@ -1,0 +1,66 @@
+"""Write the miniature corpus to disk: real H.264 files in FaceForensics++'s folders."""
+
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+
+from pipeline.atomic import replacing
+from pipeline.config.videos import MiniatureConfig
+from pipeline.faceforensics import REAL, video_path
+from pipeline.miniature.identity import FRAME_RATE
+from pipeline.miniature.scene import (
+    FRAME_SIZE,
+    Scene,
+    forged_frames,
+    make_scene,
+    real_frames,
+)
+
+CRF = {"c23": 23, "c40": 40, "mask": 12}  # x264's constant rate factor
+
+
+def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None:
+    """Render the video of a table's row in every compression, and its mask.
+
+    The same row and config give the same bytes on the same machine.
+    """
+    length = (config.min_frames, config.max_frames)
+    target = _scene(config.seed, int(row.target), length)
+    if row.method == REAL:
+        frames, masks = list(real_frames(target)), []
+    else:
+        source = _scene(config.seed, int(row.source), length)
+        forged = forged_frames(row.method, target, source)
+        frames, masks = (list(part) for part in zip(*forged, strict=True))
+    name = Path(row.path).stem
+    for compression in config.compressions:
+        path = root / video_path(row.method, compression, name)
+        write_video(path, frames, CRF[compression])
+    if masks:
+        write_video(root / row["mask"], masks, CRF["mask"])
+
+
+@lru_cache(maxsize=4)
+def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
+    return make_scene(seed, number, frames)
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], crf: int) -> None:
+    """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4."""
+    os.makedirs(path.parent, exist_ok=True)
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=FRAME_RATE)
+        stream.width, stream.height = FRAME_SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        for pixels in frames:
+            kind = "rgb24" if pixels.ndim == 3 else "gray"
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(pixels, format=kind))
+            )
+        container.mux(stream.encode())

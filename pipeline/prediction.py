@@ -1,0 +1,25 @@
+"""Predictions over frames and over videos."""
+
+import numpy as np
+import pandas as pd
+
+PREDICTION_COLUMNS = (
+    "video label method compression target source number timestamp logit probability"
+).split()
+
+
+def probability(logit: pd.Series) -> pd.Series:
+    """Probability of fake, 0..1, of a logit."""
+    return 1 / (1 + np.exp(-logit))
+
+
+def video_table(frames: pd.DataFrame) -> pd.DataFrame:
+    """One row a video: its own columns, and the mean of its frames' logits.
+
+    A video is known by its whole id (data set, compression, method and name), never
+    by its file name: that is the same for every method.
+    """
+    videos = frames.groupby("video", sort=True)
+    per_frame = ["logit", "number", "timestamp", "probability"]
+    own = videos.first().drop(columns=per_frame, errors="ignore")
+    return own.assign(frames=videos.size(), logit=videos["logit"].mean()).reset_index()

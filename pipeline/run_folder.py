@@ -1,0 +1,45 @@
+"""The folder that a run works in: may it be written to, and does another run use it?"""
+
+import fcntl
+import logging
+import tempfile
+from pathlib import Path
+
+log = logging.getLogger("pipeline")
+_held: list[object] = []  # the open file whose lock says that this run is alive
+
+
+def check_writable(results: Path) -> None:
+    """Raise OSError that names the folder and the remedy if nothing can be written."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+    except OSError as error:
+        raise OSError(
+            f"The results folder {results} cannot be written to ({error.strerror}): "
+            "free space there or change its permissions, or set `results` to another "
+            "folder."
+        ) from None
+
+
+def clear_stale_lock(folder: Path) -> None:
+    """Remove Snakemake's lock on `folder` if the run that took it is dead.
+
+    Snakemake's lock is a file, which outlives a killed run and then refuses the next.
+    Every run of ours also holds a lock of the kernel's, which dies with the process: if
+    that one is free, nobody is there to hold the other. Where the file system has no
+    such locks, Snakemake's stays, and `snakemake --unlock` is up to the user.
+    """
+    metadata = folder / ".snakemake"
+    metadata.mkdir(exist_ok=True)
+    alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        alive.close()
+        return
+    _held.append(alive)
+    for stale in (metadata / "locks").glob("*.lock"):
+        stale.unlink()

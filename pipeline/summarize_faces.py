@@ -1,0 +1,30 @@
+"""Say what came of every video (rule `summarize_faces`)."""
+
+import pandas as pd
+
+from pipeline.atomic import write_csv
+from pipeline.command_line import log, parse, run
+from pipeline.face_shards import USABLE, FaceShard
+
+COLUMNS = (
+    "video split label method compression status reason crops total_frames width "
+    "height has_mask bytes sha256 path"
+).split()
+
+
+def main() -> None:
+    args = parse(__doc__, files=["shards*", "summary"])
+    tables = []
+    for path in args.shards:
+        with FaceShard(path) as shard:
+            tables.append(shard.videos)
+    videos = pd.concat(tables)[COLUMNS].sort_values(["split", "video"])
+    write_csv(videos, args.summary)
+    failed = videos[~videos["status"].isin(USABLE)]
+    log.info("%d videos, %d crops", len(videos), videos["crops"].sum())
+    for video in failed.itertuples():
+        log.info("no crops: %s: %s: %s", video.path, video.status, video.reason)
+
+
+if __name__ == "__main__":
+    run(main)
