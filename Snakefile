@@ -3,7 +3,6 @@
 #   snakemake all --cores 8 --resources gpu=1
 #
 # The data's way: videos -> faces -> models -> metrics and atlases, a file of rules each.
-import os
 import sys
 from pathlib import Path
 
@@ -11,8 +10,8 @@ REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
 from pipeline.code_version import code_version
-from pipeline.config.run import ConfigError, check_config
-from pipeline.run_folder import check_writable, clear_stale_lock
+from pipeline.config.run import check_config
+from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
 from pipeline.summary import summarize
 from pipeline.videos import list_videos, shard_names
 
@@ -24,7 +23,7 @@ if not workflow.overwrite_configfiles:
 try:
     CONFIG = check_config(config, workflow.configfiles)
     VIDEOS = list_videos(CONFIG.videos)
-except (ConfigError, ValueError) as error:
+except ValueError as error:
     raise WorkflowError(f"The configuration cannot be run:\n{error}") from None
 
 RESULTS = CONFIG.results
@@ -35,9 +34,7 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
     clear_stale_lock(Path.cwd())
 
-# Every rule runs `python -m pipeline.<rule>`: with this Python, from any folder.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = str(REPOSITORY)
+use_this_python(REPOSITORY)
 
 
 wildcard_constraints:
@@ -45,6 +42,7 @@ wildcard_constraints:
     shard=r"(train|val|test)-\d+",
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/videos.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/models.smk"

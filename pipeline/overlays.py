@@ -33,20 +33,25 @@ def overlay(
     strength = np.clip(smooth(map) / limit, -1, 1)
     colours = colormaps[colormap]((strength + 1) / 2)[..., :3]
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None] / 255
-    cover = opacity * np.sqrt(np.abs(strength))[..., None]
+    cover = opacity * np.abs(strength)[..., None] ** 0.75
     return grey * (1 - cover) + colours * cover
 
 
 def shared_limit(maps: Sequence[np.ndarray]) -> float:
-    """One end of the colour scale for all `maps`, so that they can be compared."""
+    """The end of the colour scale that `maps` share, so that they can be compared."""
     strengths = np.concatenate([np.abs(smooth(map)).ravel() for map in maps])
     return float(np.quantile(strengths, 0.995)) or 1.0
 
 
-def _colour_bar(figure: Figure, axes: np.ndarray, limit: float, colormap: str) -> None:
+def _colour_bar(figure: Figure, row: np.ndarray, limit: float, colormap: str) -> None:
+    """A row's own scale: rows differ tenfold in strength, and the bar says so."""
     scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), colormap)
-    bar = figure.colorbar(scale, ax=axes, shrink=0.6, aspect=30, pad=0.02)
-    bar.set_label("attribution, thousandths of a logit a pixel\n← real      fake →")
+    bar = figure.colorbar(scale, ax=row, shrink=0.9, aspect=12, pad=0.02)
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label("← real   fake →", fontsize=8)
+
+
+SCALE = "colours: thousandths of a logit a pixel, each row on the scale beside it"
 
 
 def plot_atlas(
@@ -62,7 +67,6 @@ def plot_atlas(
     The dashed line is where half of the cell's masks end.
     """
     methods = sorted({method for method, _ in cells}, key=lambda m: (m != "real", m))
-    limit = shared_limit([cell.mean_map() for cell in cells.values()])
     figure, panels = plt.subplots(
         len(methods),
         2 * len(OUTCOMES),
@@ -72,6 +76,8 @@ def plot_atlas(
     )
     for row, method in zip(panels, methods, strict=True):
         row[0].set_ylabel(method, fontsize=11)
+        shown = [cell.mean_map() for (name, _), cell in cells.items() if name == method]
+        limit = shared_limit(shown)
         for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
             for axes in (left, right):
                 axes.set(xticks=[], yticks=[])
@@ -92,8 +98,8 @@ def plot_atlas(
                     linewidths=0.9,
                 )
             left.set_title(certificates[method, outcome], fontsize=9, loc="left")
-    figure.suptitle(title)
-    _colour_bar(figure, panels, limit, colormap)
+        _colour_bar(figure, row, limit, colormap)
+    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)
 
 
@@ -105,7 +111,6 @@ def plot_gallery(
     path: Path,
 ) -> None:
     """Single frames, a face and its heatmap each; dashed: the manipulated region."""
-    limit = shared_limit([f.map for frames in examples.values() for f in frames])
     columns = max(len(frames) for frames in examples.values())
     figure, panels = plt.subplots(
         len(examples),
@@ -119,6 +124,7 @@ def plot_gallery(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name, fontsize=9)
+        limit = shared_limit([frame.map for frame in frames])
         for (left, right), frame in zip(row.reshape(-1, 2), frames, strict=False):
             left.imshow(frame.crop)
             right.imshow(overlay(frame.map, frame.crop, limit, colormap, opacity))
@@ -130,6 +136,6 @@ def plot_gallery(
             method, error = frame.row["method"], frame.row["completeness_error"]
             left.set_title(f"{method}\nfake: {chance:.1%}", fontsize=8, loc="left")
             right.set_title(f"completeness\nerror {error:.1%}", fontsize=8, loc="left")
-    figure.suptitle(title)
-    _colour_bar(figure, panels, limit, colormap)
+        _colour_bar(figure, row, limit, colormap)
+    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)

@@ -1,11 +1,11 @@
-"""The folder that a run works in: may it be written to, and does another run use it?"""
+"""Where a run works: with which Python, in a folder that it may write to, alone."""
 
 import fcntl
-import logging
+import os
+import sys
 import tempfile
 from pathlib import Path
 
-log = logging.getLogger("pipeline")
 _held: list[object] = []  # the open file whose lock says that this run is alive
 
 
@@ -43,3 +43,10 @@ def clear_stale_lock(folder: Path) -> None:
     _held.append(alive)
     for stale in (metadata / "locks").glob("*.lock"):
         stale.unlink()
+
+
+def use_this_python(repository: Path) -> None:
+    """Let `python -m pipeline.<rule>` work in every job, whatever the folder is."""
+    here = Path(sys.executable).parent
+    os.environ["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = str(repository)

@@ -17,7 +17,7 @@ class ModelConfig(Section):
     A path: a file of weights (.safetensors, or a plain state dict in .pth)."""
     input_size: int = Field(96, ge=32, le=1024)
     """Side of the network's input in px; crops of another size are resized."""
-    epochs: int = Field(8, ge=1, le=1000)
+    epochs: int = Field(6, ge=1, le=1000)
     """Passes over the training crops; the one with the best validation AUC is kept."""
     batch_size: int = Field(32, ge=2, le=4096)
     """Crops in a training step."""

@@ -16,7 +16,7 @@ from pipeline.config.attribution import AttributionConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.faces import FacesConfig
 from pipeline.config.models import ModelConfig
-from pipeline.config.section import Name, Section
+from pipeline.config.section import Folder, Name, Section
 from pipeline.config.videos import VideosConfig
 
 
@@ -27,7 +27,7 @@ class ConfigError(ValueError):
 class RunConfig(Section):
     """Everything that a run depends on."""
 
-    results: str = Field("results", min_length=1)
+    results: Folder = "results"
     """Folder that everything is written to."""
     seed: int = Field(0, ge=0, lt=2**31)
     """The one seed of all randomness in training and evaluation."""
@@ -132,7 +132,8 @@ def _describe(
     elif fault["type"] == "missing":
         message = "this key is needed"
     message = message.removeprefix("Value error, ")
-    about = " ".join((field or "").split())
+    known = fault["type"] != "extra_forbidden"
+    about = " ".join((field or "").split()) if known else ""
     value = "" if fault["type"] == "missing" else f" = {fault['input']!r}"
     return f"{_source(path, files)}: {key}{value}: {message}" + (
         f"\n    ({about})" if about else ""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Name, Section
+from pipeline.config.section import Folder, Name, Section
 
 Compression = Literal["raw", "c23", "c40"]
 ShardCount = Annotated[int, Field(ge=1, le=10_000)]
@@ -55,7 +55,7 @@ class VideosConfig(Section):
     source: Literal["miniature", "faceforensics"] = "miniature"
     """`miniature`: drawn faces, rendered on the spot, test data and no evidence about
     real deepfakes. `faceforensics`: FaceForensics++ in its own folders on disk."""
-    root: str = Field("data/miniature", min_length=1)
+    root: Folder = "data/miniature"
     """Folder of the data set: the one that holds `original_sequences` and
     `manipulated_sequences`. The miniature corpus is written here."""
     splits: str | None = None

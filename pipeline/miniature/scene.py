@@ -141,7 +141,7 @@ def _faceswap(target: Scene, source: Scene) -> Forgery:
         mouth = target.motion.expressions[shown].mouth_open
         expression = Expression(mouth, still.smile, 0, still.brow_raise, still.gaze)
         face = drawing.draw_face(source.head, expression, fringe=False)
-        face = _resample(face, 0.6)
+        face = _resample(face, 0.7)
         drift = 3.0 * np.sin(0.7 * shown)
         shift = np.array([[1.03, 0, drift - 4], [0, 1.03, -5]], np.float32)
         face = cv2.warpAffine(

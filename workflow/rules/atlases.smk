@@ -3,19 +3,6 @@
 # Steps: attribute_frames a shard (the GPU's work), build_atlas (pictures and tables).
 
 
-def attribution_config(wildcards):
-    return CONFIG.attribution.model_dump_json()
-
-
-def atlases_config(wildcards):
-    return CONFIG.atlases.model_dump_json()
-
-
-def test_attributions(wildcards):
-    shards = shard_names(CONFIG.videos, "test")
-    return expand(rules.attribute_frames.output, shard=shards, model=wildcards.model)
-
-
 rule attribute_frames:
     input:
         weights=rules.train_model.output.weights,
@@ -34,7 +21,7 @@ rule attribute_frames:
         mem_mb=16000,
         runtime=240,
     params:
-        config=attribution_config,
+        config=as_json(CONFIG.attribution),
         code=code_version("attribute_frames"),
     shell:
         "python -m pipeline.attribute_frames --weights {input.weights:q} "
@@ -44,7 +31,11 @@ rule attribute_frames:
 
 rule build_atlas:
     input:
-        attributions=test_attributions,
+        attributions=expand(
+            rules.attribute_frames.output,
+            shard=shard_names(CONFIG.videos, "test"),
+            allow_missing=True,
+        ),
         faces=face_shards("test"),
     output:
         atlas=f"{RESULTS}/atlases/{{model}}/atlas.png",
@@ -62,7 +53,7 @@ rule build_atlas:
         mem_mb=4000,
         runtime=60,
     params:
-        config=atlases_config,
+        config=as_json(CONFIG.atlases),
         threshold=CONFIG.evaluation.threshold,
         code=code_version("build_atlas"),
     shell:

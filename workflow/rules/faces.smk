@@ -3,18 +3,6 @@
 # Steps: extract_faces, summarize_faces.
 
 
-def face_shards(*splits):
-    return [
-        f"{RESULTS}/faces/{shard}.h5"
-        for split in splits
-        for shard in shard_names(CONFIG.videos, split)
-    ]
-
-
-def faces_config(wildcards):
-    return CONFIG.faces.model_dump_json()
-
-
 rule extract_faces:
     input:
         videos=shard_files,
@@ -34,7 +22,7 @@ rule extract_faces:
         runtime=120,
     params:
         root=CONFIG.videos.root,
-        config=faces_config,
+        config=as_json(CONFIG.faces),
         code=code_version("extract_faces"),
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "

@@ -3,15 +3,6 @@
 # Steps: predict_frames a shard, evaluate_model.
 
 
-def evaluation_config(wildcards):
-    return CONFIG.evaluation.model_dump_json()
-
-
-def test_predictions(wildcards):
-    shards = shard_names(CONFIG.videos, "test")
-    return expand(rules.predict_frames.output, shard=shards, model=wildcards.model)
-
-
 rule predict_frames:
     input:
         weights=rules.train_model.output.weights,
@@ -39,7 +30,11 @@ rule predict_frames:
 
 rule evaluate_model:
     input:
-        test_predictions,
+        expand(
+            rules.predict_frames.output,
+            shard=shard_names(CONFIG.videos, "test"),
+            allow_missing=True,
+        ),
     output:
         videos=f"{RESULTS}/predictions/{{model}}/videos.csv",
         metrics=f"{RESULTS}/metrics/{{model}}/metrics.csv",
@@ -55,7 +50,7 @@ rule evaluate_model:
         mem_mb=4000,
         runtime=30,
     params:
-        config=evaluation_config,
+        config=as_json(CONFIG.evaluation),
         seed=CONFIG.seed,
         code=code_version("evaluate_model"),
     shell:

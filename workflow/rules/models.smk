@@ -3,10 +3,6 @@
 # Steps: train_model, one model at a time.
 
 
-def model_config(wildcards):
-    return CONFIG.models[wildcards.model].model_dump_json()
-
-
 rule train_model:
     input:
         train=face_shards("train"),

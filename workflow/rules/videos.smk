@@ -3,36 +3,6 @@
 # Steps: render_videos (only for the miniature corpus), checksum_videos.
 
 
-def shard_files(wildcards):
-    """The video and mask files of a shard; of a data set on disk, those that exist."""
-    rows = VIDEOS[VIDEOS["shard"] == wildcards.shard]
-    names = sorted({*rows["path"], *rows["mask"]} - {""})
-    paths = [f"{CONFIG.videos.root}/{name}" for name in names]
-    if CONFIG.videos.source == "miniature":
-        return paths
-    return [path for path in paths if os.path.exists(path)]
-
-
-def videos_config(wildcards):
-    return CONFIG.videos.model_dump_json()
-
-
-def drawn_files(shard):
-    """All that a shard's rendering writes, in every compression."""
-    corpus = CONFIG.videos.model_copy(
-        update={"compressions": CONFIG.videos.miniature.compressions}
-    )
-    rows = list_videos(corpus).query("shard == @shard")
-    names = sorted({*rows["path"], *rows["mask"]} - {""})
-    return [f"{CONFIG.videos.root}/{name}" for name in names]
-
-
-def drawing_config(wildcards):
-    """Of the `videos` section, what rendering hangs on."""
-    keys = {"root", "methods", "shards", "miniature"}
-    return CONFIG.videos.model_dump_json(include=keys)
-
-
 DRAWN = sorted(set(VIDEOS["shard"])) if CONFIG.videos.source == "miniature" else []
 
 # A rule a shard: which files it writes cannot be told by wildcards.
@@ -77,7 +47,7 @@ rule checksum_videos:
         mem_mb=1000,
         runtime=60,
     params:
-        config=videos_config,
+        config=as_json(CONFIG.videos),
         code=code_version("checksum_videos"),
     shell:
         "python -m pipeline.checksum_videos --shard {wildcards.shard:q} "

@@ -1,0 +1,47 @@
+# make demo   everything on the miniature corpus, with nothing but Python 3.11+ and make
+# make test   the test suite
+# make check  linters, formatters, and whether generated files have drifted
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow check docs lock format
+
+demo: $(READY)
+	$(BIN)/snakemake all --resources gpu=1
+
+test: $(READY)
+	$(BIN)/python -m pytest -q -m "not slow"
+
+# What takes minutes: a run killed in every stage.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/python -m pipeline.config.document --check
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+# config/config.yaml, its JSON schema and the README's table, from pipeline/config/.
+docs: $(READY)
+	$(BIN)/python -m pipeline.config.document
+
+# Needs uv. Resolves for every platform and Python; writes no addresses.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "deepfake-atlas needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@

@@ -1,0 +1,147 @@
+"""A small corpus, a small run, and how to start the workflow as a user would."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+
+# A few drawn persons and a network of a few thousand weights: seconds, not minutes.
+SMALL = {
+    "videos": {
+        "shards": {"train": 1, "val": 1, "test": 2},
+        "miniature": {
+            "train_pairs": 1,
+            "val_pairs": 1,
+            "test_pairs": 1,
+            "min_frames": 6,
+            "max_frames": 8,
+            "compressions": ["c23"],
+        },
+    },
+    "faces": {"frames": 3, "size": 48},
+    "models": {
+        "small": {
+            "timm": "test_resnet",
+            "input_size": 48,
+            "epochs": 1,
+            "batch_size": 8,
+        },
+        "other": {
+            "timm": "test_resnet",
+            "input_size": 40,
+            "epochs": 1,
+            "batch_size": 8,
+        },
+    },
+    "attribution": {"steps": 4, "frames": 1},
+    "evaluation": {"bootstrap": 100},
+}
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """`base` with the nested keys of `changes` put over it."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        result[key] = merged(old, value) if both else value
+    return result
+
+
+class Run:
+    """A folder in which the workflow is run, with a configuration of its own."""
+
+    def __init__(self, folder: Path, repository: Path = REPOSITORY) -> None:
+        self.folder, self.repository = folder, repository
+        self.config = folder / "config.yaml"
+
+    def configure(self, changes: dict | None = None, base: dict = SMALL) -> "Run":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(yaml.safe_dump(merged(base, changes or {})))
+        return self
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake", "--cores", "2"),
+            *("--snakefile", str(self.repository / "Snakefile")),
+            *("--configfile", str(self.config)),
+            *arguments,
+        ]
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Run Snakemake; returns all that it printed."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        assert not check or done.returncode == 0, done.stdout[-6000:]
+        self.code = done.returncode
+        return done.stdout
+
+    def stale(self, *arguments: str) -> set[str]:
+        """Names of the jobs that a run would do, with their wildcards."""
+        printed = self.snakemake("all", "--dry-run", *arguments)
+        jobs = set()
+        for block in printed.split("\n\n"):
+            lines = [line.strip() for line in block.splitlines()]
+            rule = next((x for x in lines if x.startswith(("rule ", "localrule "))), "")
+            marks = next((x for x in lines if x.startswith("wildcards: ")), "")
+            if rule:
+                name = rule.split()[1].rstrip(":")
+                values = [pair.split("=")[1] for pair in marks[11:].split(", ") if pair]
+                jobs.add(" ".join([name, *values]))
+        return jobs - {"all"}
+
+    def copy(self, folder: Path) -> "Run":
+        """The same run, with its results and records, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)  # keeps file times
+        return Run(folder, self.repository)
+
+    def csvs(self) -> dict[str, bytes]:
+        """The bytes of every CSV below the results."""
+        results = self.folder / "results"
+        return {
+            str(path.relative_to(results)): path.read_bytes()
+            for path in sorted(results.rglob("*.csv"))
+        }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Run:
+    """A small run, really executed to its end; copy it before changing anything."""
+    run = Run(tmp_path_factory.mktemp("finished") / "run").configure()
+    run.snakemake("all")
+    return run
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
+    """The folder of a rendered miniature corpus: one pair in c23 and c40."""
+    from pipeline.config.videos import VideosConfig
+    from pipeline.miniature.corpus import render_sequence
+    from pipeline.videos import list_videos
+
+    folder = tmp_path_factory.mktemp("corpus")
+    sizes = {"train_pairs": 1, "val_pairs": 1, "test_pairs": 1}
+    config = VideosConfig.model_validate(
+        {"miniature": {**sizes, "min_frames": 10, "max_frames": 14}}
+    )
+    table = list_videos(config)
+    for _, row in table[table.split == "train"].iterrows():
+        render_sequence(row, config.miniature, folder)
+    return folder
+
+
+@pytest.fixture
+def real_video(corpus: Path) -> Path:
+    return corpus / "original_sequences/youtube/c23/videos/000.mp4"

@@ -1,0 +1,111 @@
+"""Configuration: faults are named before anything runs; documents do not drift."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config.document import documents
+from pipeline.config.run import ConfigError, RunConfig, check_config, timm_models
+from pipeline.faceforensics import read_splits
+
+REPOSITORY = Path(__file__).parents[1]
+
+FAULTS = [
+    ({"face": {}}, "face = {}: unknown key; did you mean faces"),
+    ({"faces": {"frame": 3}}, "faces.frame = 3: unknown key; did you mean frames"),
+    ({"faces": {"frames": "8"}}, "faces.frames = '8': Input should be a valid integer"),
+    ({"faces": {"frames": 0}}, "faces.frames = 0: Input should be greater than"),
+    ({"faces": {"detector": "dlib"}}, "'haar' or 'retinaface'"),
+    ({"faces": {"detector": "retinaface"}}, "needs retinaface_weights"),
+    (
+        {"models": {"a": {"timm": "resnet19"}}},
+        "models.a.timm = 'resnet19': timm has no",
+    ),
+    ({"models": {"a": {}}}, "models.a.timm: this key is needed"),
+    ({"models": {"../a": {"timm": "resnet18"}}}, "should match pattern"),
+    ({"models": {}}, "models = {}"),
+    ({"models": {"a": {"timm": "resnet18", "pretrained": "no.pth"}}}, "no such file"),
+    ({"videos": {"source": "faceforensics"}}, "train.json"),
+    ({"videos": {"root": "a{b}"}}, "videos.root"),
+    ({"videos": {"miniature": {"min_frames": 90}}}, "swap them"),
+    ({"videos": {"compressions": ["raw"]}}, "not written in raw"),
+    ({"attribution": {"baseline": "purple"}}, "attribution.baseline = 'purple'"),
+    ({"seed": True}, "seed = True: Input should be a valid integer"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_faults_name_file_key_value_and_remedy(tmp_path, fault, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fault))
+    with pytest.raises(ConfigError) as caught:
+        check_config(fault, [file])
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check_config({"faces": {"frames": 0, "sise": 3}, "seeds": 1}, [])
+    assert all(k in str(caught.value) for k in ("faces.frames", "faces.sise", "seeds"))
+
+
+def test_shipped_configurations_are_valid():
+    shipped = sorted((REPOSITORY / "config").glob("*.yaml"))
+    assert shipped
+    for file in shipped:
+        raw = yaml.safe_load(file.read_text())
+        if raw.get("videos", {}).get("source") == "faceforensics":
+            raw["videos"].setdefault("splits", "splits")
+        check_config(raw, [file])
+
+
+def test_default_file_holds_the_defaults():
+    raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    assert check_config(raw, []) == RunConfig()
+
+
+def test_generated_documents_have_not_drifted():
+    for path, text in documents().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make docs`"
+
+
+def test_every_key_is_described():
+    def described(section):
+        for name, field in type(section).model_fields.items():
+            assert field.description, name
+            value = getattr(section, name)
+            for inner in value.values() if isinstance(value, dict) else [value]:
+                if hasattr(type(inner), "model_fields"):
+                    described(inner)
+
+    described(RunConfig())
+
+
+def test_model_names_are_timms():
+    import timm
+
+    registered = set(timm.list_models())
+    # What timm only knows as an old name for another model is not in its list.
+    assert registered <= timm_models()
+    assert all(timm.is_model(name) for name in timm_models())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "cannot be read"),
+        ('{"a": 1}', "is no pair"),
+        ('[["1", "2"]]', "is no pair"),
+        ('[["../", "002"]]', "is no pair"),
+        ('[["004", "001"]]', "is in train.json too"),
+    ],
+)
+def test_bad_splits_are_refused(tmp_path, content, message):
+    (tmp_path / "train.json").write_text('[["000", "001"]]')
+    (tmp_path / "val.json").write_text('[["002", "003"]]')
+    (tmp_path / "test.json").write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_splits(tmp_path)
+    assert str(tmp_path / "test.json") in str(caught.value)

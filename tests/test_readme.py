@@ -1,0 +1,122 @@
+"""The README's commands, run in a fresh clone, and what it says comes of them."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from pipeline.config.videos import MiniatureConfig
+from pipeline.videos import miniature_pairs
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
+
+# Run by `.ci/run` itself, of which this test is a part.
+BY_CI = ("make test", "make check")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every command of the README, in its order."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    inline = re.findall(r"`(cd data/miniature && [^`]*)`", README)
+    return [line for line in lines if line] + inline
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """A fresh clone of what is committed, in a fresh folder, without an environment."""
+    folder = tmp_path_factory.mktemp("clone") / "deepfake-atlas"
+    subprocess.run(["git", "clone", "-q", REPOSITORY, folder], check=True)
+    for block in blocks("yaml"):
+        name = re.match(r"# (\S+\.yaml)\n", block).group(1)
+        (folder / name).write_text(block)
+    return folder
+
+
+def run(clone: Path, command: str) -> str:
+    """Run a command as a user types it, once `.venv` is active."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment["PATH"] = f"{clone / '.venv/bin'}:{environment['PATH']}"
+    start = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=clone,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    print(f"{command}: {time.monotonic() - start:.1f} s")
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}"
+    return done.stdout
+
+
+def link_faceforensics(clone: Path) -> None:
+    """Let the miniature corpus stand for FaceForensics++ where the README wants it."""
+    folder = clone / "data/FaceForensics++"
+    (folder / "splits").mkdir(parents=True)
+    for name in ("original_sequences", "manipulated_sequences"):
+        (folder / name).symlink_to(clone / "data/miniature" / name)
+    for split, pairs in miniature_pairs(MiniatureConfig()).items():
+        (folder / "splits" / f"{split}.json").write_text(json.dumps(pairs))
+
+
+def test_ci_runs_what_the_readme_says():
+    script = (REPOSITORY / ".ci/run").read_text()
+    assert all(command in script and command in commands() for command in BY_CI)
+
+
+@pytest.mark.slow
+def test_every_command_in_a_fresh_clone(clone):
+    todo = [c for c in commands() if c not in BY_CI]
+    assert todo[0] == "make demo"
+    printed = run(clone, todo.pop(0))
+    assert "results/atlases: heatmap atlases" in printed
+    link_faceforensics(clone)
+    for command in todo:
+        if "faceforensics.yaml" in command and "--dry-run" not in command:
+            command += " --dry-run"  # its pre-trained weights are a download
+        printed = run(clone, command)
+        if command == "snakemake all --cores 8 --resources gpu=1":
+            assert "Nothing to be done" in printed
+
+
+@pytest.mark.slow
+def test_detectors_and_attributions_of_the_demo(clone):
+    """Held-out persons are told right, and attributions fall where the forgery is."""
+    pointed = {}
+    for model in ("xception", "densenet"):
+        table = pd.read_csv(clone / f"results/metrics/{model}/metrics.csv")
+        auc = table[(table.level == "video") & (table.metric == "auc")]
+        assert auc[auc.method == "all"]["value"].item() >= 0.90, auc
+        masks = pd.read_csv(clone / f"results/atlases/{model}/masks.csv")
+        assert masks["method"].tolist() == METHODS
+        pointed[model] = int((masks["lift"] > 1.5).sum())
+    assert max(pointed.values()) >= 3, pointed
+
+
+@pytest.mark.slow
+def test_shuffled_labels_teach_nothing(clone):
+    """A model trained on shuffled labels is at 0.5 within its interval: no leak."""
+    models = yaml.safe_load((clone / "config/config.yaml").read_text())["models"]
+    control = {"timm": "resnet18", "epochs": 4, "shuffle_labels": True}
+    (clone / "control.yaml").write_text(
+        yaml.safe_dump({"models": {**models, "control": control}})
+    )
+    printed = run(clone, "snakemake metrics --configfile control.yaml")
+    assert "4 of 4 steps" in printed or "5 of 5 steps" in printed  # its own jobs alone
+    table = pd.read_csv(clone / "results/metrics/control/metrics.csv")
+    row = table[(table.level == "video") & (table.metric == "auc")].iloc[0]
+    assert row.method == "all"
+    assert row.low <= 0.5 <= row.high

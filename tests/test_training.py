@@ -1,0 +1,156 @@
+"""Training: it learns, repeats itself, and its weights load anywhere."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from pipeline.config.models import ModelConfig
+from pipeline.errors import StepError
+from pipeline.face_shards import VideoFaces, writing_faces
+from pipeline.networks import build_detector, load_detector, read_weights, save_detector
+from pipeline.training import FaceCrops, augment, check_classes, train
+
+CONFIG = ModelConfig(timm="test_resnet", input_size=48, epochs=3, batch_size=8)
+
+
+def write_shard(path, videos=8, marked=True):
+    """Noise, with a bright square on the fakes: easy to tell apart."""
+    rng = np.random.default_rng(0)
+    with writing_faces(path, 48, {}, []) as shard:
+        for index in range(videos):
+            label = index % 2
+            crops = rng.integers(60, 120, (4, 48, 48, 3), np.uint8)
+            if label and marked:
+                crops[:, 10:30, 10:30] += 100
+            frames = {
+                "number": np.arange(4),
+                "timestamp": np.arange(4.0),
+                "box": np.zeros((4, 4)),
+                "face": np.zeros((4, 4)),
+                "landmarks": np.zeros((4, 5, 2)),
+                "score": np.zeros(4),
+                "interpolated": np.zeros(4, bool),
+            }
+            row = {
+                "video": f"v{index}",
+                "label": label,
+                "method": "A" if label else "real",
+            }
+            masks = np.zeros((4, 48, 48), np.uint8)
+            shard.add(row, VideoFaces("ok", crops=crops, masks=masks, frames=frames))
+    return path
+
+
+def trained(data, validation, seed=0, config=CONFIG):
+    torch.manual_seed(seed)
+    detector = build_detector(config.timm, config.input_size, config.pretrained)
+    return detector, train(detector, config, data, validation, seed, 0)
+
+
+def test_learns_what_can_be_learnt(tmp_path):
+    data = FaceCrops([write_shard(tmp_path / "a.h5"), write_shard(tmp_path / "b.h5")])
+    config = CONFIG.model_copy(update={"epochs": 12, "learning_rate": 0.01})
+    _, history = trained(data, data, config=config)
+    assert history["val_video_auc"].max() == 1.0
+    assert history["train_loss"].iloc[-1] < 0.6 * history["train_loss"].iloc[0]
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path):
+    data = FaceCrops([write_shard(tmp_path / "a.h5")])
+    (one, first), (two, second), (other, _) = (
+        trained(data, data, s) for s in (0, 0, 1)
+    )
+    assert first.equals(second)
+    same = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
+    different = zip(one.parameters(), other.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in different)
+
+
+def test_the_best_epoch_is_kept(tmp_path):
+    data = FaceCrops([write_shard(tmp_path / "a.h5")])
+    detector, history = trained(data, data)
+    best = history.sort_values(["val_video_auc", "val_loss"], ascending=[False, True])
+    logits = detector.eval()(torch.zeros(1, 3, 48, 48))
+    shortened = CONFIG.model_copy(update={"epochs": 3})
+    again, _ = trained(data, data, config=shortened)
+    assert torch.equal(logits, again.eval()(torch.zeros(1, 3, 48, 48)))
+    assert best["epoch"].iloc[0] in (1, 2, 3)
+
+
+def test_shuffled_labels_are_the_videos_own_shuffled(tmp_path):
+    data = FaceCrops([write_shard(tmp_path / "a.h5", videos=40)])
+    before = data.labels.copy()
+    data.shuffle_labels(0)
+    assert sorted(data.labels) == sorted(before)
+    assert (data.labels != before).any()
+    assert (
+        data.table.assign(new=data.labels).groupby("video").new.nunique() == 1
+    ).all()
+
+
+def test_augmentation_keeps_pixels_in_range_and_repeats():
+    images = torch.rand(6, 3, 20, 20)
+    one, two = (augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, two)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert not torch.equal(one, images)
+
+
+def test_weights_load_without_this_project(tmp_path):
+    torch.manual_seed(0)
+    detector = build_detector("test_resnet", 48, False).eval()
+    save_detector(detector, tmp_path / "w.safetensors", {"seed": 0})
+    image = torch.rand(2, 3, 48, 48)
+    expected = detector(image)
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        header = file.metadata()
+    network = timm.create_model(header["timm"], num_classes=1).eval()
+    network.load_state_dict(load_file(tmp_path / "w.safetensors"))
+    mean, std = (
+        torch.tensor(json.loads(header[k])).view(1, 3, 1, 1) for k in ("mean", "std")
+    )
+    assert torch.allclose(network((image - mean) / std)[:, 0], expected, atol=1e-6)
+    loaded = load_detector(tmp_path / "w.safetensors", torch.device("cpu"))
+    assert torch.allclose(loaded(image), expected, atol=1e-5)
+
+
+def test_weights_given_as_a_file_are_used(tmp_path):
+    torch.manual_seed(1)
+    network = timm.create_model("test_resnet", num_classes=1000)
+    save_file(network.state_dict(), tmp_path / "imagenet.safetensors")
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "imagenet.pth")
+    for name in ("imagenet.safetensors", "imagenet.pth"):
+        built = build_detector("test_resnet", 48, str(tmp_path / name)).network
+        assert torch.equal(built.conv1[0].weight, network.conv1[0].weight)
+    with pytest.raises(StepError, match="does not fit this network"):
+        build_detector("resnet18", 48, str(tmp_path / "imagenet.pth"))
+
+
+class Evil:
+    def __reduce__(self):
+        import os
+
+        return (os.system, ("touch /tmp/deepfake-atlas-was-here",))
+
+
+def test_pickled_code_is_refused(tmp_path):
+    torch.save({"weights": Evil()}, tmp_path / "evil.pth")
+    (tmp_path / "evil2.pth").write_bytes(pickle.dumps(Evil()))
+    for name in ("evil.pth", "evil2.pth"):
+        with pytest.raises(StepError, match="refused"):
+            read_weights(tmp_path / name)
+
+
+def test_a_split_without_fakes_is_an_error(tmp_path):
+    data = FaceCrops([write_shard(tmp_path / "a.h5")])
+    data.labels[:] = 0
+    with pytest.raises(StepError, match=r"train split has no fake face.*summary\.csv"):
+        check_classes(data, "train")

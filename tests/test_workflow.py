@@ -1,0 +1,240 @@
+"""The workflow: what makes which steps stale, on a small run really executed."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY, Run
+
+SHARDS = ("test-000", "test-001")
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Run:
+    return finished.copy(tmp_path / "run")
+
+
+@pytest.fixture
+def clone(run, tmp_path) -> Run:
+    """The finished run, driven from a fresh copy of the code, which may be edited."""
+    repository = tmp_path / "clone"
+    unwanted = shutil.ignore_patterns(
+        ".venv", ".git", ".snakemake", "results", "data", "__pycache__", ".*_cache"
+    )
+    shutil.copytree(REPOSITORY, repository, ignore=unwanted)
+    for file in repository.rglob("*"):
+        os.utime(file)  # a clone's files are all new
+    return Run(run.folder, repository)
+
+
+def of_model(model: str) -> set[str]:
+    """Jobs that hang on a model's weights."""
+    return {f"evaluate_model {model}", f"build_atlas {model}"} | {
+        f"{rule} {model} {shard}"
+        for rule in ("predict_frames", "attribute_frames")
+        for shard in SHARDS
+    }
+
+
+def of_test_shard(shard: str) -> set[str]:
+    """Jobs that hang on a test shard's videos."""
+    jobs = {f"checksum_videos {shard}", f"extract_faces {shard}", "summarize_faces"}
+    for model in ("small", "other"):
+        jobs |= {f"evaluate_model {model}", f"build_atlas {model}"}
+        jobs |= {f"predict_frames {model} {shard}", f"attribute_frames {model} {shard}"}
+    return jobs
+
+
+def replace_video(run: Run, split: str = "test") -> tuple[str, Path]:
+    """Put another video in the place of one of a split's; its shard and its path."""
+    tables = sorted((run.folder / "results/videos").glob(f"{split}-*.csv"))
+    table = pd.read_csv(tables[0], keep_default_na=False)
+    fakes = table[table["label"] == 1]
+    root = run.folder / "data/miniature"
+    target, other = root / fakes["path"].iloc[0], root / fakes["path"].iloc[1]
+    target.write_bytes(other.read_bytes())
+    return tables[0].stem, target
+
+
+def test_everything_asked_for_is_there(finished):
+    results = finished.folder / "results"
+    for model in ("small", "other"):
+        for name in (
+            f"models/{model}/weights.safetensors",
+            f"models/{model}/history.csv",
+            f"predictions/{model}/videos.csv",
+            f"metrics/{model}/metrics.csv",
+            f"metrics/{model}/roc.png",
+            f"atlases/{model}/atlas.png",
+            f"atlases/{model}/gallery.png",
+            f"atlases/{model}/masks.csv",
+            f"logs/train_model/{model}.log",
+            f"benchmarks/train_model/{model}.tsv",
+        ):
+            assert (results / name).stat().st_size > 0, name
+    assert not list(results.rglob("*.part*"))
+    summary = pd.read_csv(results / "faces/summary.csv", keep_default_na=False)
+    assert len(summary) == 30  # 3 pairs: 2 real videos and 8 fakes each
+    frames = pd.concat(
+        [pd.read_csv(results / f"predictions/small/{s}.csv") for s in SHARDS]
+    )
+    crops = summary[summary.split == "test"]["crops"].sum()
+    assert len(frames) == crops > 0
+
+
+def test_finished_run_has_nothing_to_do(run):
+    assert "Nothing to be done" in run.snakemake("all")
+
+
+def test_touched_video_makes_nothing_stale(run):
+    for file in (run.folder / "data").rglob("*.mp4"):
+        os.utime(file)
+    assert run.stale() == set()
+
+
+def test_fresh_clone_comments_docstrings_and_readme_make_nothing_stale(clone):
+    assert clone.stale() == set()
+    for file in (clone.repository / "pipeline").rglob("*.py"):
+        text = file.read_text().replace('"""', '"""Reworded. ', 1)
+        file.write_text("# a comment\n\n" + text)
+    (clone.repository / "README.md").write_text("edited")
+    assert clone.stale() == set()
+
+
+def test_changed_video_makes_its_shard_stale_and_no_other(run):
+    shard, _ = replace_video(run)
+    assert run.stale() == of_test_shard(shard)
+    before = run.csvs()
+    run.snakemake("all")
+    after = run.csvs()
+    changed = {name for name in before if before[name] != after[name]}
+    assert f"videos/{shard}.csv" in changed
+    assert not any(s in n for n in changed for s in {*SHARDS} - {shard})
+    assert not any(name.startswith("models/") for name in changed)
+
+
+def test_changed_training_video_retrains(run):
+    shard, _ = replace_video(run, "train")
+    expected = {f"checksum_videos {shard}", f"extract_faces {shard}", "summarize_faces"}
+    for model in ("small", "other"):
+        expected |= {f"train_model {model}"} | of_model(model)
+    assert run.stale() == expected
+
+
+def test_video_changed_behind_snakemakes_back_is_found(run):
+    shard, video = replace_video(run)
+    os.utime(video, (0, 0))  # older than what was made of it
+    (run.folder / f"results/faces/{shard}.h5").unlink()
+    printed = run.snakemake("faces", check=False)
+    assert run.code != 0
+    assert f"{video.name} changed since its checksum was taken" in printed
+
+
+def test_changed_attribution_setting_retrains_nothing(run):
+    run.configure({"attribution": {"steps": 5}})
+    expected = {f"build_atlas {m}" for m in ("small", "other")} | {
+        f"attribute_frames {m} {s}" for m in ("small", "other") for s in SHARDS
+    }
+    assert run.stale() == expected
+
+
+def test_changed_colour_touches_no_model(run):
+    run.configure({"atlases": {"colormap": "PuOr_r"}})
+    assert run.stale() == {"build_atlas small", "build_atlas other"}
+
+
+def test_one_models_learning_rate_leaves_the_other_alone(run):
+    run.configure({"models": {"small": {"learning_rate": 0.002}}})
+    assert run.stale() == {"train_model small"} | of_model("small")
+
+
+def test_third_model_adds_only_its_own_jobs(run):
+    run.configure({"models": {"third": {"timm": "resnet18", "epochs": 1}}})
+    assert run.stale() == {"train_model third"} | of_model("third")
+
+
+def test_edited_module_makes_stale_what_reaches_it(clone):
+    module = clone.repository / "pipeline/integrated_gradients.py"
+    module.write_text(module.read_text().replace("FLOOR = 0.1", "FLOOR = 0.2"))
+    expected = {f"build_atlas {m}" for m in ("small", "other")} | {
+        f"attribute_frames {m} {s}" for m in ("small", "other") for s in SHARDS
+    }
+    assert clone.stale() == expected
+    module = clone.repository / "pipeline/metrics.py"
+    module.write_text(module.read_text() + "\nEXTRA = 1\n")
+    assert clone.stale() == expected | {"evaluate_model small", "evaluate_model other"}
+
+
+def test_deleted_output_comes_back_with_what_hangs_on_it(run):
+    before = run.csvs()
+    (run.folder / "results/attributions/small/test-000.h5").unlink()
+    (run.folder / "results/predictions/other/test-001.csv").unlink()
+    expected = {
+        "attribute_frames small test-000",
+        "build_atlas small",
+        "predict_frames other test-001",
+        "evaluate_model other",
+    }
+    # What nothing else waits for is only made anew when the target asks for it.
+    (run.folder / "results/atlases/small/atlas.png").unlink()
+    (run.folder / "results/metrics/other/roc.png").unlink()
+    assert run.stale() == expected
+    run.snakemake("all")
+    assert run.csvs() == before
+
+
+@pytest.mark.parametrize("target", ["faces", "models", "metrics", "atlases"])
+def test_targets(run, target):
+    shutil.rmtree(run.folder / "results/faces")
+    printed = run.snakemake(target, "--dry-run")
+    wanted = {
+        "faces": "summarize_faces",
+        "models": "train_model",
+        "metrics": "evaluate_model",
+        "atlases": "build_atlas",
+    }
+    for name, rule in wanted.items():
+        done = f"rule {rule}:" in printed
+        assert done == (
+            name == target or (name == "models" and target in ("metrics", "atlases"))
+        ), name
+
+
+def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
+    """The miniature corpus is in the official layout: the other source reads it too."""
+    import json
+
+    from pipeline.config.videos import MiniatureConfig
+    from pipeline.face_shards import FaceShard
+    from pipeline.videos import miniature_pairs
+
+    splits = tmp_path / "splits"
+    splits.mkdir()
+    sizes = MiniatureConfig(train_pairs=1, val_pairs=1, test_pairs=1)
+    for split, pairs in miniature_pairs(sizes).items():
+        (splits / f"{split}.json").write_text(json.dumps(pairs))
+    other = Run(tmp_path / "other").configure(
+        {
+            "videos": {
+                "source": "faceforensics",
+                "root": str(run.folder / "data/miniature"),
+                "splits": str(splits),
+            }
+        }
+    )
+    other.snakemake("faces")
+    crops = []
+    for folder in (run.folder, other.folder):
+        found = {}
+        for path in (folder / "results/faces").glob("*.h5"):
+            with FaceShard(path) as shard:
+                frames = shard.labelled_frames()
+                keys = zip(frames["path"], frames["number"], strict=True)
+                found |= dict(
+                    zip(keys, (c.tobytes() for c in shard.crops[:]), strict=True)
+                )
+        crops.append(found)
+    assert crops[0] == crops[1]
+    assert len(crops[0]) > 60
