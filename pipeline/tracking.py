@@ -35,22 +35,38 @@ def follow_subject(detections: list[Detections], numbers: np.ndarray) -> Track |
     """
     candidates: list[_Candidate] = []
     for index, found in enumerate(detections):
-        free = list(candidates)
-        for which in np.argsort(-_sides(found.boxes), kind="stable"):
-            box = found.boxes[which]
-            near = [c for c in free if _linked(c.last, box)]
-            candidate = min(near, key=lambda c: _distance(c.last, box), default=None)
-            if candidate is None:
-                candidate = _Candidate()
-                candidates.append(candidate)
-            else:
-                free.remove(candidate)
-            candidate.hits[index] = int(which)
-            candidate.last = box
-            candidate.weight += float(_sides(box[None])[0])
+        for candidate, which in _match(candidates, found.boxes):
+            candidate.hits[index] = which
+            candidate.last = found.boxes[which]
+            candidate.weight += float(_sides(found.boxes[which][None])[0])
     if not candidates:
         return None
     return _fill(max(candidates, key=lambda c: c.weight), detections, numbers)
+
+
+def _match(
+    candidates: list[_Candidate], boxes: np.ndarray
+) -> list[tuple[_Candidate, int]]:
+    """Give each of a frame's boxes (K, 4) to a candidate, nearest pairs first.
+
+    A box that no candidate can be linked to starts a new one, in `candidates` too.
+    """
+    pairs = [
+        (_distance(candidate.last, box), known, which)
+        for known, candidate in enumerate(candidates)
+        for which, box in enumerate(boxes)
+        if _linked(candidate.last, box)
+    ]
+    given: dict[int, _Candidate] = {}
+    taken: set[int] = set()
+    for _, known, which in sorted(pairs):
+        if known not in taken and which not in given:
+            taken.add(known)
+            given[which] = candidates[known]
+    for which in set(range(len(boxes))) - set(given):
+        given[which] = _Candidate()
+        candidates.append(given[which])
+    return [(candidate, which) for which, candidate in given.items()]
 
 
 def _fill(

@@ -1,5 +1,6 @@
 """Faces: found, followed, cropped by the convention, with their masks."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -147,9 +148,10 @@ def test_too_many_failures_stop_the_step_and_name_the_files(tmp_path):
     check_failures(pd.DataFrame(rows), 0.0, tmp_path)  # one never stops a shard
     rows += [{"path": "y.mp4", "status": "no_face", "reason": "no face"}]
     check_failures(pd.DataFrame(rows), 0.2, tmp_path)
-    with pytest.raises(StepError, match=r"2 of 10.*x\.mp4: the file has no bytes") as e:
+    with pytest.raises(StepError, match=r"2 of 10 videos failed") as e:
         check_failures(pd.DataFrame(rows), 0.1, tmp_path)
-    assert "y.mp4" in str(e.value)
+    assert "x.mp4: the file has no bytes" in str(e.value)
+    assert "y.mp4: no face" in str(e.value)
 
 
 def test_retinaface_in_batches_equals_the_package_image_by_image():
@@ -162,11 +164,15 @@ def test_retinaface_in_batches_equals_the_package_image_by_image():
     for module in detector.network.modules():  # so that signals stay finite, and vary
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.fill_(20.0)
-    detector.short_side, detector.long_side = 1024, 1980
     scenes = [make_scene(0, person, (1, 1)) for person in (0, 3)]
     frames = np.stack([next(iter(real_frames(s))) for s in scenes])
-    scores = detector.detect(frames)[0].scores
-    detector.threshold = float(scores.min()) if len(scores) else 0.5
+    # Random weights are sure of nothing: keep the few highest scores.
+    scale = detector.short_side / frames.shape[1]
+    large = [cv2.resize(f, None, fx=scale, fy=scale) for f in frames]
+    with torch.inference_mode():
+        outputs = detector.network(torch.from_numpy(np.stack(large)).float())
+    scores = np.concatenate([o[..., 2:].ravel().numpy() for o in outputs[::3]])
+    detector.threshold = float(np.sort(scores)[-60])
     ours = detector.detect(frames)
     compared = 0
     for frame, one in zip(frames, ours, strict=True):

@@ -53,15 +53,16 @@ def test_weights_sum_to_one_and_nodes_lie_inside(steps):
 
 
 def test_equals_captum_on_the_same_nodes(real_network):
-    batch, steps = images(3), 8
+    """In double precision: in single, a ReLU may fall on either side of its kink."""
+    network, batch, steps = real_network.double(), images(3).double(), 8
     baselines = make_baselines(batch, "black")
-    ours = integrated_gradients(real_network, batch, baselines, steps, batch_size=7)
-    theirs = IntegratedGradients(real_network).attribute(
+    ours = integrated_gradients(network, batch, baselines, steps, batch_size=7)
+    theirs = IntegratedGradients(network).attribute(
         batch, baselines, n_steps=steps, method="gausslegendre"
     )
     scale = theirs.abs().amax((1, 2, 3))
     error = (ours.pixels - theirs).abs().amax((1, 2, 3)) / scale
-    assert error.max() < 1e-4
+    assert error.max() < 1e-6
 
 
 def test_exact_on_a_linear_model():

@@ -75,7 +75,7 @@ def test_table_has_every_slice_with_its_counts():
 
 def test_interval_covers_chance_for_scores_that_know_nothing():
     inside = 0
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         items = pd.DataFrame(
             {
@@ -84,6 +84,6 @@ def test_interval_covers_chance_for_scores_that_know_nothing():
                 "logit": rng.normal(size=120),
             }
         )
-        low, high = auc_interval(items, 200, seed)
+        low, high = auc_interval(items, 100, seed)
         inside += low <= 0.5 <= high
-    assert inside >= 34
+    assert inside >= 16
