@@ -68,10 +68,9 @@ class Run:
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "snakemake", "--cores", "2"),
+            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
             *("--snakefile", str(self.repository / "Snakefile")),
             *("--configfile", str(self.config)),
-            *arguments,
         ]
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
@@ -91,16 +90,16 @@ class Run:
     def stale(self, *arguments: str) -> set[str]:
         """Names of the jobs that a run would do, with their wildcards."""
         printed = self.snakemake("all", "--dry-run", *arguments)
-        jobs = set()
-        for block in printed.split("\n\n"):
-            lines = [line.strip() for line in block.splitlines()]
-            rule = next((x for x in lines if x.startswith(("rule ", "localrule "))), "")
-            marks = next((x for x in lines if x.startswith("wildcards: ")), "")
-            if rule:
-                name = rule.split()[1].rstrip(":")
-                values = [pair.split("=")[1] for pair in marks[11:].split(", ") if pair]
-                jobs.add(" ".join([name, *values]))
-        return jobs - {"all"}
+        jobs: list[str] = []
+        for line in printed.splitlines():
+            words = line.split()
+            if words[:1] in (["rule"], ["localrule"]) and line.endswith(":"):
+                jobs.append(words[1].rstrip(":"))
+            elif words[:1] == ["wildcards:"]:
+                values = [word.split("=")[1].rstrip(",") for word in words[1:]]
+                jobs[-1] = " ".join([jobs[-1], *values])
+        assert len(jobs) == len(set(jobs))
+        return set(jobs) - {"all"}
 
     def copy(self, folder: Path) -> "Run":
         """The same run, with its results and records, in another folder."""
