@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import nn
 from pipeline.atomic import replacing
 from pipeline.errors import StepError
 
-FORMAT, VERSION = "deepfake-atlas detector", "1"
+FORMAT, VERSION = "deepfake-atlas detector", 1
+HEADER = "deepfake-atlas"  # the key of the file's metadata that holds a JSON object
 
 
 @dataclass(frozen=True)
@@ -129,31 +130,29 @@ def save_detector(
     header = {
         "format": FORMAT,
         "version": VERSION,
-        "timm": spec.timm,
-        "input_size": str(spec.input_size),
-        "mean": json.dumps(spec.mean),
-        "std": json.dumps(spec.std),
+        **asdict(spec),
         "output": "one logit, positive for fake",
-        "provenance": json.dumps(provenance),
+        "provenance": dict(provenance),
     }
     tensors = {
         k: v.contiguous().cpu() for k, v in detector.network.state_dict().items()
     }
     with replacing(path) as part:
-        save_file(tensors, part, metadata=header)
+        # One key: safetensors writes several in an order of its own, another each time.
+        save_file(tensors, part, metadata={HEADER: json.dumps(header)})
 
 
 def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
     """A trained detector, frozen and in evaluation mode, on `device`."""
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
     except (OSError, SafetensorError) as error:
         raise StepError(f"{path}: is no safetensors file ({error})") from error
     if (header.get("format"), header.get("version")) != (FORMAT, VERSION):
         raise StepError(f"{path}: was not written by this version of train_model")
-    mean, std = (tuple(json.loads(header[key])) for key in ("mean", "std"))
-    spec = NetworkSpec(header["timm"], int(header["input_size"]), mean, std)
+    mean, std = tuple(header["mean"]), tuple(header["std"])
+    spec = NetworkSpec(header["timm"], header["input_size"], mean, std)
     detector = ForgeryDetector(_create(spec.timm, spec.input_size, False), spec)
     detector.network.load_state_dict(load_file(path))
     detector.to(device, memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config.videos import MiniatureConfig, VideosConfig
-from pipeline.miniature.corpus import render_sequence
+from pipeline.miniature.corpus import render_sequence, write_video
 from pipeline.videos import list_videos
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
@@ -80,6 +80,19 @@ def test_same_seed_gives_the_same_bytes(tmp_path):
         render_sequence(row, seeded, tmp_path / name)
         written.append((tmp_path / name / row["path"]).read_bytes())
     assert written[0] == written[1] != written[2]
+
+
+def test_bytes_do_not_hang_on_where_frames_lie_in_memory(tmp_path):
+    """FFmpeg's own colour conversion takes other paths for other alignments."""
+    frames = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), np.uint8)
+    written = set()
+    for offset in (0, 1, 8, 16, 33):
+        moved = np.empty(frames.nbytes + 64, np.uint8)[offset:][: frames.nbytes]
+        moved = moved.reshape(frames.shape)
+        moved[:] = frames
+        write_video(tmp_path / "x.mp4", list(moved), 23)
+        written.add((tmp_path / "x.mp4").read_bytes())
+    assert len(written) == 1
 
 
 def test_default_test_set_can_show_a_difference():

@@ -104,19 +104,20 @@ def test_augmentation_keeps_pixels_in_range_and_repeats():
     assert not torch.equal(one, images)
 
 
-def test_weights_load_without_this_project(tmp_path):
+def test_weights_repeat_and_load_without_this_project(tmp_path):
     torch.manual_seed(0)
     detector = build_detector("test_resnet", 48, False).eval()
     save_detector(detector, tmp_path / "w.safetensors", {"seed": 0})
+    save_detector(detector, tmp_path / "again.safetensors", {"seed": 0})
+    written = [(tmp_path / f"{n}.safetensors").read_bytes() for n in ("w", "again")]
+    assert written[0] == written[1]
     image = torch.rand(2, 3, 48, 48)
     expected = detector(image)
     with safe_open(tmp_path / "w.safetensors", "pt") as file:
-        header = file.metadata()
+        header = json.loads(file.metadata()["deepfake-atlas"])
     network = timm.create_model(header["timm"], num_classes=1).eval()
     network.load_state_dict(load_file(tmp_path / "w.safetensors"))
-    mean, std = (
-        torch.tensor(json.loads(header[k])).view(1, 3, 1, 1) for k in ("mean", "std")
-    )
+    mean, std = (torch.tensor(header[k]).view(1, 3, 1, 1) for k in ("mean", "std"))
     assert torch.allclose(network((image - mean) / std)[:, 0], expected, atol=1e-6)
     loaded = load_detector(tmp_path / "w.safetensors", torch.device("cpu"))
     assert torch.allclose(loaded(image), expected, atol=1e-5)

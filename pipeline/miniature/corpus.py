@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -59,8 +60,15 @@ def write_video(path: Path, frames: Iterable[np.ndarray], crf: int) -> None:
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
         for pixels in frames:
-            kind = "rgb24" if pixels.ndim == 3 else "gray"
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(pixels, format=kind))
-            )
+            frame = av.VideoFrame.from_ndarray(_i420(pixels), format="yuv420p")
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def _i420(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as planes Y, U, V (BT.601), (3H/2, W) uint8.
+
+    Not left to FFmpeg: its conversion gives other bytes for other memory addresses.
+    """
+    rgb = pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
