@@ -3,6 +3,7 @@
 #   snakemake all --cores 8 --resources gpu=1
 #
 # The data's way: videos -> faces -> models -> metrics and atlases, a file of rules each.
+import hashlib
 import sys
 from pathlib import Path
 
@@ -30,9 +31,9 @@ RESULTS = CONFIG.results
 if workflow.is_main_process:
     try:
         check_writable(Path(RESULTS))
+        clear_stale_lock(Path.cwd())
     except OSError as error:
         raise WorkflowError(str(error)) from None
-    clear_stale_lock(Path.cwd())
 
 use_this_python(REPOSITORY)
 

@@ -25,6 +25,7 @@ class Cell:
     map: np.ndarray  # (S, S) float64: sum of signed maps
     face: np.ndarray  # (S, S, 3) float64: sum of crops
     mask: np.ndarray  # (S, S) float64: sum of masks
+    masks: int = 0  # frames of which the mask is known
 
     def mean_map(self) -> np.ndarray:
         """Mean attribution in logits, (S, S)."""
@@ -35,8 +36,8 @@ class Cell:
         return np.rint(self.face / self.frames).astype(np.uint8)
 
     def mean_mask(self) -> np.ndarray:
-        """Share of the frames that are manipulated at each pixel, (S, S) in 0..1."""
-        return self.mask / self.frames
+        """Share of the frames with a mask that it marks at each pixel, (S, S) 0..1."""
+        return self.mask / max(self.masks, 1)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def explained_frames(
         zip(attributions, faces, strict=True)
     ):
         with AttributionShard(maps_path) as maps, FaceShard(faces_path) as shard:
+            if not len(maps.maps):  # no video fell into this shard
+                continue
             table = maps.frames
             fake = table["logit"] >= np.log(threshold / (1 - threshold))
             right = fake == (table["label"] == 1)
@@ -94,6 +97,7 @@ def sum_cells(
         cell.map += frame.map
         cell.face += frame.crop
         cell.mask += frame.mask
+        cell.masks += int(frame.row["has_mask"])
         share = mask_agreement(frame.map, frame.mask)
         rows.append(dict(frame.row) | share)
     return dict(sorted(cells.items())), pd.DataFrame(rows)

@@ -9,14 +9,15 @@ import torch
 from pipeline.attribution_shards import writing_attributions
 from pipeline.command_line import log, parse, run
 from pipeline.config.attribution import AttributionConfig
+from pipeline.devices import pick_device, set_threads
 from pipeline.face_shards import FaceShard
 from pipeline.integrated_gradients import integrated_gradients, make_baselines
-from pipeline.networks import load_detector, pick_device, set_threads, to_images
+from pipeline.networks import load_detector, to_images
 from pipeline.progress import progress
 from pipeline.sampling import evenly_spaced
 
 CHUNK = 16  # images explained together
-COLUMNS = ["video", "method", "label", "number", "crop"]
+COLUMNS = ["video", "method", "label", "has_mask", "number", "crop"]
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 Layout (version 1), N maps:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
-    frames/<column>   (N,): video, method, label, number, crop (row of the face shard),
-                      logit, baseline_logit, attribution_sum, completeness_error,
-                      converged
+    frames/<column>   (N,): video, method, label, has_mask, number, crop (row of the
+                      face shard), logit, baseline_logit, attribution_sum,
+                      completeness_error, converged
     attributes        format, version, provenance (JSON)
 """
 

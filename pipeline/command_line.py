@@ -63,7 +63,7 @@ def _remedy(error: OSError) -> str | None:
         "another disk, and run the same command again; finished work is kept.",
         errno.EDQUOT: "Your quota is used up: free space, or set `results` to another "
         "folder, and run the same command again; finished work is kept.",
-        errno.EACCES: "Set `results` to a folder that you may write to.",
+        errno.EACCES: "Change its permissions, or set `results` to another folder.",
         errno.EROFS: "Set `results` to a folder on a disk that is not read-only.",
     }
     for number, remedy in remedies.items():

@@ -48,6 +48,7 @@ def crop_masks(
     """
     scale = np.array([masks.shape[2] / frame[1], masks.shape[1] / frame[0]] * 2)
     scaled = np.rint(boxes * scale).astype(np.int32)
+    scaled[:, 2:] = np.maximum(scaled[:, 2:], scaled[:, :2] + 1)
     return (crop(masks[..., 0], scaled, size) > 127).astype(np.uint8)
 
 

@@ -100,7 +100,8 @@ class RetinaFaceDetector:
         import torch
         from retinaface.model.retinaface_pth_model import RetinaFace
 
-        from pipeline.networks import pick_device, read_weights
+        from pipeline.devices import pick_device
+        from pipeline.weights import read_weights
 
         self.device = pick_device()
         network = RetinaFace()

@@ -8,7 +8,7 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.errors import StepError
 from pipeline.figures import plot_roc, plot_scores
 from pipeline.metrics import metrics_table
-from pipeline.prediction import probability, video_table
+from pipeline.prediction import probability, read_predictions, video_table
 
 
 def main() -> None:
@@ -18,10 +18,8 @@ def main() -> None:
         texts=["model", "config", "seed"],
     )
     config = EvaluationConfig.model_validate_json(args.config)
-    text = {name: str for name in ("target", "source")}
-    frames = pd.concat(
-        [pd.read_csv(p, dtype=text, keep_default_na=False) for p in args.predictions]
-    ).sort_values(["video", "number"])
+    frames = pd.concat([read_predictions(path) for path in args.predictions])
+    frames = frames.sort_values(["video", "number"])
     if set(frames["label"]) != {0, 1}:
         raise StepError(
             "the test split has no crops of both real and fake videos: see "

@@ -23,7 +23,9 @@ def main() -> None:
     config = FacesConfig.model_validate_json(args.config)
     cv2.setNumThreads(1)  # shards run side by side
     table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
-    table = table.astype({"label": int, "bytes": int})
+    numbers = {"label": int, "bytes": int}
+    columns = {name: numbers.get(name, str) for name in table.columns}
+    table = table.astype(columns)
     sums = read_checksums(args.checksums)
     detector = make_detector(config)
     packages = ("decord", "opencv-contrib-python-headless", "retina-face", "h5py")
@@ -31,7 +33,6 @@ def main() -> None:
         "faces": config.model_dump(),
         "versions": {name: version(name) for name in packages},
     }
-    columns = [*table.columns, "status", "reason"]
     with writing_faces(args.output, config.size, provenance, columns) as shard:
         videos = table.to_dict("records")
         for video in progress(videos, len(videos), "extract", "videos"):

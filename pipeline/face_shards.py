@@ -17,7 +17,7 @@ Layout (version 1), N crops of V videos:
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,19 @@ from pipeline.errors import StepError
 
 FORMAT, VERSION = "deepfake-atlas faces", 1
 USABLE = ("ok", "short")  # statuses of videos that have crops
+
+# What the shard's table says of each video beside the columns that it came with;
+# `detected` counts the crops whose face was found and not interpolated.
+OUTCOME = {
+    "status": str,
+    "reason": str,
+    "crops": int,
+    "detected": int,
+    "total_frames": int,
+    "width": int,
+    "height": int,
+    "has_mask": bool,
+}
 
 
 @dataclass(frozen=True)
@@ -92,12 +105,14 @@ class FaceShardWriter:
     def add(self, video: Mapping[str, Any], faces: VideoFaces) -> None:
         """Append a video: its row of the table, and what came of it."""
         count = 0 if faces.crops is None else len(faces.crops)
+        missed = 0 if faces.frames is None else faces.frames["interpolated"].sum()
         self.rows.append(
             dict(video)
             | {
                 "status": faces.status,
                 "reason": faces.reason,
                 "crops": count,
+                "detected": count - int(missed),
                 "total_frames": faces.total_frames,
                 "width": faces.width,
                 "height": faces.height,
@@ -114,9 +129,10 @@ class FaceShardWriter:
         for name, values in {"video": index, **faces.frames}.items():
             _append(self.frames[name], values)
 
-    def finish(self, columns: Sequence[str]) -> None:
-        """Write the table of videos; `columns` gives its columns where V is 0."""
-        table = pd.DataFrame(self.rows, columns=None if self.rows else columns)
+    def finish(self, columns: Mapping[str, type]) -> None:
+        """Write the table of videos; `columns` are those of `add`'s rows, and types."""
+        kinds = {**columns, **OUTCOME}
+        table = pd.DataFrame(self.rows, columns=list(kinds)).astype(kinds)
         write_table(self.file.create_group("videos"), table)
 
 
@@ -149,7 +165,7 @@ def read_table(group: h5py.Group) -> pd.DataFrame:
 
 @contextmanager
 def writing_faces(
-    path: Path, size: int, provenance: Mapping[str, Any], columns: Sequence[str]
+    path: Path, size: int, provenance: Mapping[str, Any], columns: Mapping[str, type]
 ) -> Iterator[FaceShardWriter]:
     """A writer to a new shard, which appears at `path` only when all went well."""
     with replacing(path) as part, h5py.File(part, "w") as file:

@@ -105,8 +105,16 @@ def _read_pairs(file: Path) -> list[tuple[str, str]]:
             f"{file}: cannot be read ({error}); videos.splits wants the folder with "
             "the authors' train.json, val.json and test.json"
         ) from None
+    seen: set[str] = set()
     for pair in listed if isinstance(listed, list) else [listed]:
         well = isinstance(pair, list) and len(pair) == 2
-        if not well or not all(re.fullmatch(r"\d{3}", str(name)) for name in pair):
+        if not well or not all(_is_sequence(name) for name in pair):
             raise ValueError(f'{file}: {pair!r} is no pair like ["071", "054"]')
-    return [(str(a), str(b)) for a, b in listed]
+        if seen & set(pair) or pair[0] == pair[1]:
+            raise ValueError(f"{file}: a sequence of {pair!r} is in the file twice")
+        seen |= set(pair)
+    return [(a, b) for a, b in listed]
+
+
+def _is_sequence(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[0-9]{3}", name) is not None

@@ -67,7 +67,10 @@ def integrated_gradients(
         (gradients,) = torch.autograd.grad(detector(points).sum(), points)
         total.index_add_(0, which, gradients * weights[node].view(-1, 1, 1, 1))
     with torch.inference_mode():
-        logits, baseline_logits = detector(images), detector(baselines)
+        logits, baseline_logits = (
+            torch.cat([detector(part) for part in whole.split(batch_size)])
+            for whole in (images, baselines)
+        )
     return Attribution(total * change, logits, baseline_logits)
 
 

@@ -1,7 +1,6 @@
 """Forgery detectors: timm networks with one output, the logit of "fake"."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import nn
 
 from pipeline.atomic import replacing
 from pipeline.errors import StepError
+from pipeline.weights import read_weights
 
 FORMAT, VERSION = "deepfake-atlas detector", 1
 HEADER = "deepfake-atlas"  # the key of the file's metadata that holds a JSON object
@@ -84,25 +84,6 @@ def _create(name: str, input_size: int, pretrained: bool) -> nn.Module:
         ) from error
 
 
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a .safetensors file or of a plain state dict; nothing is unpickled."""
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise StepError(f"{file}: is no file of weights ({error})") from error
-    except Exception as error:  # torch raises pickle.UnpicklingError and others
-        raise StepError(
-            f"{file}: holds more than tensors, which could run code when loaded, and "
-            "is refused; save its state dict again as .safetensors"
-        ) from error
-    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(loaded, dict):
-        raise StepError(f"{file}: holds no state dict but a {type(loaded).__name__}")
-    return loaded
-
-
 def _load_backbone(network: nn.Module, file: Path) -> None:
     """Load all weights whose names and shapes fit; the head may be missing."""
     own = network.state_dict()
@@ -111,8 +92,8 @@ def _load_backbone(network: nn.Module, file: Path) -> None:
         for key, value in read_weights(file).items()
     }
     fit = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    classifier = network.pretrained_cfg.get("classifier", "")
-    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    named = network.pretrained_cfg.get("classifier") or ()
+    heads = tuple(f"{n}." for n in ((named,) if isinstance(named, str) else named))
     missing = [k for k in own if k not in fit and not k.startswith(heads)]
     if missing:
         raise StepError(
@@ -162,24 +143,3 @@ def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
 def to_images(crops: torch.Tensor) -> torch.Tensor:
     """Crops (B, H, W, 3) uint8 as images (B, 3, H, W) float32 in 0..1."""
     return crops.permute(0, 3, 1, 2).float() / 255
-
-
-def pick_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def set_threads(threads: int) -> None:
-    """Compute on at most `threads` cores, and on no more than this process may use."""
-    torch.set_num_threads(max(1, min(threads, len(os.sched_getaffinity(0)))))
-
-
-def fast_precision(device: torch.device, wanted: str) -> torch.dtype:
-    """The dtype to train in: bfloat16 where `wanted` and the device computes in it."""
-    if wanted == "float32":
-        return torch.float32
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native or wanted == "bfloat16" else torch.float32

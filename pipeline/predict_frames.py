@@ -4,8 +4,9 @@ import numpy as np
 
 from pipeline.atomic import write_csv
 from pipeline.command_line import parse, run
+from pipeline.devices import pick_device, set_threads
 from pipeline.face_shards import FaceShard
-from pipeline.networks import load_detector, pick_device, set_threads
+from pipeline.networks import load_detector
 from pipeline.prediction import PREDICTION_COLUMNS, probability
 from pipeline.progress import progress
 from pipeline.training import FaceCrops, predict
@@ -25,7 +26,7 @@ def main() -> None:
         frames = shard.labelled_frames()
     frames["logit"] = np.concatenate(logits)
     frames["probability"] = probability(frames["logit"])
-    write_csv(frames[PREDICTION_COLUMNS], args.output)
+    write_csv(frames[list(PREDICTION_COLUMNS)], args.output)
 
 
 if __name__ == "__main__":

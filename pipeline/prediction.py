@@ -1,11 +1,27 @@
 """Predictions over frames and over videos."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-PREDICTION_COLUMNS = (
-    "video label method compression target source number timestamp logit probability"
-).split()
+PREDICTION_COLUMNS = {
+    "video": str,
+    "label": int,
+    "method": str,
+    "compression": str,
+    "target": str,
+    "source": str,
+    "number": int,
+    "timestamp": float,
+    "logit": float,
+    "probability": float,
+}
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """A table of frames' predictions; it may have no row."""
+    return pd.read_csv(path, dtype=PREDICTION_COLUMNS, keep_default_na=False)
 
 
 def probability(logit: pd.Series) -> pd.Series:

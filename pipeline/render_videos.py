@@ -13,8 +13,8 @@ def main() -> None:
     args = parse(__doc__, texts=["shard", "config"])
     config = VideosConfig.model_validate_json(args.config)
     table = list_videos(config)
-    rows = table[table.shard == args.shard].drop_duplicates(["method", "path"])
-    rows = rows.drop_duplicates(["method", "target", "source"])
+    rows = table[table.shard == args.shard]
+    rows = rows.drop_duplicates(["method", "target", "source"])  # compressions
     for _, row in progress(rows.iterrows(), len(rows), "render", "videos"):
         render_sequence(row, config.miniature, Path(config.root))
 

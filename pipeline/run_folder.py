@@ -1,5 +1,6 @@
 """Where a run works: with which Python, in a folder that it may write to, alone."""
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -28,21 +29,22 @@ def clear_stale_lock(folder: Path) -> None:
     """Remove Snakemake's lock on `folder` if the run that took it is dead.
 
     Snakemake's lock is a file, which outlives a killed run and then refuses the next.
-    Every run of ours also holds a lock of the kernel's, which dies with the process: if
-    that one is free, nobody is there to hold the other. Where the file system has no
-    such locks, Snakemake's stays, and `snakemake --unlock` is up to the user.
+    Every run of ours also shares a lock of the kernel's, which dies with the process:
+    who can have that one alone knows that nobody is there to hold the other. Where the
+    file system has no such locks, Snakemake's stays, and `snakemake --unlock` is up to
+    the user. (A file system whose locks hold on one machine only cannot tell of runs
+    on another: start the runs of one folder on one machine.)
     """
     metadata = folder / ".snakemake"
     metadata.mkdir(exist_ok=True)
     alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
-    try:
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        alive.close()
-        return
     _held.append(alive)
-    for stale in (metadata / "locks").glob("*.lock"):
-        stale.unlink()
+    with contextlib.suppress(OSError):
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for stale in (metadata / "locks").glob("*.lock"):
+            stale.unlink()
+    with contextlib.suppress(OSError):
+        fcntl.flock(alive, fcntl.LOCK_SH)
 
 
 def use_this_python(repository: Path) -> None:

@@ -7,8 +7,8 @@ from pipeline.command_line import log, parse, run
 from pipeline.face_shards import USABLE, FaceShard
 
 COLUMNS = (
-    "video split label method compression status reason crops total_frames width "
-    "height has_mask bytes sha256 path"
+    "video split label method compression status reason crops detected total_frames "
+    "width height has_mask bytes sha256 path"
 ).split()
 
 

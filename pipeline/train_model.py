@@ -7,15 +7,15 @@ import torch
 from pipeline.atomic import write_csv
 from pipeline.command_line import log, parse, run
 from pipeline.config.models import ModelConfig
-from pipeline.figures import plot_history
-from pipeline.networks import build_detector, pick_device, save_detector, set_threads
+from pipeline.devices import pick_device, set_threads
+from pipeline.networks import build_detector, save_detector
 from pipeline.training import FaceCrops, check_classes, train
 
 
 def main() -> None:
     args = parse(
         __doc__,
-        files=["train*", "val*", "weights", "history", "curves"],
+        files=["train*", "val*", "weights", "history"],
         texts=["config", "seed", "threads"],
     )
     config = ModelConfig.model_validate_json(args.config)
@@ -26,6 +26,7 @@ def main() -> None:
     data, validation = FaceCrops(args.train), FaceCrops(args.val)
     if config.shuffle_labels:
         data.shuffle_labels(seed)
+        validation.shuffle_labels(seed)  # or the epoch would be chosen by true labels
     check_classes(data, "train")
     check_classes(validation, "val")
     device = pick_device()
@@ -40,7 +41,6 @@ def main() -> None:
         "versions": {name: version(name) for name in ("torch", "timm")},
     }
     write_csv(history, args.history)
-    plot_history(history, config.timm, args.curves)
     save_detector(detector, args.weights, provenance)
     log.info("weights of the best epoch: %s", args.weights)
 

@@ -10,9 +10,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from pipeline.config.models import ModelConfig
+from pipeline.devices import fast_precision
 from pipeline.errors import StepError
 from pipeline.face_shards import FaceShard
-from pipeline.networks import ForgeryDetector, fast_precision, to_images
+from pipeline.networks import ForgeryDetector, to_images
 from pipeline.prediction import video_table
 from pipeline.progress import log, progress
 
@@ -33,7 +34,7 @@ class FaceCrops(Dataset):
             with FaceShard(path) as shard:
                 frames = shard.labelled_frames()[["video", "method", "label"]]
             tables.append(frames.assign(shard=number, row=np.arange(len(frames))))
-        self.table = pd.concat(tables, ignore_index=True)
+        self.table = pd.concat(tables, ignore_index=True).astype({"label": int})
         self.labels = self.table["label"].to_numpy(np.float32)
         self.places = self.table[["shard", "row"]].to_numpy()
 
@@ -48,11 +49,20 @@ class FaceCrops(Dataset):
         return self.open[number].crops[row], self.labels[index]
 
     def shuffle_labels(self, seed: int) -> None:
-        """Give each video another video's label: a control that must learn nothing."""
-        videos = self.table.groupby("video", sort=True)["label"].first()
-        shuffled = np.random.default_rng(seed).permutation(videos.to_numpy())
-        given = dict(zip(videos.index, shuffled, strict=True))
-        self.labels = self.table["video"].map(given).to_numpy(np.float32)
+        """Deal the videos' labels out anew: a control that must learn nothing.
+
+        Each method, and the real videos, get real and fake labels in the same shares.
+        A plain shuffle leaves the labels by chance a little right or a little wrong,
+        and a network makes much of that.
+        """
+        videos = self.table.groupby("video", sort=True)[["label", "method"]].first()
+        rng = np.random.default_rng(seed)
+        fakes = videos["label"].mean()
+        for _, members in videos.groupby("method"):
+            dealt = np.arange(len(members)) < round(fakes * len(members))
+            videos.loc[members.index, "label"] = rng.permutation(dealt).astype(int)
+        self.table["label"] = self.table["video"].map(videos["label"])
+        self.labels = self.table["label"].to_numpy(np.float32)
 
 
 def check_classes(crops: FaceCrops, split: str) -> None:
@@ -111,20 +121,26 @@ def train(
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
+        loss = _finite(float(np.mean(losses)), f"training loss of epoch {epoch}")
         scores = validate(detector, validation, config.batch_size)
-        history.append({"epoch": epoch, "train_loss": float(np.mean(losses)), **scores})
+        history.append({"epoch": epoch, "train_loss": loss, **scores})
         log.info("%s", {k: round(v, 4) for k, v in history[-1].items()})
-        if not np.isfinite(history[-1]["train_loss"]):
-            raise StepError(
-                f"the training loss is no number in epoch {epoch}: lower this model's "
-                "learning_rate, or set its precision to float32"
-            )
         merit = (scores["val_video_auc"], -scores["val_loss"])
         if epoch == 1 or merit > best:
             best = merit
             weights = {k: v.cpu().clone() for k, v in detector.state_dict().items()}
     detector.load_state_dict(weights)
     return pd.DataFrame(history)
+
+
+def _finite(value: float, what: str) -> float:
+    """`value`, or StepError where training ran away."""
+    if not np.isfinite(value):
+        raise StepError(
+            f"the {what} is no number: lower this model's learning_rate, or set its "
+            "precision to float32"
+        )
+    return value
 
 
 def _loader(
@@ -154,11 +170,20 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, device = len(images), images.device
     flip = torch.rand(count, generator=generator) < 0.5
     images = torch.where(flip.to(device).view(-1, 1, 1, 1), images.flip(3), images)
-    shifts = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=generator)
-    images = images.roll(shifts.tolist(), (2, 3))
+    images = _shift(
+        images, torch.randint(2 * SHIFT + 1, (count, 2), generator=generator)
+    )
     gain = 0.85 + 0.3 * torch.rand(count, 1, 1, 1, generator=generator)
     offset = 0.2 * torch.rand(count, 1, 1, 1, generator=generator) - 0.1
     return (images * gain.to(device) + offset.to(device)).clamp(0, 1)
+
+
+def _shift(images: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
+    """Cut each of (B, 3, H, W) at its corner (B, 2) out of a copy with wider edges."""
+    height, width = images.shape[2:]
+    wide = nn.functional.pad(images, (SHIFT,) * 4, mode="replicate")
+    moved = zip(wide, corners.tolist(), strict=True)
+    return torch.stack([w[:, y : y + height, x : x + width] for w, (y, x) in moved])
 
 
 def validate(
@@ -171,6 +196,7 @@ def validate(
     loss = nn.functional.binary_cross_entropy_with_logits(
         torch.from_numpy(logits), torch.from_numpy(data.labels)
     )
+    _finite(loss.item(), "validation loss")
     frames = data.table.assign(logit=logits)
     videos = video_table(frames)
     return {
@@ -186,7 +212,8 @@ def predict(
     """Logits of all crops in order, a batch (B,) float32 at a time."""
     device = next(detector.parameters()).device
     detector.eval()
-    with torch.inference_mode():
-        for crops, _ in DataLoader(data, batch_size):
-            images = to_images(crops.to(device)).to(memory_format=torch.channels_last)
-            yield detector(images).float().cpu().numpy()
+    for crops, _ in DataLoader(data, batch_size):
+        images = to_images(crops.to(device)).to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits = detector(images)
+        yield logits.float().cpu().numpy()

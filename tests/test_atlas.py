@@ -26,6 +26,7 @@ def frames(count=12, size=16):
                 "video": f"v{index // 2}{label}",
                 "method": "A" if label else "real",
                 "label": label,
+                "has_mask": bool(label),
                 "outcome": "right" if index % 3 else "wrong",
                 "logit": float(map.sum()) + 1.0,
                 "baseline_logit": 1.0,

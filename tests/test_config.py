@@ -6,7 +6,12 @@ import pytest
 import yaml
 
 from pipeline.config.document import documents
-from pipeline.config.run import ConfigError, RunConfig, check_config, timm_models
+from pipeline.config.run import (
+    ConfigError,
+    RunConfig,
+    check_config,
+    timm_models,
+)
 from pipeline.faceforensics import read_splits
 
 REPOSITORY = Path(__file__).parents[1]
@@ -27,6 +32,11 @@ FAULTS = [
     ({"models": {}}, "models = {}"),
     ({"models": {"a": {"timm": "resnet18", "pretrained": "no.pth"}}}, "no such file"),
     ({"videos": {"source": "faceforensics"}}, "train.json"),
+    ({"videos": {"source": "faceforensics", "root": "none"}}, "no such folder"),
+    ({"videos": {"methods": ["Deepfakes", "Deepfakes"]}}, "names something twice"),
+    ({"videos": {"methods": ["real"]}}, "'real' has a meaning"),
+    ({"models": {"a": {"timm": "resnet18.none"}}}, "timm has no model of this name"),
+    ({"atlases": {"colormap": "RdBuu"}}, "atlases.colormap = 'RdBuu'"),
     ({"videos": {"root": "a{b}"}}, "videos.root"),
     ({"videos": {"miniature": {"min_frames": 90}}}, "swap them"),
     ({"videos": {"compressions": ["raw"]}}, "not written in raw"),
@@ -45,6 +55,13 @@ def test_faults_name_file_key_value_and_remedy(tmp_path, fault, message):
     assert str(caught.value).startswith(f"{file}: ")
 
 
+def test_a_value_of_the_command_line_is_not_blamed_on_a_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("seed: 3")
+    with pytest.raises(ConfigError, match=r"^--config: seed = -1"):
+        check_config({"seed": -1}, [file])
+
+
 def test_all_faults_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
         check_config({"faces": {"frames": 0, "sise": 3}, "seeds": 1}, [])
@@ -57,7 +74,7 @@ def test_shipped_configurations_are_valid():
     for file in shipped:
         raw = yaml.safe_load(file.read_text())
         if raw.get("videos", {}).get("source") == "faceforensics":
-            raw["videos"].setdefault("splits", "splits")
+            raw["videos"]["root"] = str(REPOSITORY)  # the user's own to set
         check_config(raw, [file])
 
 
@@ -90,6 +107,9 @@ def test_model_names_are_timms():
     # What timm only knows as an old name for another model is not in its list.
     assert registered <= timm_models()
     assert all(timm.is_model(name) for name in timm_models())
+    tagged = "resnet18.a1_in1k"
+    assert tagged in timm.list_models(pretrained=True)
+    check_config({"models": {"a": {"timm": tagged}}}, [])
 
 
 @pytest.mark.parametrize(
@@ -100,6 +120,9 @@ def test_model_names_are_timms():
         ('[["1", "2"]]', "is no pair"),
         ('[["../", "002"]]', "is no pair"),
         ('[["004", "001"]]', "is in train.json too"),
+        ('[["004", "005"], ["004", "006"]]', "in the file twice"),
+        ('[["004", "004"]]', "in the file twice"),
+        ("[[4, 5]]", "is no pair"),
     ],
 )
 def test_bad_splits_are_refused(tmp_path, content, message):

@@ -113,7 +113,8 @@ def test_shard_reads_back_what_was_written(corpus, tmp_path):
     video = corpus / "original_sequences/youtube/c23/videos/001.mp4"
     faces = extract_video(video, None, HaarDetector(40), CONFIG)
     bad = extract_video(tmp_path / "none.mp4", None, HaarDetector(40), CONFIG)
-    with writing_faces(tmp_path / "s.h5", 64, {"why": "test"}, ["video"]) as shard:
+    columns = {"video": str, "label": int}
+    with writing_faces(tmp_path / "s.h5", 64, {"why": "test"}, columns) as shard:
         shard.add({"video": "gone", "label": 1}, bad)
         shard.add({"video": "there", "label": 0}, faces)
         assert not (tmp_path / "s.h5").exists()  # not under its name before it is done
@@ -126,7 +127,7 @@ def test_shard_reads_back_what_was_written(corpus, tmp_path):
 
 
 def test_an_unfinished_shard_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), writing_faces(tmp_path / "s.h5", 64, {}, []):
+    with pytest.raises(KeyboardInterrupt), writing_faces(tmp_path / "s.h5", 64, {}, {}):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 

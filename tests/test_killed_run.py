@@ -1,5 +1,6 @@
 """A run killed in every stage, and started again, ends as an undisturbed one."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -83,6 +84,9 @@ def test_a_live_run_keeps_its_lock(finished, tmp_path):
     run.configure({"models": {"small": {"epochs": 30}}})
     logs = run.folder / "results/logs/train_model/small.log"
     logs.unlink()
+    # Somebody looks at the folder while the run starts, and goes away.
+    looking = open(run.folder / ".snakemake/alive", "w")  # noqa: SIM115
+    fcntl.flock(looking, fcntl.LOCK_SH)
     process = subprocess.Popen(
         run.command("all"),
         cwd=run.folder,
@@ -94,6 +98,7 @@ def test_a_live_run_keeps_its_lock(finished, tmp_path):
         while not logs.exists():
             assert process.poll() is None
             time.sleep(0.05)
+        looking.close()
         printed = run.snakemake("all", check=False)
         assert run.code != 0
         assert "Directory cannot be locked" in printed

@@ -10,11 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from pipeline import training
 from pipeline.config.models import ModelConfig
 from pipeline.errors import StepError
 from pipeline.face_shards import VideoFaces, writing_faces
-from pipeline.networks import build_detector, load_detector, read_weights, save_detector
+from pipeline.networks import build_detector, load_detector, save_detector
 from pipeline.training import FaceCrops, augment, check_classes, train
+from pipeline.weights import read_weights
 
 CONFIG = ModelConfig(timm="test_resnet", input_size=48, epochs=3, batch_size=8)
 
@@ -22,7 +24,8 @@ CONFIG = ModelConfig(timm="test_resnet", input_size=48, epochs=3, batch_size=8)
 def write_shard(path, videos=8, marked=True):
     """Noise, with a bright square on the fakes: easy to tell apart."""
     rng = np.random.default_rng(0)
-    with writing_faces(path, 48, {}, []) as shard:
+    columns = {"video": str, "label": int, "method": str}
+    with writing_faces(path, 48, {}, columns) as shard:
         for index in range(videos):
             label = index % 2
             crops = rng.integers(60, 120, (4, 48, 48, 3), np.uint8)
@@ -73,26 +76,50 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     assert any(not torch.equal(a, b) for a, b in different)
 
 
-def test_the_best_epoch_is_kept(tmp_path):
+def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
+    """Here the second of three: its weights are the model's, not the last ones."""
     data = FaceCrops([write_shard(tmp_path / "a.h5")])
-    detector, history = trained(data, data)
-    best = history.sort_values(["val_video_auc", "val_loss"], ascending=[False, True])
-    logits = detector.eval()(torch.zeros(1, 3, 48, 48))
-    shortened = CONFIG.model_copy(update={"epochs": 3})
-    again, _ = trained(data, data, config=shortened)
-    assert torch.equal(logits, again.eval()(torch.zeros(1, 3, 48, 48)))
-    assert best["epoch"].iloc[0] in (1, 2, 3)
+    seen = []
+
+    def validate(detector, *_):
+        seen.append([p.detach().clone() for p in detector.parameters()])
+        auc = [0.6, 0.9, 0.7][len(seen) - 1]
+        return {"val_loss": 1.0, "val_frame_auc": auc, "val_video_auc": auc}
+
+    monkeypatch.setattr(training, "validate", validate)
+    detector, _ = trained(data, data)
+    kept = list(detector.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(kept, seen[1], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(kept, seen[2], strict=True))
 
 
-def test_shuffled_labels_are_the_videos_own_shuffled(tmp_path):
+def test_training_that_runs_away_is_told(tmp_path, monkeypatch):
+    data = FaceCrops([write_shard(tmp_path / "a.h5")])
+    monkeypatch.setattr(training, "augment", lambda images, _: images * float("nan"))
+    with pytest.raises(StepError, match="no number: lower this model's learning_rate"):
+        trained(data, data)
+
+
+def test_empty_shards_do_no_harm(tmp_path):
+    full, empty = (
+        write_shard(tmp_path / "a.h5"),
+        write_shard(tmp_path / "b.h5", videos=0),
+    )
+    _, one = trained(FaceCrops([full]), FaceCrops([full]))
+    _, two = trained(FaceCrops([empty, full]), FaceCrops([full, empty]))
+    assert one.equals(two)
+
+
+def test_shuffled_labels_say_nothing_of_the_true_ones(tmp_path):
     data = FaceCrops([write_shard(tmp_path / "a.h5", videos=40)])
-    before = data.labels.copy()
+    true = data.labels.copy()
     data.shuffle_labels(0)
-    assert sorted(data.labels) == sorted(before)
-    assert (data.labels != before).any()
-    assert (
-        data.table.assign(new=data.labels).groupby("video").new.nunique() == 1
-    ).all()
+    assert sorted(data.labels) == sorted(true)
+    assert np.corrcoef(data.labels, true)[0, 1] == pytest.approx(0)
+    assert (data.table.groupby("video")["label"].nunique() == 1).all()
+    first = data.labels.copy()
+    data.shuffle_labels(1)
+    assert (data.labels != first).any()
 
 
 def test_augmentation_keeps_pixels_in_range_and_repeats():

@@ -30,8 +30,9 @@ def clone(run, tmp_path) -> Run:
 
 
 def of_model(model: str) -> set[str]:
-    """Jobs that hang on a model's weights."""
-    return {f"evaluate_model {model}", f"build_atlas {model}"} | {
+    """Jobs that hang on a model's training."""
+    plots = {f"{r} {model}" for r in ("evaluate_model", "build_atlas", "plot_history")}
+    return plots | {
         f"{rule} {model} {shard}"
         for rule in ("predict_frames", "attribute_frames")
         for shard in SHARDS
@@ -153,6 +154,24 @@ def test_one_models_learning_rate_leaves_the_other_alone(run):
 def test_third_model_adds_only_its_own_jobs(run):
     run.configure({"models": {"third": {"timm": "resnet18", "epochs": 1}}})
     assert run.stale() == {"train_model third"} | of_model("third")
+
+
+def test_more_test_shards_leave_training_alone(run):
+    run.configure({"videos": {"shards": {"test": 3}}})
+    stale = run.stale()
+    assert "extract_faces test-002" in stale
+    assert not any(s in job for job in stale for s in ("train", " val-"))
+
+
+def test_replaced_file_of_weights_retrains(run):
+    weights = run.folder / "results/models/small/weights.safetensors"
+    given = run.folder / "given.safetensors"
+    shutil.copy(weights, given)
+    run.configure({"models": {"small": {"pretrained": "given.safetensors"}}})
+    run.snakemake("models")
+    assert not any("train_model" in job for job in run.stale())
+    shutil.copy(run.folder / "results/models/other/weights.safetensors", given)
+    assert "train_model small" in run.stale()
 
 
 def test_edited_module_makes_stale_what_reaches_it(clone):

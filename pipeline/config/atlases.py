@@ -1,6 +1,6 @@
 """The `atlases` section: pictures and tables made of the attributions."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,9 +10,11 @@ from pipeline.config.section import Section
 class AtlasesConfig(Section):
     """How attributions are shown; nothing here runs a model again."""
 
-    colormap: str = Field("RdBu_r", min_length=1)
-    """Diverging matplotlib colour map: its middle is zero, its upper end speaks for
-    fake."""
+    colormap: Literal[
+        "RdBu_r", "PuOr_r", "BrBG_r", "PRGn_r", "PiYG_r", "coolwarm", "bwr", "seismic"
+    ] = "RdBu_r"
+    """matplotlib's name of a diverging colour map: its middle is zero, its upper end
+    speaks for fake."""
     opacity: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Opacity of the strongest attribution when laid over a face."""
     gallery: int = Field(4, ge=1, le=20)

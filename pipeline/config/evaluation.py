@@ -11,4 +11,4 @@ class EvaluationConfig(Section):
     threshold: float = Field(0.5, gt=0, lt=1)
     """Probability from which a face counts as fake, for accuracy and F1."""
     bootstrap: int = Field(1000, ge=100, le=100_000)
-    """Resamples of the test videos for the 95 % interval of each AUC."""
+    """Resamples of the test persons for the 95 % interval of each AUC."""

@@ -20,7 +20,7 @@ class FacesConfig(Section):
     """File with RetinaFace's weights, the `retinaface.pth` that the retina-face package
     names (only for `detector: retinaface`)."""
     min_face: int = Field(40, ge=8, le=4096)
-    """Smallest face to look for, in px of the frame."""
+    """Smallest face to look for, in px of the frame (only for `detector: haar`)."""
     margin: float = Field(1.3, ge=1.0, le=3.0)
     """Side of the square crop, as a multiple of the face box (FaceForensics++: 1.3)."""
     size: int = Field(96, ge=32, le=1024)

@@ -62,7 +62,7 @@ def check_config(raw: Mapping[str, Any], files: Sequence[str | Path]) -> RunConf
         lines = [_describe(fault, raw, files) for fault in error.errors()]
         raise ConfigError("\n".join(lines)) from None
     lines = [
-        f"{_source(path, files)}: {'.'.join(path)} = {value!r}: {problem}"
+        f"{_source(path, value, files)}: {'.'.join(path)} = {value!r}: {problem}"
         for path, value, problem in _impossible(config)
     ]
     if lines:
@@ -74,7 +74,7 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
     """Faults that only show outside the configuration: (path, value, what is wrong)."""
     faults: list[tuple[tuple[str, ...], Any, str]] = []
     for name, model in config.models.items():
-        if model.timm.split(".")[0] not in timm_models():
+        if not _timm_has(model.timm):
             near = difflib.get_close_matches(model.timm, timm_models(), 3)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             problem = f"timm has no model of this name{hint}"
@@ -93,7 +93,11 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
             problem = f"the miniature corpus is not written in {', '.join(absent)}"
             path = ("videos", "compressions")
             faults.append((path, videos.compressions, problem))
-    elif videos.splits is None:
+        return faults
+    if not Path(videos.root).is_dir():
+        problem = "no such folder; give the one that holds original_sequences"
+        faults.append((("videos", "root"), videos.root, problem))
+    if videos.splits is None:
         problem = (
             "source faceforensics needs the folder with the authors' train.json, "
             "val.json and test.json (dataset/splits in their repository)"
@@ -117,6 +121,15 @@ def timm_models() -> frozenset[str]:
     )
 
 
+def _timm_has(name: str) -> bool:
+    """Whether timm has a model, or one with a tag of its weights (`name.tag`)."""
+    if "." not in name or name.split(".")[0] not in timm_models():
+        return name in timm_models()
+    import timm
+
+    return timm.is_model_pretrained(name)
+
+
 def _describe(
     fault: Mapping[str, Any], raw: Mapping[str, Any], files: Sequence[str | Path]
 ) -> str:
@@ -135,7 +148,7 @@ def _describe(
     known = fault["type"] != "extra_forbidden"
     about = " ".join((field or "").split()) if known else ""
     value = "" if fault["type"] == "missing" else f" = {fault['input']!r}"
-    return f"{_source(path, files)}: {key}{value}: {message}" + (
+    return f"{_source(path, fault['input'], files)}: {key}{value}: {message}" + (
         f"\n    ({about})" if about else ""
     )
 
@@ -160,14 +173,24 @@ def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
     return owner, description
 
 
-def _source(path: Sequence[str], files: Sequence[str | Path]) -> str:
-    """The last of `files` that gives `path`, else `--config`."""
+def _source(path: Sequence[str], value: Any, files: Sequence[str | Path]) -> str:
+    """Where a faulty value is from: the last of `files` that has it at `path`.
+
+    A value that no file has there is from the command line if the key is in a file,
+    else a default, or missing: then the last file is the one to complete.
+    """
+    elsewhere = False
     for file in reversed(files):
         node: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        found = True
         for part in path:
-            if not isinstance(node, Mapping) or part not in node:
-                break
-            node = node[part]
-        else:
+            if isinstance(node, Mapping) and part in node:
+                node = node[part]
+            elif isinstance(node, list) and part.isdecimal():
+                node = node[int(part)]
+            else:
+                found = False
+        if found and value in (node, path[-1]):
             return str(file)
-    return str(files[-1]) if len(files) == 1 else "--config"
+        elsewhere = elsewhere or found
+    return "--config" if elsewhere or not files else str(files[-1])

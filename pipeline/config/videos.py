@@ -73,3 +73,13 @@ class VideosConfig(Section):
     """How many shards each split is cut into. A change here moves every video."""
     miniature: MiniatureConfig = MiniatureConfig()
     """The drawn corpus (only for `source: miniature`)."""
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> "VideosConfig":
+        for key in ("methods", "compressions"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} names something twice: {values}")
+        for taken in {"real", "all"} & set(self.methods):
+            raise ValueError(f"methods: the name {taken!r} has a meaning in the tables")
+        return self

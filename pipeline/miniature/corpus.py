@@ -1,6 +1,5 @@
 """Write the miniature corpus to disk: real H.264 files in FaceForensics++'s folders."""
 
-import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -54,7 +53,6 @@ def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
 
 def write_video(path: Path, frames: Iterable[np.ndarray], crf: int) -> None:
     """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4."""
-    os.makedirs(path.parent, exist_ok=True)
     with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FRAME_RATE)
         stream.width, stream.height = FRAME_SIZE

@@ -31,10 +31,28 @@ def drawn_files(shard):
     return files_of(list_videos(corpus).query("shard == @shard"))
 
 
+def rows_of(videos, shard):
+    """A fingerprint of a shard's rows: other shards' videos are none of its business."""
+    rows = videos[videos["shard"] == shard].to_csv(index=False)
+    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+
+
+def videos_config(wildcards, threads):
+    """The whole section. Taking `threads` keeps it out of what makes a job stale: that
+    is said by `rows` and the other parameters beside it."""
+    return CONFIG.videos.model_dump_json()
+
+
 def drawing_config(wildcards):
-    """Of the `videos` section, what rendering hangs on."""
-    keys = {"root", "methods", "shards", "miniature"}
-    return CONFIG.videos.model_dump_json(include=keys)
+    """How the miniature corpus is drawn, whoever is in it."""
+    keys = {"min_frames", "max_frames", "compressions", "seed"}
+    return CONFIG.videos.miniature.model_dump_json(include=keys)
+
+
+def weights_file(wildcards):
+    """The file of weights that training starts from, if it is one of the user's."""
+    given = CONFIG.models[wildcards.model].pretrained
+    return given if isinstance(given, str) else []
 
 
 def face_shards(*splits):

@@ -8,6 +8,7 @@ rule extract_faces:
         videos=shard_files,
         table=rules.checksum_videos.output.table,
         checksums=rules.checksum_videos.output.checksums,
+        weights=CONFIG.faces.retinaface_weights or [],
     output:
         ensure(f"{RESULTS}/faces/{{shard}}.h5", non_empty=True),
     log:

@@ -24,7 +24,10 @@ for shard in DRAWN:
             runtime=30,
         params:
             shard=shard,
-            config=drawing_config,
+            root=CONFIG.videos.root,
+            rows=rows_of(VIDEOS, shard),
+            drawing=drawing_config,
+            config=videos_config,
             code=code_version("render_videos"),
         shell:
             "python -m pipeline.render_videos --shard {params.shard:q} "
@@ -47,7 +50,9 @@ rule checksum_videos:
         mem_mb=1000,
         runtime=60,
     params:
-        config=as_json(CONFIG.videos),
+        root=CONFIG.videos.root,
+        rows=lambda wildcards: rows_of(VIDEOS, wildcards.shard),
+        config=videos_config,
         code=code_version("checksum_videos"),
     shell:
         "python -m pipeline.checksum_videos --shard {wildcards.shard:q} "

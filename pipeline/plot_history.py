@@ -1,0 +1,15 @@
+"""Draw a model's training curves (rule `plot_history`)."""
+
+import pandas as pd
+
+from pipeline.command_line import parse, run
+from pipeline.figures import plot_history
+
+
+def main() -> None:
+    args = parse(__doc__, files=["history", "curves"], texts=["model"])
+    plot_history(pd.read_csv(args.history), args.model, args.curves)
+
+
+if __name__ == "__main__":
+    run(main)

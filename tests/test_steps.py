@@ -1,0 +1,136 @@
+"""Steps as command-line programs: without Snakemake, on what is rare."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from pipeline.face_shards import FaceShard
+
+
+def step(name: str, folder: Path, **arguments) -> subprocess.CompletedProcess:
+    """Run `python -m pipeline.<name>` with the given arguments."""
+    words = []
+    for key, value in arguments.items():
+        values = value if isinstance(value, list) else [value]
+        words += [f"--{key}", *(str(v) for v in values)]
+    return subprocess.run(
+        [sys.executable, "-m", f"pipeline.{name}", *words],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_shard_into_which_no_video_falls(finished, tmp_path):
+    """With few videos and many shards some are empty: that is no fault."""
+    run = finished.copy(tmp_path / "run")
+    results = run.folder / "results"
+    table = pd.read_csv(results / "videos/test-000.csv").iloc[:0]
+    table.to_csv(tmp_path / "empty.csv", index=False)
+    (tmp_path / "empty.sha256").write_text("")
+    weights = results / "models/small/weights.safetensors"
+    faces, maps = tmp_path / "empty.h5", tmp_path / "maps.h5"
+    full = results / "faces/test-000.h5"
+    done = [
+        step(
+            "extract_faces",
+            tmp_path,
+            table=tmp_path / "empty.csv",
+            checksums=tmp_path / "empty.sha256",
+            root=run.folder / "data/miniature",
+            config='{"size": 48}',
+            output=faces,
+        ),
+        step("summarize_faces", tmp_path, shards=[full, faces], summary="s.csv"),
+        step(
+            "predict_frames",
+            tmp_path,
+            weights=weights,
+            faces=faces,
+            output="p.csv",
+            threads=1,
+        ),
+        step(
+            "attribute_frames",
+            tmp_path,
+            weights=weights,
+            faces=faces,
+            output=maps,
+            config="{}",
+            threads=1,
+        ),
+        step(
+            "build_atlas",
+            tmp_path,
+            attributions=[results / "attributions/small/test-000.h5", maps],
+            faces=[full, faces],
+            **{k: f"{k}.png" for k in ("atlas", "gallery")},
+            arrays="arrays.h5",
+            cells="cells.csv",
+            masks="masks.csv",
+            model="small",
+            config="{}",
+            threshold=0.5,
+        ),
+    ]
+    for result in done:
+        assert result.returncode == 0, result.stderr[-3000:]
+    with FaceShard(full) as shard:
+        assert len(pd.read_csv(tmp_path / "s.csv")) == len(shard.videos)
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 0
+    whole = results / "predictions/small"
+    tables = [*sorted(whole.glob("test-*.csv")), tmp_path / "p.csv"]
+    evaluated = step(
+        "evaluate_model",
+        tmp_path,
+        predictions=tables,
+        metrics="m.csv",
+        videos="v.csv",
+        roc="roc.png",
+        scores="scores.png",
+        model="small",
+        config='{"bootstrap": 100}',
+        seed=0,
+    )
+    assert evaluated.returncode == 0, evaluated.stderr[-3000:]
+    assert (tmp_path / "v.csv").read_bytes() == (whole / "videos.csv").read_bytes()
+    assert pd.read_csv(tmp_path / "cells.csv")["frames"].sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("not a file of weights", "is no safetensors file"),
+        (None, "is no safetensors file"),
+    ],
+)
+def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
+    weights = tmp_path / "weights.safetensors"
+    if wrong:
+        weights.write_text(wrong)
+    done = step(
+        "predict_frames",
+        tmp_path,
+        weights=weights,
+        faces=finished.folder / "results/faces/test-000.h5",
+        output="p.csv",
+        threads=1,
+    )
+    assert done.returncode == 1
+    assert str(weights) in done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_face_shard_explains_itself(finished):
+    with FaceShard(finished.folder / "results/faces/test-000.h5") as shard:
+        provenance = json.loads(shard.file.attrs["provenance"])
+    assert provenance["faces"]["margin"] == 1.3
+    assert set(provenance["versions"]) >= {"decord", "h5py"}
