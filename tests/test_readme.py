@@ -7,12 +7,20 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import yaml
+import torch
 from conftest import REPOSITORY
+from scipy import stats
+from sklearn.metrics import roc_auc_score
 
+from pipeline.config.models import ModelConfig
 from pipeline.config.videos import MiniatureConfig
+from pipeline.faceforensics import SPLITS
+from pipeline.networks import build_detector
+from pipeline.prediction import video_table
+from pipeline.training import FaceCrops, predict, train
 from pipeline.videos import miniature_pairs
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -106,17 +114,33 @@ def test_detectors_and_attributions_of_the_demo(clone):
     assert max(pointed.values()) >= 3, pointed
 
 
+def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
+    """Test AUC over videos of a small network trained on the demo's crops."""
+    torch.manual_seed(seed)
+    parts = [FaceCrops(sorted(faces.glob(f"{s}-*.h5"))) for s in SPLITS]
+    data, validation, test = parts
+    if shuffled:
+        data.shuffle_labels(seed)
+        validation.shuffle_labels(seed)
+    config = ModelConfig(timm="test_resnet", epochs=3)
+    detector = build_detector(config.timm, config.input_size, False)
+    train(detector, config, data, validation, seed, 0)
+    logits = np.concatenate(list(predict(detector, test, 64)))
+    videos = video_table(test.table.assign(logit=logits))
+    return roc_auc_score(videos["label"], videos["logit"])
+
+
 @pytest.mark.slow
 def test_shuffled_labels_teach_nothing(clone):
-    """A model trained on shuffled labels is at 0.5 within its interval: no leak."""
-    models = yaml.safe_load((clone / "config/config.yaml").read_text())["models"]
-    control = {"timm": "resnet18", "epochs": 4, "shuffle_labels": True}
-    (clone / "control.yaml").write_text(
-        yaml.safe_dump({"models": {**models, "control": control}})
-    )
-    printed = run(clone, "snakemake metrics --configfile control.yaml")
-    assert "4 of 4 steps" in printed or "5 of 5 steps" in printed  # its own jobs alone
-    table = pd.read_csv(clone / "results/metrics/control/metrics.csv")
-    row = table[(table.level == "video") & (table.metric == "auc")].iloc[0]
-    assert row.method == "all"
-    assert row.low <= 0.5 <= row.high
+    """No leak: on shuffled labels the test AUC is 0.5 within its interval.
+
+    One such model is a function of the image that may well say something of forgeries
+    by chance, so the interval is over trainings with different shuffles.
+    """
+    faces = clone / "results/faces"
+    assert small_model_auc(faces, seed=0, shuffled=False) > 0.9
+    values = [small_model_auc(faces, seed, shuffled=True) for seed in range(8)]
+    print(np.round(values, 3), np.mean(values))
+    half = stats.t.ppf(0.995, 7) * np.std(values, ddof=1) / np.sqrt(8)
+    assert half < 0.15
+    assert abs(np.mean(values) - 0.5) < half

@@ -28,4 +28,4 @@ class ModelConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of training; `auto` is bfloat16 where the device computes in it."""
     shuffle_labels: bool = False
-    """A control: train on shuffled labels. Its test AUC must come out at 0.5."""
+    """A control: train on shuffled labels. Over seeds, its test AUC must be 0.5."""
