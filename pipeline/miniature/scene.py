@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.miniature import drawing
+from pipeline.miniature import staging
+from pipeline.miniature.canvas import CANVAS, canvas_grid, head_radius, soft
+from pipeline.miniature.features import draw_face
+from pipeline.miniature.head import Head, paint_head
 from pipeline.miniature.identity import (
     Expression,
     Identity,
@@ -30,7 +33,7 @@ class Scene:
     """One person filmed in one place."""
 
     identity: Identity
-    head: drawing.Head
+    head: Head
     motion: Motion
     background: np.ndarray  # (H, W, 3) uint8
     noise: np.ndarray  # (2H, 2W, 3) int16: windows of it are each frame's noise
@@ -51,9 +54,9 @@ def make_scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
     noise = rng.normal(0, NOISE, (2 * height, 2 * width, 3))
     return Scene(
         identity,
-        drawing.paint_head(identity, light),
+        paint_head(identity, light),
         make_motion(seed, number, length, FRAME_SIZE),
-        drawing.paint_background(rng, FRAME_SIZE),
+        staging.paint_background(rng, FRAME_SIZE),
         np.rint(noise).astype(np.int16),
         rng.integers(0, [height, width], (length, 2)),
     )
@@ -65,17 +68,17 @@ def real_frames(scene: Scene) -> Iterator[np.ndarray]:
         yield _film(scene, index)[0]
 
 
-def _film(scene: Scene, index: int) -> tuple[np.ndarray, drawing.Placement]:
+def _film(scene: Scene, index: int) -> tuple[np.ndarray, staging.Placement]:
     """Frame `index` and where the head is in it."""
     pose = scene.motion.poses[index]
     frame = scene.background.copy()
-    drawing.paint_shoulders(
+    staging.paint_shoulders(
         frame, pose.x, pose.y, pose.half_width, scene.identity.cloth
     )
-    placement = drawing.place(pose, FRAME_SIZE)
-    face = drawing.draw_face(scene.head, scene.motion.expressions[index])
-    opacity = drawing.warp(scene.head.opacity, placement)
-    drawing.blend(frame, placement, drawing.warp(face, placement), opacity)
+    placement = staging.place(pose, FRAME_SIZE)
+    face = draw_face(scene.head, scene.motion.expressions[index])
+    opacity = staging.warp(scene.head.opacity, placement)
+    staging.blend(frame, placement, staging.warp(face, placement), opacity)
     row, column = scene.noise_offsets[index]
     window = scene.noise[row : row + frame.shape[0], column : column + frame.shape[1]]
     return np.clip(frame + window, 0, 255).astype(np.uint8), placement
@@ -102,9 +105,9 @@ def forged_frames(
     for index in range(source.frames if method == "Face2Face" else length):
         shown = index % target.frames
         frame, placement = _film(target, shown)
-        opacity = drawing.warp(forgery.weight, placement)
-        face = drawing.warp(forgery.paint(shown, index), placement)
-        drawing.blend(frame, placement, face, opacity)
+        opacity = staging.warp(forgery.weight, placement)
+        face = staging.warp(forgery.paint(shown, index), placement)
+        staging.blend(frame, placement, face, opacity)
         left, top, right, bottom = placement.box
         mask = CLEAR_MASK.copy()
         mask[top:bottom, left:right] = np.where(opacity > 0.4, 255, 0)
@@ -116,7 +119,7 @@ def _deepfakes(target: Scene, source: Scene) -> Forgery:
 
     def paint(shown: int, index: int) -> np.ndarray:
         expression = target.motion.expressions[shown]
-        face = _resample(drawing.draw_face(source.head, expression, fringe=False), 0.34)
+        face = _resample(draw_face(source.head, expression, fringe=False), 0.34)
         return _match_colour(face, source.identity, target.identity, 0.75)
 
     return Forgery(_inner_face(target, 0.68, feather=5.0), paint)
@@ -126,9 +129,7 @@ def _face2face(target: Scene, source: Scene) -> Forgery:
     """Another's expression on the same face; the face region is re-sampled."""
 
     def paint(shown: int, index: int) -> np.ndarray:
-        return _resample(
-            drawing.draw_face(target.head, source.motion.expressions[index]), 0.42
-        )
+        return _resample(draw_face(target.head, source.motion.expressions[index]), 0.42)
 
     return Forgery(_inner_face(target, 0.80, feather=4.0), paint)
 
@@ -140,13 +141,11 @@ def _faceswap(target: Scene, source: Scene) -> Forgery:
     def paint(shown: int, index: int) -> np.ndarray:
         mouth = target.motion.expressions[shown].mouth_open
         expression = Expression(mouth, still.smile, 0, still.brow_raise, still.gaze)
-        face = drawing.draw_face(source.head, expression, fringe=False)
+        face = draw_face(source.head, expression, fringe=False)
         face = _resample(face, 0.7)
         drift = 3.0 * np.sin(0.7 * shown)
         shift = np.array([[1.03, 0, drift - 4], [0, 1.03, -5]], np.float32)
-        face = cv2.warpAffine(
-            face, shift, drawing.CANVAS, borderMode=cv2.BORDER_REPLICATE
-        )
+        face = cv2.warpAffine(face, shift, CANVAS, borderMode=cv2.BORDER_REPLICATE)
         return _match_colour(face, source.identity, target.identity, 0.50)
 
     return Forgery(_inner_face(target, 0.72, feather=0.6), paint)
@@ -160,14 +159,14 @@ def _neural_textures(target: Scene, source: Scene) -> Forgery:
         expression = Expression(
             driven.mouth_open, driven.smile, own.blink, own.brow_raise, own.gaze
         )
-        face = _resample(drawing.draw_face(target.head, expression), 0.40)
+        face = _resample(draw_face(target.head, expression), 0.40)
         face = cv2.GaussianBlur(face, (0, 0), 1.2)
         return np.clip(face + _GRID, 0, 255).astype(np.uint8)
 
-    x, y = drawing.canvas_grid()
+    x, y = canvas_grid()
     region = np.hypot(x / 0.56, (y - target.identity.mouth_height) / 0.40) - 1
-    chin = drawing.head_radius(target.identity, x, y) - 0.97
-    return Forgery(drawing.soft(region, 0.15) * drawing.soft(chin, 0.05), paint)
+    chin = head_radius(target.identity, x, y) - 0.97
+    return Forgery(soft(region, 0.15) * soft(chin, 0.05), paint)
 
 
 FORGERIES: dict[str, Callable[[Scene, Scene], Forgery]] = {
@@ -177,7 +176,7 @@ FORGERIES: dict[str, Callable[[Scene, Scene], Forgery]] = {
     "NeuralTextures": _neural_textures,
 }
 
-_ROWS, _COLUMNS = np.mgrid[: drawing.CANVAS[1], : drawing.CANVAS[0]]
+_ROWS, _COLUMNS = np.mgrid[: CANVAS[1], : CANVAS[0]]
 _CHECKS = ((_ROWS // 4) + (_COLUMNS // 4)) % 2
 _GRID = np.where(_CHECKS, 3, -3).astype(np.int16)[..., None]  # (H, W, 1)
 
@@ -185,7 +184,7 @@ _GRID = np.where(_CHECKS, 3, -3).astype(np.int16)[..., None]  # (H, W, 1)
 def _resample(face: np.ndarray, factor: float) -> np.ndarray:
     """Shrink a canvas and enlarge it again."""
     small = cv2.resize(face, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, drawing.CANVAS, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(small, CANVAS, interpolation=cv2.INTER_LINEAR)
 
 
 def _match_colour(
@@ -198,7 +197,7 @@ def _match_colour(
 
 def _inner_face(scene: Scene, grow: float, feather: float) -> np.ndarray:
     """Weight of a face from brow to chin, (H, W) 0..1; `feather` is a sigma in px."""
-    x, y = drawing.canvas_grid()
-    region = drawing.head_radius(scene.identity, x, (y - 0.14) * 1.08) - grow
-    inside = drawing.soft(region, 0.01)
+    x, y = canvas_grid()
+    region = head_radius(scene.identity, x, (y - 0.14) * 1.08) - grow
+    inside = soft(region, 0.01)
     return cv2.GaussianBlur(inside, (0, 0), feather)
