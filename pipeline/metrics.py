@@ -56,7 +56,7 @@ def auc_interval(items: pd.DataFrame, resamples: int, seed: int) -> tuple[float,
         if 0 < drawn[:, 0].mean() < 1:
             values.append(roc_auc_score(drawn[:, 0], drawn[:, 1]))
     low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
-    return float(low), float(high)
+    return round(float(low), 12), round(float(high), 12)  # 1, not 0.9999999999999999
 
 
 def metrics_table(

@@ -133,9 +133,13 @@ def plot_gallery(
                     frame.mask, [0.5], colors="black", linestyles="--", linewidths=0.8
                 )
             chance = float(probability(frame.row["logit"]))
-            method, error = frame.row["method"], frame.row["completeness_error"]
-            left.set_title(f"{method}\nfake: {chance:.1%}", fontsize=8, loc="left")
-            right.set_title(f"completeness\nerror {error:.1%}", fontsize=8, loc="left")
+            error = frame.row["completeness_error"]
+            method, name = frame.row["video"].split("/")[-2:]
+            for axes, words in (
+                (left, f"{method} {name}\nfake: {chance:.1%}"),
+                (right, f"completeness\nerror {error:.1%}"),
+            ):
+                axes.set_title(words, fontsize=8, loc="left")
         _colour_bar(figure, row, limit, colormap)
     figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)
