@@ -46,7 +46,7 @@ def shared_limit(maps: Sequence[np.ndarray]) -> float:
 def _colour_bar(figure: Figure, row: np.ndarray, limit: float, colormap: str) -> None:
     """A row's own scale: rows differ tenfold in strength, and the bar says so."""
     scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), colormap)
-    bar = figure.colorbar(scale, ax=row, shrink=0.9, aspect=12, pad=0.02)
+    bar = figure.colorbar(scale, ax=row, shrink=0.9, aspect=12, pad=0.02, extend="both")
     bar.ax.tick_params(labelsize=8)
     bar.set_label("← real   fake →", fontsize=8)
 
@@ -76,8 +76,9 @@ def plot_atlas(
     )
     for row, method in zip(panels, methods, strict=True):
         row[0].set_ylabel(method, fontsize=11)
-        shown = [cell.mean_map() for (name, _), cell in cells.items() if name == method]
-        limit = shared_limit(shown)
+        own = [cell for (name, _), cell in cells.items() if name == method]
+        # A cell of few frames is noisy and strong: it must not set the row's scale.
+        limit = shared_limit([max(own, key=lambda cell: cell.frames).mean_map()])
         for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
             for axes in (left, right):
                 axes.set(xticks=[], yticks=[])
