@@ -43,6 +43,10 @@ def videos_config(wildcards, threads):
     return CONFIG.videos.model_dump_json()
 
 
+def data_root(wildcards):
+    return CONFIG.videos.root
+
+
 def drawing_config(wildcards):
     """How the miniature corpus is drawn, whoever is in it."""
     keys = {"min_frames", "max_frames", "compressions", "seed"}

@@ -22,7 +22,7 @@ rule extract_faces:
         mem_mb=4000,
         runtime=120,
     params:
-        root=CONFIG.videos.root,
+        root=data_root,
         config=as_json(CONFIG.faces),
         code=code_version("extract_faces"),
     shell:

@@ -24,7 +24,7 @@ for shard in DRAWN:
             runtime=30,
         params:
             shard=shard,
-            root=CONFIG.videos.root,
+            root=data_root,
             rows=rows_of(VIDEOS, shard),
             drawing=drawing_config,
             config=videos_config,
@@ -50,7 +50,7 @@ rule checksum_videos:
         mem_mb=1000,
         runtime=60,
     params:
-        root=CONFIG.videos.root,
+        root=data_root,
         rows=lambda wildcards: rows_of(VIDEOS, wildcards.shard),
         config=videos_config,
         code=code_version("checksum_videos"),
