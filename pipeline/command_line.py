@@ -45,7 +45,8 @@ def run(main: Callable[[], None]) -> None:
     except StepError as error:
         log.error("error: %s", error)
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
+        # Also what libraries make of a failed write: HDF5 raises RuntimeError.
         remedy = _remedy(error)
         if remedy is None:
             raise
@@ -53,10 +54,10 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def _remedy(error: OSError) -> str | None:
+def _remedy(error: Exception) -> str | None:
     """What to do about a failed write; None where it is something else.
 
-    HDF5 gives its errno only in the message.
+    Libraries give its errno only in the message.
     """
     remedies = {
         errno.ENOSPC: "The disk is full: free space, or set `results` to a folder on "
@@ -67,6 +68,7 @@ def _remedy(error: OSError) -> str | None:
         errno.EROFS: "Set `results` to a folder on a disk that is not read-only.",
     }
     for number, remedy in remedies.items():
-        if error.errno == number or os.strerror(number) in str(error):
+        told = os.strerror(number) in str(error)
+        if told or getattr(error, "errno", None) == number:
             return remedy
     return None

@@ -1,6 +1,8 @@
 """Steps as command-line programs: without Snakemake, on what is rare."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from pipeline.command_line import run as run_step
 from pipeline.face_shards import FaceShard
 
 
@@ -127,6 +130,33 @@ def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError(
+            "Can't decrement id ref count (errno = 28, error message = 'No "
+            "space left on device')"
+        ),  # HDF5, closing a file
+    ],
+)
+def test_full_disk_is_told_whoever_meets_it(error, caplog):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit):
+        run_step(main)
+    assert "The disk is full: free space" in caplog.text
+
+
+def test_a_bug_keeps_its_traceback():
+    def main():
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_step(main)
 
 
 def test_face_shard_explains_itself(finished):
