@@ -1,5 +1,6 @@
 """Figures of training and of predictions."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from pipeline.atomic import replacing
+from pipeline.prediction import by_method
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -48,9 +50,8 @@ def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
     )
     for axes, (level, items) in zip(np.atleast_1d(panels), levels.items(), strict=True):
         real = items["label"] == 0
-        methods = ["all", *sorted(items.loc[~real, "method"].unique())]
-        for method, colour in zip(methods, COLOURS * 2, strict=False):
-            part = items if method == "all" else items[real | (items.method == method)]
+        slices = by_method(items).items()
+        for (method, part), colour in zip(slices, cycle(COLOURS), strict=False):
             x, y, _ = roc_curve(part["label"], part["logit"])
             axes.plot(
                 x, y, color=colour, label=method, lw=2.4 if method == "all" else 1.4

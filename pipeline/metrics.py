@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from pipeline.prediction import probability
+from pipeline.prediction import by_method, probability
 
 COLUMNS = "level method metric value low high real fake".split()
 
@@ -70,9 +70,7 @@ def metrics_table(
     """
     rows = []
     for level, items in levels.items():
-        real = items["label"] == 0
-        for method in ["all", *sorted(items.loc[~real, "method"].unique())]:
-            part = items if method == "all" else items[real | (items.method == method)]
+        for method, part in by_method(items).items():
             labels = part["label"].to_numpy()
             scores = score(labels, part["logit"].to_numpy(), threshold)
             bounds = auc_interval(part, resamples, seed)

@@ -29,6 +29,16 @@ def probability(logit: pd.Series) -> pd.Series:
     return 1 / (1 + np.exp(-logit))
 
 
+def by_method(items: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The slices that are scored: `all`, and each method's fakes with all real items.
+
+    `items` has the columns label and method, one row a frame or a video.
+    """
+    real = items["label"] == 0
+    methods = sorted(items.loc[~real, "method"].unique())
+    return {"all": items} | {m: items[real | (items["method"] == m)] for m in methods}
+
+
 def video_table(frames: pd.DataFrame) -> pd.DataFrame:
     """One row a video: its own columns, and the mean of its frames' logits.
 
