@@ -21,10 +21,11 @@ def file_sha256(path: Path) -> str:
 def write_checksums(root: Path, names: Iterable[str], output: Path) -> dict[str, str]:
     """Write the checksums of files below `root`; return them by name.
 
-    A file that is not there gets no line. Check with
+    A file that is not there, or cannot be read, gets no line. Check with
     `cd ROOT && sha256sum -c OUTPUT`.
     """
-    sums = {n: file_sha256(root / n) for n in names if (root / n).is_file()}
+    taken = {name: _readable_sha256(root / name) for name in names}
+    sums = {name: digest for name, digest in taken.items() if digest}
     with replacing(output) as part:
         part.write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     return sums
@@ -39,7 +40,7 @@ def read_checksums(file: Path) -> dict[str, str]:
 def verify(root: Path, name: str, sums: dict[str, str]) -> None:
     """Raise ChecksumError if the file `name` below `root` is not what it was."""
     known, path = sums.get(name), root / name
-    found = file_sha256(path) if path.is_file() else None
+    found = _readable_sha256(path)
     if known == found:
         return
     change = "is gone" if found is None else "is new" if known is None else "changed"
@@ -48,3 +49,11 @@ def verify(root: Path, name: str, sums: dict[str, str]) -> None:
         "file and run Snakemake again, and all that rests on it is made anew; if not, "
         "restore it."
     )
+
+
+def _readable_sha256(path: Path) -> str | None:
+    """As `file_sha256`; None for what is no file, or may not be read."""
+    try:
+        return file_sha256(path) if path.is_file() else None
+    except PermissionError:
+        return None

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.detection import Calibration
+from pipeline.detection.detector import Calibration
 
 
 def square_boxes(

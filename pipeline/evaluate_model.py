@@ -19,7 +19,7 @@ def main() -> None:
     )
     config = EvaluationConfig.model_validate_json(args.config)
     frames = pd.concat([read_predictions(path) for path in args.predictions])
-    frames = frames.sort_values(["video", "number"])
+    frames = frames.sort_values(["video", "subject", "number"])
     if set(frames["label"]) != {0, 1}:
         raise StepError(
             "the test split has no crops of both real and fake videos: see "

@@ -3,45 +3,50 @@
 from importlib.metadata import version
 from pathlib import Path
 
-import cv2
 import pandas as pd
 
-from pipeline.checksums import read_checksums, verify
+from pipeline.checksums import read_checksums
 from pipeline.command_line import parse, run
 from pipeline.config.faces import FacesConfig
-from pipeline.detection import make_detector
 from pipeline.errors import StepError
+from pipeline.extraction import Task, extract_all
 from pipeline.face_shards import USABLE, writing_faces
-from pipeline.faces import extract_video
 from pipeline.progress import progress
+
+PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
 
 
 def main() -> None:
     args = parse(
-        __doc__, files=["table", "checksums", "root", "output"], texts=["config"]
+        __doc__,
+        files=["table", "checksums", "root", "output"],
+        texts=["workers", "config"],
     )
     config = FacesConfig.model_validate_json(args.config)
-    cv2.setNumThreads(1)  # shards run side by side
     table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
     numbers = {"label": int, "bytes": int}
     columns = {name: numbers.get(name, str) for name in table.columns}
-    table = table.astype(columns)
+    videos = table.astype(columns).sort_values("video").to_dict("records")
     sums = read_checksums(args.checksums)
-    detector = make_detector(config)
-    packages = ("decord", "opencv-contrib-python-headless", "retina-face", "h5py")
     provenance = {
         "faces": config.model_dump(),
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: version(name) for name in PACKAGES},
     }
+    tasks = [
+        Task(args.root, video["path"], video["mask"], known_sums(video, sums))
+        for video in videos
+    ]
     with writing_faces(args.output, config.size, provenance, columns) as shard:
-        videos = table.to_dict("records")
-        for video in progress(videos, len(videos), "extract", "videos"):
-            for name in filter(None, (video["path"], video["mask"])):
-                verify(args.root, name, sums)
-            mask = args.root / video["mask"] if video["mask"] else None
-            path = args.root / video["path"]
-            shard.add(video, extract_video(path, mask, detector, config))
+        results = extract_all(tasks, config, int(args.workers))
+        results = progress(results, len(videos), "extract", "videos")
+        for video, faces in zip(videos, results, strict=True):
+            shard.add(video, faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
+
+
+def known_sums(video: dict[str, str], sums: dict[str, str]) -> dict[str, str]:
+    """Those of a shard's checksums that are a video's and its mask's."""
+    return {n: sums[n] for n in (video["path"], video["mask"]) if n in sums}
 
 
 def check_failures(videos: pd.DataFrame, max_failed: float, root: Path) -> None:

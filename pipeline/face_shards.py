@@ -1,19 +1,25 @@
 """Face shards: the HDF5 files that hold a shard's crops and what is known of them.
 
-Layout (version 1), N crops of V videos:
+Layout (version 2), N crops of V videos:
 
-    crops             (N, S, S, 3) uint8 RGB, losslessly compressed
+    crops             (N, S, S, 3) uint8 RGB, not compressed
     masks             (N, S, S) uint8, 1 where a fake was manipulated
     frames/video      (N,) int32, row in `videos`
+    frames/subject    (N,) int32, which of the video's faces; 0 is the main one
     frames/number     (N,) int32, frame in the video, from 0
     frames/timestamp  (N,) float64 s
     frames/box        (N, 4) int32 px: left, top, right, bottom of the crop
+    frames/alignment  (N, 2, 3) float32: frame px to px of an aligned S x S picture, NaN
     frames/face       (N, 4) float32 px: the detector's box, or an interpolated one
     frames/landmarks  (N, 5, 2) float32 px, NaN where unknown
     frames/score      (N,) float32 of the detector, NaN where interpolated
     frames/interpolated (N,) bool
     videos/<column>   (V,): id, split, label, ..., status, reason; every video is here
     attributes        format, version, provenance (JSON)
+
+Crops are stored as they are, an image a chunk: in shuffled order they are read twenty
+times as fast as with gzip or lzf, which save a quarter to a third
+(benchmarks/shard_format.py), and training reads each crop once an epoch.
 """
 
 import json
@@ -30,14 +36,16 @@ import pandas as pd
 from pipeline.atomic import replacing
 from pipeline.errors import StepError
 
-FORMAT, VERSION = "deepfake-atlas faces", 1
-USABLE = ("ok", "short")  # statuses of videos that have crops
+FORMAT, VERSION = "deepfake-atlas faces", 2
+USABLE = ("ok", "short", "partial", "damaged")  # statuses of videos that have crops
 
 # What the shard's table says of each video beside the columns that it came with;
-# `detected` counts the crops whose face was found and not interpolated.
+# `looked_at` counts frames, `detected` crops whose face was found, not interpolated.
 OUTCOME = {
     "status": str,
     "reason": str,
+    "subjects": int,
+    "looked_at": int,
     "crops": int,
     "detected": int,
     "total_frames": int,
@@ -53,6 +61,7 @@ class VideoFaces:
 
     status: str
     reason: str = ""
+    looked_at: int = 0
     total_frames: int = 0
     width: int = 0
     height: int = 0
@@ -67,31 +76,24 @@ class FaceShardWriter:
 
     def __init__(self, file: h5py.File, size: int) -> None:
         self.file, self.rows = file, []
-        image = {"compression": "gzip", "compression_opts": 1, "shuffle": False}
-        shape = (0, size, size)
-        self.crops = file.create_dataset(
-            "crops",
-            (*shape, 3),
-            np.uint8,
-            maxshape=(None, size, size, 3),
-            chunks=(1, size, size, 3),
-            **image,
-        )
-        self.masks = file.create_dataset(
-            "masks",
-            shape,
-            np.uint8,
-            maxshape=(None, size, size),
-            chunks=(1, size, size),
-            **image,
-        )
+        for name, image in (("crops", (size, size, 3)), ("masks", (size, size))):
+            file.create_dataset(
+                name,
+                (0, *image),
+                np.uint8,
+                maxshape=(None, *image),
+                chunks=(1, *image),
+                compression="gzip" if name == "masks" else None,
+            )
         kinds = {
             "video": ((), np.int32),
+            "subject": ((), np.int32),
             "number": ((), np.int32),
             "timestamp": ((), np.float64),
             "box": ((4,), np.int32),
             "face": ((4,), np.float32),
             "landmarks": ((5, 2), np.float32),
+            "alignment": ((2, 3), np.float32),
             "score": ((), np.float32),
             "interpolated": ((), np.bool_),
         }
@@ -105,27 +107,21 @@ class FaceShardWriter:
     def add(self, video: Mapping[str, Any], faces: VideoFaces) -> None:
         """Append a video: its row of the table, and what came of it."""
         count = 0 if faces.crops is None else len(faces.crops)
-        missed = 0 if faces.frames is None else faces.frames["interpolated"].sum()
-        self.rows.append(
-            dict(video)
-            | {
-                "status": faces.status,
-                "reason": faces.reason,
-                "crops": count,
-                "detected": count - int(missed),
-                "total_frames": faces.total_frames,
-                "width": faces.width,
-                "height": faces.height,
-                "has_mask": faces.has_mask,
-            }
-        )
+        known = faces.frames or {"subject": np.zeros(0), "interpolated": np.zeros(0)}
+        counts = {
+            "subjects": len(np.unique(known["subject"])),
+            "crops": count,
+            "detected": count - int(known["interpolated"].sum()),
+        }
+        told = {name: getattr(faces, name) for name in OUTCOME if name not in counts}
+        self.rows.append({**video, **counts, **told})
         if faces.crops is None:
             return
         assert faces.masks is not None
         assert faces.frames is not None
         index = np.full(count, len(self.rows) - 1)
-        _append(self.crops, faces.crops)
-        _append(self.masks, faces.masks)
+        _append(self.file["crops"], faces.crops)
+        _append(self.file["masks"], faces.masks)
         for name, values in {"video": index, **faces.frames}.items():
             _append(self.frames[name], values)
 
@@ -197,8 +193,8 @@ class FaceShard:
     """Reads a face shard; open it in a `with` block.
 
     Attributes: `crops` and `masks` (h5py datasets: index them for arrays), `frames`
-    (a DataFrame, one row a crop: video, number, timestamp, score, interpolated) and
-    `videos` (a DataFrame, one row a video).
+    (a DataFrame, one row a crop: video, subject, number, timestamp, score,
+    interpolated) and `videos` (a DataFrame, one row a video).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -208,7 +204,7 @@ class FaceShard:
         check_mark(self.file, FORMAT, VERSION, remedy)
         self.crops: h5py.Dataset = self.file["crops"]
         self.masks: h5py.Dataset = self.file["masks"]
-        names = ("video", "number", "timestamp", "score", "interpolated")
+        names = "video subject number timestamp score interpolated".split()
         self.frames = pd.DataFrame({n: self.file[f"frames/{n}"][:] for n in names})
         self.videos = read_table(self.file["videos"])
 
@@ -221,6 +217,4 @@ class FaceShard:
     def labelled_frames(self) -> pd.DataFrame:
         """One row a crop, in the crops' order: its frame's and its video's columns."""
         videos = self.videos.loc[self.frames["video"]].reset_index(drop=True)
-        return videos.assign(
-            number=self.frames["number"], timestamp=self.frames["timestamp"]
-        )
+        return videos.assign(**self.frames[["subject", "number", "timestamp"]])

@@ -1,77 +1,228 @@
 """From one video to its face crops."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.alignment import alignments
+from pipeline.appearance import ALIKE, face_colours, overlap, scene_colours
 from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop, crop_masks, square_boxes
-from pipeline.decoding import Frames, VideoError, decode, decode_numbers
-from pipeline.detection import Detector
+from pipeline.decoding.errors import VideoError
+from pipeline.decoding.video import Video, open_video
+from pipeline.detection.detector import Detections, Detector
 from pipeline.face_shards import VideoFaces
-from pipeline.tracking import Track, follow_subject
+from pipeline.sampling import evenly_spaced
+from pipeline.tracking import Sightings, Track, follow_faces
+
+CHUNK = 2**29  # bytes of frames that are held at once
 
 
 def extract_video(
-    video: Path, mask: Path | None, detector: Detector, config: FacesConfig
+    path: Path, mask: Path | None, detector: Detector, config: FacesConfig
 ) -> VideoFaces:
     """Decode, detect, follow and crop one video.
 
     Never raises for what is wrong with the video: it becomes a status and a reason.
     """
+    size: dict[str, int] = {}
     try:
-        frames = decode(video, config.frames)
+        video = open_video(path, config.decoder)
+        total, width, height = video.index.total, video.width, video.height
+        size = {"total_frames": total, "width": width, "height": height}
+        frames = Frames(video, evenly_spaced(total, config.frames))
+        sightings = _look(frames, detector)
+        size["looked_at"] = len(frames.numbers)
+        tracks = _follow(sightings, config)
+        crops, tracks = _cut(frames, tracks, detector, config)
     except VideoError as error:
-        return VideoFaces(error.status, str(error))
-    height, width = frames.pixels.shape[1:3]
-    size = {"total_frames": frames.total, "width": width, "height": height}
-    track = follow_subject(detector.detect(frames.pixels), frames.numbers)
-    if track is None:
-        reason = f"no face in any of the {len(frames.numbers)} frames looked at"
-        return VideoFaces("no_face", reason, **size)
-    status, reason = "ok", ""
-    if len(frames.numbers) < config.frames:
-        status = "short"
-        reason = f"has {frames.total} frames, fewer than the {config.frames} asked for"
-    boxes = square_boxes(
-        track.boxes, detector.calibration, config.margin, (height, width)
-    )
-    masks, has_mask, fault = _masks(mask, frames, boxes, config.size)
+        return VideoFaces(error.status, str(error), **size)
+    if not tracks:
+        return VideoFaces("no_face", _why_no_face(sightings), **size)
+    columns = _columns(frames, sightings, tracks, detector, config)
+    masks, has_mask, fault = _masks(mask, (height, width), columns, config)
+    status, reasons = _status(frames, tracks[0], config)
+    reason = "; ".join(filter(None, [*reasons, fault]))
     return VideoFaces(
         status,
-        "; ".join(text for text in (reason, fault) if text),
+        reason,
         has_mask=has_mask,
-        crops=crop(frames.pixels, boxes, config.size),
+        crops=crops,
         masks=masks,
-        frames=_columns(frames, track, boxes),
+        frames=columns,
         **size,
     )
 
 
-def _columns(frames: Frames, track: Track, boxes: np.ndarray) -> dict[str, np.ndarray]:
+class Frames:
+    """The frames of a video that are looked at, in chunks that fit into memory.
+
+    A single chunk is decoded once and held; several are decoded anew each time that one
+    goes through them. `numbers` loses those that turn out not to be had.
+    """
+
+    def __init__(self, video: Video, numbers: np.ndarray) -> None:
+        self.video, self.numbers, self.asked = video, numbers, len(numbers)
+        self.step = max(1, CHUNK // (3 * video.width * video.height))
+        self.held: np.ndarray | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Chunks: the index into `numbers` of the first frame, (N, H, W, 3) pixels."""
+        if self.held is not None:
+            yield 0, self.held
+            return
+        single, start = len(self.numbers) <= self.step, 0
+        while start < len(self.numbers):
+            asked = self.numbers[start : start + self.step]
+            pixels, there = self.video.read(asked)
+            rest = self.numbers[start + len(asked) :]
+            self.numbers = np.concatenate([self.numbers[:start], asked[there], rest])
+            self.held = pixels if single else None
+            yield start, pixels
+            start += int(there.sum())
+
+
+def _look(frames: Frames, detector: Detector) -> Sightings:
+    """Find all faces in the frames, and what they and the scenes look like.
+
+    Raises VideoError where no frame can be had.
+    """
+    found: list[Detections] = []
+    scenes: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
+    for _, pixels in frames:
+        batch = detector.detect(pixels) if len(pixels) else []
+        found += batch
+        scenes += [scene_colours(frame) for frame in pixels]
+        for frame, one in zip(pixels, batch, strict=True):
+            faces += [face_colours(frame, box) for box in one.boxes]
+    if not len(frames.numbers):
+        raise VideoError("unreadable", "damaged: no frame of it can be trusted")
+    return Sightings(
+        frames.video.index.timestamps[frames.numbers],
+        np.stack(scenes),
+        np.repeat(np.arange(len(found)), [len(one.boxes) for one in found]),
+        np.concatenate([one.boxes for one in found]),
+        np.concatenate([one.scores for one in found]),
+        np.concatenate([one.landmarks for one in found]),
+        np.stack(faces) if faces else np.zeros((0, scenes[0].size), np.float32),
+    )
+
+
+def _follow(sightings: Sightings, config: FacesConfig) -> list[Track]:
+    least = int(np.ceil(config.min_seen * len(sightings.times)))
+    return follow_faces(sightings, least, 1 if config.faces == "largest" else None)
+
+
+def _cut(
+    frames: Frames,
+    tracks: list[Track],
+    detector: Detector,
+    config: FacesConfig,
+) -> tuple[np.ndarray, list[Track]]:
+    """Crops (N, S, S, 3), track by track, and the tracks without the frames in which an
+    interpolated box turns out not to show the face."""
+    cut: list[list[np.ndarray]] = [[] for _ in tracks]
+    shown: list[list[bool]] = [[] for _ in tracks]
+    boxes = [_squares(frames, track, detector, config) for track in tracks]
+    looks = [np.nanmean(track.faces, 0) for track in tracks]
+    for start, pixels in frames if tracks else ():
+        for k, track in enumerate(tracks):
+            inside = (track.frame >= start) & (track.frame < start + len(pixels))
+            for row in np.flatnonzero(inside):
+                frame = pixels[track.frame[row] - start]
+                same = overlap(face_colours(frame, track.boxes[row]), looks[k]) > ALIKE
+                shown[k].append(bool(same or not track.interpolated[row]))
+                if shown[k][-1]:
+                    cut[k].append(crop(frame[None], boxes[k][row, None], config.size))
+    crops = [one for track in cut for one in track]
+    kept = [t.keep(np.array(s, bool)) for t, s in zip(tracks, shown, strict=True)]
+    return np.concatenate(crops) if crops else np.zeros((0,)), kept
+
+
+def _squares(
+    frames: Frames, track: Track, detector: Detector, config: FacesConfig
+) -> np.ndarray:
+    frame = frames.video.height, frames.video.width
+    return square_boxes(track.steady, detector.calibration, config.margin, frame)
+
+
+def _columns(
+    frames: Frames,
+    sightings: Sightings,
+    tracks: list[Track],
+    detector: Detector,
+    config: FacesConfig,
+) -> dict[str, np.ndarray]:
+    """The shard's columns of the crops' frames, in the order of the crops."""
+    frame = np.concatenate([track.frame for track in tracks])
+    landmarks = np.concatenate([track.landmarks for track in tracks])
     return {
-        "number": frames.numbers,
-        "timestamp": frames.timestamps,
-        "box": boxes,
-        "face": track.boxes,
-        "landmarks": track.landmarks,
-        "score": track.scores,
-        "interpolated": track.interpolated,
+        "subject": np.repeat(np.arange(len(tracks)), [len(t.frame) for t in tracks]),
+        "number": frames.numbers[frame],
+        "timestamp": sightings.times[frame],
+        "box": np.concatenate([_squares(frames, t, detector, config) for t in tracks]),
+        "face": np.concatenate([track.boxes for track in tracks]),
+        "landmarks": landmarks,
+        "alignment": alignments(landmarks, config.margin, config.size),
+        "score": np.concatenate([track.scores for track in tracks]),
+        "interpolated": np.concatenate([track.interpolated for track in tracks]),
     }
 
 
+def _why_no_face(sightings: Sightings) -> str:
+    looked = len(sightings.times)
+    if not len(sightings.boxes):
+        return f"no face in any of the {looked} frames looked at"
+    return f"no face that is seen often enough in the {looked} frames looked at"
+
+
+def _status(
+    frames: Frames, subject: Track, config: FacesConfig
+) -> tuple[str, list[str]]:
+    """The worst that can be said of a video with crops, and all that can be said."""
+    total, looked, shown = (
+        frames.video.index.total,
+        len(frames.numbers),
+        len(subject.frame),
+    )
+    status, reasons = "ok", []
+    if frames.asked < config.frames:
+        status = "short"
+        reasons += [f"has {total} frames, fewer than the {config.frames} asked for"]
+    if shown < looked:
+        status = "partial"
+        reasons += [f"the face is seen in {shown} of the {looked} frames looked at"]
+    if looked < frames.asked:
+        status = "damaged"
+        reasons += [f"{frames.asked - looked} of {frames.asked} frames are damaged"]
+    return status, reasons
+
+
 def _masks(
-    mask: Path | None, frames: Frames, boxes: np.ndarray, size: int
+    path: Path | None,
+    frame: tuple[int, int],
+    columns: dict[str, np.ndarray],
+    config: FacesConfig,
 ) -> tuple[np.ndarray, bool, str]:
     """The crops' masks (empty where there is none), whether all are known, a fault."""
-    masks = np.zeros((len(boxes), size, size), np.uint8)
-    if mask is None:
+    boxes, of_crop = columns["box"], columns["number"]
+    masks = np.zeros((len(boxes), config.size, config.size), np.uint8)
+    if path is None:
         return masks, False, ""
+    numbers = np.unique(of_crop)
     try:
-        pixels, there = decode_numbers(mask, frames.numbers)
+        video = open_video(path, config.decoder)
+        known = Frames(video, numbers[numbers < video.index.total])
+        for start, pixels in known:
+            for number, picture in zip(known.numbers[start:], pixels, strict=False):
+                rows = of_crop == number
+                copies = np.broadcast_to(picture, (rows.sum(), *picture.shape))
+                masks[rows] = crop_masks(copies, boxes[rows], frame, config.size)
     except VideoError as error:
-        return masks, False, f"no mask: {error}"
-    frame = frames.pixels.shape[1:3]
-    masks[there] = crop_masks(pixels, boxes[there], frame, size)
-    fault = "" if there.all() else "the mask video is shorter than the video"
-    return masks, bool(there.all()), fault
+        return np.zeros_like(masks), False, f"no mask: {error}"
+    if len(known.numbers) < len(numbers):
+        lacking = len(numbers) - len(known.numbers)
+        return masks, False, f"the mask video lacks {lacking} of {len(numbers)} frames"
+    return masks, True, ""

@@ -12,6 +12,7 @@ PREDICTION_COLUMNS = {
     "compression": str,
     "target": str,
     "source": str,
+    "subject": int,
     "number": int,
     "timestamp": float,
     "logit": float,
@@ -46,6 +47,6 @@ def video_table(frames: pd.DataFrame) -> pd.DataFrame:
     by its file name: that is the same for every method.
     """
     videos = frames.groupby("video", sort=True)
-    per_frame = ["logit", "number", "timestamp", "probability"]
+    per_frame = ["logit", "subject", "number", "timestamp", "probability"]
     own = videos.first().drop(columns=per_frame, errors="ignore")
     return own.assign(frames=videos.size(), logit=videos["logit"].mean()).reset_index()

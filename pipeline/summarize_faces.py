@@ -7,8 +7,8 @@ from pipeline.command_line import log, parse, run
 from pipeline.face_shards import USABLE, FaceShard
 
 COLUMNS = (
-    "video split label method compression status reason crops detected total_frames "
-    "width height has_mask bytes sha256 path"
+    "video split label method compression status reason subjects looked_at crops "
+    "detected total_frames width height has_mask bytes sha256 path"
 ).split()
 
 
@@ -20,10 +20,10 @@ def main() -> None:
             tables.append(shard.videos)
     videos = pd.concat(tables)[COLUMNS].sort_values(["split", "video"])
     write_csv(videos, args.summary)
-    failed = videos[~videos["status"].isin(USABLE)]
     log.info("%d videos, %d crops", len(videos), videos["crops"].sum())
-    for video in failed.itertuples():
-        log.info("no crops: %s: %s: %s", video.path, video.status, video.reason)
+    for video in videos[videos["status"] != "ok"].itertuples():
+        told = "" if video.status in USABLE else "no crops: "
+        log.info("%s%s: %s: %s", told, video.path, video.status, video.reason)
 
 
 if __name__ == "__main__":

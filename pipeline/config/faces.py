@@ -19,8 +19,21 @@ class FacesConfig(Section):
     retinaface_weights: str | None = None
     """File with RetinaFace's weights, the `retinaface.pth` that the retina-face package
     names (only for `detector: retinaface`)."""
-    min_face: int = Field(40, ge=8, le=4096)
-    """Smallest face to look for, in px of the frame (only for `detector: haar`)."""
+    min_face: float = Field(0.15, ge=0.01, le=1.0)
+    """Smallest face to look for, as a share of the frame's shorter side (only for
+    `detector: haar`; half as large takes four times as long)."""
+    faces: Literal["largest", "all"] = "largest"
+    """`largest`: the crops of one person, who is followed through the video. `all`: of
+    everyone that is seen long enough; each crop says whose it is."""
+    min_seen: float = Field(0.1, ge=0.0, le=1.0)
+    """Share of the frames looked at in which a face must be found to count: one found
+    less often is taken for a mistake."""
+    decoder: Literal["auto", "pyav", "decord", "torchcodec"] = "auto"
+    """Library that decodes. `auto` is the fastest measured on a CPU, PyAV. `torchcodec`
+    uses the GPU's decoder; it needs a package and FFmpeg of its own."""
+    time_limit: float = Field(300.0, gt=0, le=86_400)
+    """Seconds that a video may take before it is given up and becomes a row with the
+    status `timeout`."""
     margin: float = Field(1.3, ge=1.0, le=3.0)
     """Side of the square crop, as a multiple of the face box (FaceForensics++: 1.3)."""
     size: int = Field(96, ge=32, le=1024)

@@ -86,6 +86,9 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
     if config.faces.detector == "retinaface" and not Path(str(weights)).is_file():
         path = ("faces", "retinaface_weights")
         faults.append((path, weights, "no such file; give the path of retinaface.pth"))
+    if config.faces.decoder == "torchcodec" and not _installed("torchcodec"):
+        problem = "is not installed; pip install torchcodec, or give auto"
+        faults.append((("faces", "decoder"), "torchcodec", problem))
     videos = config.videos
     if videos.source == "miniature":
         absent = set(videos.compressions) - set(videos.miniature.compressions)
@@ -104,6 +107,10 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
         )
         faults.append((("videos", "splits"), None, problem))
     return faults
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 @cache

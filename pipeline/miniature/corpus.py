@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -13,7 +14,6 @@ from pipeline.config.videos import MiniatureConfig
 from pipeline.faceforensics import REAL, video_path
 from pipeline.miniature.identity import FRAME_RATE
 from pipeline.miniature.scene import (
-    FRAME_SIZE,
     Scene,
     forged_frames,
     make_scene,
@@ -51,18 +51,25 @@ def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
     return make_scene(seed, number, frames)
 
 
-def write_video(path: Path, frames: Iterable[np.ndarray], crf: int) -> None:
-    """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4."""
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], crf: int, layout: str = "yuv420p"
+) -> None:
+    """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4.
+
+    `layout` is how colours are sampled: yuv420p, or yuv444p as in FaceForensics++.
+    """
+    frames = iter(frames)
+    first = next(frames)
     with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FRAME_RATE)
-        stream.width, stream.height = FRAME_SIZE
-        stream.pix_fmt = "yuv420p"
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = layout
         stream.options = {
             "crf": str(crf),
             "preset": "veryfast",
             "x264-params": X264,
         }
-        for pixels in frames:
+        for pixels in chain([first], frames):
             kind = "rgb24" if pixels.ndim == 3 else "gray"
             frame = av.VideoFrame.from_ndarray(pixels, format=kind)
             container.mux(stream.encode(frame))

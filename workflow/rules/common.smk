@@ -65,3 +65,14 @@ def face_shards(*splits):
         for split in splits
         for shard in shard_names(CONFIG.videos, split)
     ]
+
+
+def contact_sheets():
+    shards = face_shards("train", "val", "test")
+    return [str(Path(shard).with_suffix(".png")) for shard in shards]
+
+
+def extraction_memory(wildcards, threads):
+    """A worker holds 0.5 GB of frames, their crops, and twice those wait for the writer;
+    RetinaFace brings torch and a GPU's libraries."""
+    return (6000 if CONFIG.faces.detector == "retinaface" else 2000) + 1200 * threads

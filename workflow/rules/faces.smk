@@ -1,6 +1,6 @@
 # In: a shard's videos, its table and checksums.
-# Out: faces/<shard>.h5, and faces/summary.csv over all shards.
-# Steps: extract_faces, summarize_faces.
+# Out: faces/<shard>.h5 and its contact sheet, and faces/summary.csv over all shards.
+# Steps: extract_faces, draw_contact_sheet, summarize_faces.
 
 
 rule extract_faces:
@@ -17,10 +17,11 @@ rule extract_faces:
         f"{RESULTS}/benchmarks/extract_faces/{{shard}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 8
     resources:
         gpu=1 if CONFIG.faces.detector == "retinaface" else 0,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=extraction_memory,
+        runtime=240,
     params:
         root=data_root,
         config=as_json(CONFIG.faces),
@@ -28,7 +29,28 @@ rule extract_faces:
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "
         "--checksums {input.checksums:q} --root {params.root:q} "
-        "--config {params.config:q} --output {output:q} > {log:q} 2>&1"
+        "--workers {threads} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule draw_contact_sheet:
+    input:
+        rules.extract_faces.output,
+    output:
+        f"{RESULTS}/faces/{{shard}}.png",
+    log:
+        f"{RESULTS}/logs/draw_contact_sheet/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/draw_contact_sheet/{{shard}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_version("draw_contact_sheet"),
+    shell:
+        "python -m pipeline.draw_contact_sheet --faces {input:q} --sheet {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule summarize_faces:
@@ -55,4 +77,5 @@ rule summarize_faces:
 rule faces:
     input:
         face_shards("train", "val", "test"),
+        contact_sheets(),
         rules.summarize_faces.output,

@@ -1,0 +1,1 @@
+"""Decode chosen frames of a video, by one of three libraries."""

@@ -1,0 +1,1 @@
+"""Find faces in frames, with one of two detectors."""

@@ -1,0 +1,16 @@
+"""Draw the contact sheet of a shard's faces (rule `draw_contact_sheet`)."""
+
+from pipeline.atomic import replacing
+from pipeline.command_line import parse, run
+from pipeline.contact_sheet import contact_sheet
+from pipeline.face_shards import FaceShard
+
+
+def main() -> None:
+    args = parse(__doc__, files=["faces", "sheet"])
+    with FaceShard(args.faces) as shard, replacing(args.sheet) as part:
+        contact_sheet(shard).save(part, "PNG")
+
+
+if __name__ == "__main__":
+    run(main)
