@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.detection.haar import HaarDetector
-from pipeline.detection.retinaface import SHORT_SIDE, RetinaFaceDetector
+from pipeline.detection.retinaface import RetinaFaceDetector
 from pipeline.detection.service import LentDetector, lending
 from pipeline.miniature.scene import make_scene, real_frames
 
@@ -34,9 +34,7 @@ def test_haar_finds_the_drawn_faces_where_they_were_drawn(enlarged):
 def test_haar_finds_faces_down_to_the_size_asked_for():
     face = drawn(0)[0]
     side = np.diff(HaarDetector(0.15).detect(face[None])[0].boxes[:, [0, 2]])[0, 0]
-    frame = np.full(
-        (960, 1280, 3), 90, np.uint8
-    )
+    frame = np.full((960, 1280, 3), 90, np.uint8)
     frame[300:540, 400:720] = face
     share = side / 960
     assert len(HaarDetector(0.7 * share).detect(frame[None])[0].boxes)
@@ -55,12 +53,12 @@ def retinaface() -> RetinaFaceDetector:
             module.running_var.fill_(20.0)
     # Random weights are sure of nothing: keep the few highest scores.
     frames = np.stack([drawn(0)[0], drawn(3)[0]])
-    scale = SHORT_SIDE / frames.shape[1]
+    scale = detector.short_side / frames.shape[1]
     large = [cv2.resize(f, None, fx=scale, fy=scale) for f in frames]
     with torch.inference_mode():
         outputs = detector.network(torch.from_numpy(np.stack(large)).float())
     scores = np.concatenate([o[..., 2:].ravel().numpy() for o in outputs[::3]])
-    detector.threshold = float(np.sort(scores)[-60])
+    detector.threshold, detector.batch_size = float(np.sort(scores)[-60]), 2
     return detector
 
 
@@ -91,10 +89,13 @@ def same(one, other) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in parts)
 
 
-def test_what_is_found_in_a_frame_does_not_hang_on_the_others(retinaface):
+def test_what_is_found_in_a_frame_does_not_hang_on_the_others(retinaface, monkeypatch):
+    monkeypatch.setattr(retinaface, "short_side", 256)
+    monkeypatch.setattr(retinaface, "batch_size", 4)
     frames = drawn(3, 6)
     alone = [retinaface.detect(frame[None])[0] for frame in frames[:2]]
     together = retinaface.detect(frames)
+    assert sum(len(one.boxes) for one in alone)
     assert all(same(a, b) for a, b in zip(alone, together, strict=False))
 
 

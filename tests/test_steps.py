@@ -48,6 +48,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
             checksums=tmp_path / "empty.sha256",
             root=run.folder / "data/miniature",
             config='{"size": 48}',
+            workers=1,
             output=faces,
         ),
         step("summarize_faces", tmp_path, shards=[full, faces], summary="s.csv"),

@@ -45,7 +45,7 @@ def test_a_crash_costs_one_task_and_is_tried_once_more(tmp_path):
     ]
     one, dead, two, lucky, three = in_workers(work, tasks, 2, 60)
     assert (one, two, lucky, three) == (1, 2, once, 3)
-    assert dead == Failure("crashed", "its worker died, twice: SIGSEGV")
+    assert dead == Failure("crashed", "its worker died, 2 times: SIGSEGV")
 
 
 def test_a_hanging_task_is_killed_at_its_limit():

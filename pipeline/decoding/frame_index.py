@@ -22,6 +22,10 @@ OPTIONS = {
     "protocol_whitelist": "file",
 }
 
+# H.264 and HEVC escape zeros. A run of them is a hole in the file, from a copy or a
+# download that was not finished, and decodes to smears without any error.
+HOLE = bytes(64)
+
 
 @dataclass(frozen=True)
 class FrameIndex:
@@ -34,6 +38,7 @@ class FrameIndex:
     pts: np.ndarray  # (P,) int64, in units of time_base
     keyframe: np.ndarray  # (P,) bool
     shown: np.ndarray  # (P,) bool; an edit list may hide packets
+    holed: np.ndarray  # (P,) bool: seen to be damaged without decoding
     time_base: float  # s
     width: int  # as shown, after rotation
     height: int
@@ -59,6 +64,17 @@ class FrameIndex:
         first_shown = np.minimum.reduceat(self.pts, keys)  # of each group
         return keys[first_shown >= self.pts[keys]]
 
+    def trusted(self, damaged: np.ndarray | bool = False) -> np.ndarray:
+        """(P,) bool: packets that no `damaged` (P,) bool one and no hole has touched.
+
+        Damage lasts from a packet up to the next key frame.
+        """
+        group = np.cumsum(self.keyframe)
+        touched = np.zeros(len(self.pts), bool)
+        for packet in np.flatnonzero(self.holed | damaged):
+            touched[packet:] |= group[packet:] == group[packet]
+        return ~touched
+
     @property
     def plain(self) -> bool:
         """Whether libraries that seek by themselves find the right frames.
@@ -83,13 +99,16 @@ class FrameIndex:
 
 def read_index(path: Path) -> FrameIndex:
     """List the frames of a video. Raises VideoError where it is none, or cut short."""
-    rows: list[tuple[int | None, bool, bool]] = []
-    picture, damaged = None, False
+    rows: list[tuple[int | None, bool, bool, bool]] = []
+    picture, damaged = None, 0
     with open_container(path) as (container, stream):
+        escaped = stream.codec_context.name in ("h264", "hevc")
         for packet in container.demux(stream):
             if packet.size:
-                rows.append((packet.pts, packet.is_keyframe, not packet.is_discard))
-                damaged |= packet.is_corrupt
+                hole = escaped and HOLE in bytes(packet)
+                shown = not packet.is_discard
+                rows.append((packet.pts, packet.is_keyframe, shown, hole))
+                damaged += packet.is_corrupt
             if picture is None:  # its size and rotation may differ from the header's
                 picture = next(_decoded(packet), None)
         if not rows:
@@ -98,19 +117,20 @@ def read_index(path: Path) -> FrameIndex:
         streamed = container.format.name in ("mpegts", "mpeg")
         base, rate = float(stream.time_base or 0), float(stream.average_rate or 25)
     if damaged or len(rows) < listed:
-        whole = f"{len(rows)} of its {max(listed, len(rows))} frames are there"
+        whole = f"{len(rows) - damaged} of {max(listed, len(rows))} frames are whole"
         raise VideoError("unreadable", f"cut short: {whole}; fetch it again")
     if picture is None:
         raise VideoError("unreadable", "no frame can be decoded")
     size = picture.width, picture.height
     width, height = size[::-1] if picture.rotation % 180 else size
-    pts, keyframe, shown = (list(column) for column in zip(*rows, strict=True))
+    pts, keyframe, shown, holed = (list(part) for part in zip(*rows, strict=True))
     if base == 0 or None in pts or len(set(pts)) < len(pts):
         return _untimed(path, 1 / rate, width, height)
     return FrameIndex(
         np.array(pts),
         np.array(keyframe),
         np.array(shown),
+        np.array(holed),
         base,
         width,
         height,
@@ -125,7 +145,9 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     Workers run side by side, and results do not hang on the number of threads.
     """
     try:
-        with av.open(str(path), options=OPTIONS) as container:
+        with av.open(
+            str(path), options=OPTIONS, metadata_errors="replace"
+        ) as container:
             streams = [
                 stream
                 for stream in container.streams.video
@@ -133,6 +155,8 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             ]
             if not streams:
                 raise VideoError("unreadable", "the file has no video stream")
+            if streams[0].codec_context is None:
+                raise VideoError("unreadable", "no decoder is known for its codec")
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except av.FFmpegError as error:
@@ -152,7 +176,14 @@ def _untimed(path: Path, time_base: float, width: int, height: int) -> FrameInde
         count = sum(1 for packet in packets for _ in _decoded(packet))
     numbers = np.arange(count)
     return FrameIndex(
-        numbers, numbers == 0, numbers >= 0, time_base, width, height, timed=False
+        numbers,
+        numbers == 0,
+        numbers >= 0,
+        numbers < 0,
+        time_base,
+        width,
+        height,
+        timed=False,
     )
 
 

@@ -40,7 +40,7 @@ class PyavVideo:
             if frame is not None and packet in place:
                 self._convert(frame, reformatter, pixels[place[packet]])
                 there[place[packet]] = True
-        there &= ~_touched(damaged, self.index.keyframe)[packets]
+        there &= self.index.trusted(damaged)[packets]
         return (pixels if there.all() else pixels[there]), there
 
     def _decode(self, wanted: np.ndarray) -> Iterator[tuple[int, av.VideoFrame | None]]:
@@ -106,15 +106,6 @@ def needed_packets(
         change[index.entries[before - 1] if before else 0] += 1
         change[packet + 1] -= 1
     return np.cumsum(change)[:-1] > 0, whole
-
-
-def _touched(damaged: np.ndarray, keyframe: np.ndarray) -> np.ndarray:
-    """(P,) bool: packets from a damaged one up to the next key frame."""
-    group = np.cumsum(keyframe)
-    since = np.zeros(len(damaged), int)
-    for packet in np.flatnonzero(damaged):
-        since[packet:] += group[packet:] == group[packet]
-    return since > 0
 
 
 def _numbered(

@@ -30,12 +30,15 @@ class TorchcodecVideo:
             )
 
     def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Video. Damage is concealed by the decoder, and not told."""
+        """See Video. Of damage, only holes are seen: the decoder tells of none."""
+        there = self.index.trusted()[self.index.order[numbers]]
+        if not there.any():
+            return np.empty((0, self.height, self.width, 3), np.uint8), there
         try:
-            batch = self.decoder.get_frames_at(numbers.tolist())
+            batch = self.decoder.get_frames_at(numbers[there].tolist())
         except (RuntimeError, IndexError) as error:
             raise VideoError("unreadable", f"torchcodec: {_first(error)}") from None
-        return batch.data.cpu().numpy(), np.ones(len(numbers), bool)
+        return batch.data.cpu().numpy(), there
 
 
 def _first(error: Exception) -> str:

@@ -16,7 +16,6 @@ os.environ["DEEPFACE_BACKEND_ENGINE"] = "pytorch"
 from retinaface.commons import postprocess
 from retinaface.model.retinaface_pth_model import RetinaFace
 
-SHORT_SIDE, LONG_SIDE = 1024, 1980  # px that frames are scaled to, as trained
 # Anchor boxes (left, top, right, bottom px) about a cell, by the cells' stride.
 ANCHORS = {
     32: ((-248.0, -248.0, 263.0, 263.0), (-120.0, -120.0, 135.0, 135.0)),
@@ -29,6 +28,7 @@ class RetinaFaceDetector:
     """The package's network and post-processing; batching and device are ours."""
 
     calibration = Calibration(scale=1.0, shift=0.0)  # not measured yet
+    short_side, long_side = 1024, 1980  # px that frames are scaled to, as trained
     threshold, overlap = 0.9, 0.4  # score kept from; overlap of two boxes of one face
 
     def __init__(self, weights: Path | None) -> None:
@@ -58,7 +58,7 @@ class RetinaFaceDetector:
     def _detect_batch(self, frames: np.ndarray) -> list[Detections]:
         height, width = frames.shape[1:3]
         short, long = min(height, width), max(height, width)
-        scale = min(SHORT_SIDE / short, LONG_SIDE / long)
+        scale = min(self.short_side / short, self.long_side / long)
         size = round(height * scale), round(width * scale)
         pixels = torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float()
         pixels = F.interpolate(pixels, size, mode="bilinear")

@@ -1,0 +1,116 @@
+"""32 frames of a clip: our decoding, the libraries as they are, and a full decode.
+
+    python -m benchmarks.decoding [--clips FOLDER] [--count N]
+
+CPU seconds, as parts of what the ffmpeg command needs to decode the same clips to
+nothing in one thread. Ours, decord's, torchcodec's and OpenCV's include turning the
+frames into RGB, which ffmpeg is spared.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import decord
+import pandas as pd
+
+from benchmarks.clips import KINDS, ffmpeg, make_clips
+from benchmarks.timing import timed
+from pipeline.decoding.video import open_video
+from pipeline.errors import StepError
+from pipeline.sampling import evenly_spaced
+
+
+def full_decode(clip: Path) -> None:
+    """The limit: ffmpeg decodes everything, and throws it away."""
+    ffmpeg("-threads", 1, "-i", clip, "-f", "null", "-")
+
+
+def ours(clip: Path, wanted: int, decoder: str) -> None:
+    video = open_video(clip, decoder)
+    video.read(evenly_spaced(video.index.total, wanted))
+
+
+def pyav_in_order(clip: Path, wanted: int) -> None:
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        numbers = set(evenly_spaced(stream.frames, wanted).tolist())
+        for number, frame in enumerate(container.decode(stream)):
+            if number in numbers:
+                frame.to_ndarray(format="rgb24")
+
+
+def decord_batch(clip: Path, wanted: int) -> None:
+    reader = decord.VideoReader(str(clip), num_threads=1)
+    reader.get_batch(evenly_spaced(len(reader), wanted)).asnumpy()
+
+
+def opencv_in_order(clip: Path, wanted: int) -> None:
+    reader = cv2.VideoCapture(str(clip), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    numbers = set(evenly_spaced(total, wanted).tolist())
+    for number in range(total):
+        reader.grab()
+        if number in numbers:
+            cv2.cvtColor(reader.retrieve()[1], cv2.COLOR_BGR2RGB)
+
+
+def opencv_seeking(clip: Path, wanted: int) -> None:
+    reader = cv2.VideoCapture(str(clip), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    for number in evenly_spaced(total, wanted):
+        reader.set(cv2.CAP_PROP_POS_FRAMES, int(number))
+        reader.read()
+
+
+def compared(wanted: int) -> dict[str, Callable[[Path], None]]:
+    ways: dict[str, Callable[[Path], None]] = {
+        "ours (pyav)": lambda clip: ours(clip, wanted, "pyav"),
+        "ours (decord)": lambda clip: ours(clip, wanted, "decord"),
+        "ours (torchcodec)": lambda clip: ours(clip, wanted, "torchcodec"),
+        "PyAV, in order": lambda clip: pyav_in_order(clip, wanted),
+        "decord get_batch": lambda clip: decord_batch(clip, wanted),
+        "OpenCV, grab all": lambda clip: opencv_in_order(clip, wanted),
+    }
+    if wanted <= 32:
+        ways["OpenCV, seeking"] = lambda clip: opencv_seeking(clip, wanted)
+    return ways
+
+
+def measure(clips: list[Path], wanted: int, repeats: int) -> dict[str, float]:
+    """CPU time of each way, as a part of the full decode's."""
+    limit = timed(lambda: [full_decode(clip) for clip in clips], repeats).cpu
+    parts = {"full decode, s a clip": limit / len(clips)}
+    for name, way in compared(wanted).items():
+        try:
+            way(clips[0])  # imports
+        except StepError:
+            continue  # torchcodec without FFmpeg's libraries
+        once = repeats if "seeking" not in name else 1
+        spent = timed(lambda way=way: [way(clip) for clip in clips], once).cpu
+        parts[name] = spent / limit
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, default=Path("build/clips"))
+    parser.add_argument("--count", type=int, default=3, help="clips of each kind")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    for wanted in (32, 10_000):
+        table = {}
+        for size, layout in KINDS:
+            clips = make_clips(args.clips, size, layout, args.count)
+            kind = f"{size[0]}x{size[1]} {layout}"
+            table[kind] = measure(clips, wanted, args.repeats)
+        print(f"\n{'32' if wanted == 32 else 'all'} frames of each clip")
+        print(pd.DataFrame(table).round(2).to_string())
+
+
+if __name__ == "__main__":
+    main()

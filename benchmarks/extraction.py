@@ -1,0 +1,137 @@
+"""Faces of a few clips: ours, the usual recipe, and the limit, in one run.
+
+    python -m benchmarks.extraction [--clips FOLDER] [--count N] [--workers N]
+
+The usual recipe is what most public preprocessing code does: OpenCV's VideoCapture
+reads the frames one after another, each is written as a PNG, then the PNGs are read one
+by one, the face of each is found and cropped, and the crop is written as a PNG. It gets
+the same detector, with the same settings. Where 32 frames are wanted it is measured
+twice: dumping every frame and then taking 32, and writing only the 32. The limit is the
+ffmpeg command that decodes the same clips to nothing with as many threads as ours has
+workers.
+
+Ours is the whole job: starting workers, checksums, decoding, detection, tracking,
+cropping, the shard.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from benchmarks.clips import KINDS, ffmpeg, make_clips
+from benchmarks.timing import timed
+from pipeline.checksums import file_sha256
+from pipeline.config.faces import FacesConfig
+from pipeline.cropping import crop, square_boxes
+from pipeline.detection.haar import HaarDetector
+from pipeline.extraction import Task, extract_all
+from pipeline.face_shards import writing_faces
+from pipeline.sampling import evenly_spaced
+
+SIZE, MARGIN = 299, 1.3
+
+
+def limit(clips: list[Path], threads: int) -> None:
+    for clip in clips:
+        ffmpeg("-threads", threads, "-i", clip, "-f", "null", "-")
+
+
+def ours(clips: list[Path], frames: int, workers: int, folder: Path) -> int:
+    """The job, as the rule extract_faces does it; returns the number of crops."""
+    config = FacesConfig(frames=frames, size=SIZE, margin=MARGIN)
+    sums = {clip.name: file_sha256(clip) for clip in clips}
+    tasks = [Task(c.parent, c.name, "", {c.name: sums[c.name]}) for c in clips]
+    columns = {"video": str}
+    with writing_faces(folder / "shard.h5", SIZE, {}, columns) as shard:
+        results = extract_all(tasks, config, workers)
+        for clip, faces in zip(clips, results, strict=True):
+            shard.add({"video": clip.name}, faces)
+        return sum(row["crops"] for row in shard.rows)
+
+
+def usual(clips: list[Path], frames: int, folder: Path, dump_all: bool) -> int:
+    """The usual recipe; returns the number of crops."""
+    detector, crops = HaarDetector(FacesConfig().min_face), 0
+    for clip in clips:
+        pictures = _dump(clip, frames, folder, dump_all)
+        for place in evenly_spaced(len(pictures), frames):
+            frame = cv2.cvtColor(cv2.imread(str(pictures[place])), cv2.COLOR_BGR2RGB)
+            boxes = detector.detect(frame[None])[0].boxes
+            if len(boxes):
+                largest = boxes[[(boxes[:, 2] - boxes[:, 0]).argmax()]]
+                square = square_boxes(
+                    largest, detector.calibration, MARGIN, frame.shape[:2]
+                )
+                (face,) = crop(frame[None], square, SIZE)
+                name = str(folder / f"{clip.stem}_{place}_face.png")
+                cv2.imwrite(name, cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
+                crops += 1
+        for picture in pictures:
+            picture.unlink()
+    return crops
+
+
+def _dump(clip: Path, frames: int, folder: Path, dump_all: bool) -> list[Path]:
+    """Write a clip's frames as PNGs: all, or evenly spaced ones."""
+    reader, pictures = cv2.VideoCapture(str(clip)), []
+    total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
+    wanted = set(np.arange(total) if dump_all else evenly_spaced(total, frames))
+    for number in range(total):
+        there, frame = reader.read()
+        if there and number in wanted:
+            pictures.append(folder / f"{clip.stem}_{number:05d}.png")
+            cv2.imwrite(str(pictures[-1]), frame)
+    return pictures
+
+
+def measure(clips: list[Path], frames: int, workers: int) -> dict[str, float]:
+    """Seconds and ratios for one kind of clips."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, crops = Path(name), {}
+        floor = timed(lambda: limit(clips, workers), repeats=3)
+        mine = timed(
+            lambda: crops.update(ours=ours(clips, frames, workers, folder)), repeats=3
+        )
+        ways = {"all PNGs": True} | ({"wanted PNGs": False} if frames < 1000 else {})
+        row = {
+            "limit, s": floor.wall,
+            "ours, s": mine.wall,
+            "ours / limit": mine.wall / floor.wall,
+            "ours, crops/s": crops["ours"] / mine.wall,
+        }
+        for way, dump_all in ways.items():
+            told = timed(
+                lambda dump_all=dump_all: crops.update(
+                    usual=usual(clips, frames, folder, dump_all)
+                )
+            )
+            rate = crops["usual"] / told.wall
+            row[f"usual ({way}), crops/s"] = rate
+            row[f"ours / usual ({way})"] = row["ours, crops/s"] / rate
+            row[f"CPU: usual ({way}) / ours"] = told.cpu / mine.cpu
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, default=Path("build/clips"))
+    parser.add_argument("--count", type=int, default=6, help="clips of each kind")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    for frames in (32, 10_000):
+        table = {}
+        for size, layout in KINDS:
+            count = args.count if frames == 32 else max(2, args.count // 3)
+            clips = make_clips(args.clips, size, layout, count)
+            kind = f"{size[0]}x{size[1]} {layout}"
+            table[kind] = measure(clips, frames, args.workers)
+        print(f"\n{'32' if frames == 32 else 'all'} frames of each clip")
+        print(pd.DataFrame(table).round(2).to_string(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
