@@ -6,6 +6,7 @@ set, which is 4:4:4. What a decoder has to do hangs on this history: noise that 
 compressed away leaves fewer bits and more B frames.
 """
 
+import argparse
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,17 +28,24 @@ FRAMES = (300, 500)
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
+def add_clip_arguments(parser: argparse.ArgumentParser, count: int) -> None:
+    """What the benchmarks' command lines say of their clips."""
+    parser.add_argument("--clips", type=Path, default=Path("build/clips"))
+    parser.add_argument("--count", type=int, default=count, help="clips of each kind")
+    parser.add_argument("--length", type=int, nargs=2, default=FRAMES, help="frames")
+
+
 def make_clips(
-    folder: Path, size: tuple[int, int], layout: str, count: int
+    args: argparse.Namespace, size: tuple[int, int], layout: str
 ) -> list[Path]:
-    """`count` clips of a kind, rendered unless they are there already."""
+    """The clips of a kind that the arguments say, rendered unless they are there."""
+    folder, frames, clips = args.clips, tuple(args.length), []
     folder.mkdir(parents=True, exist_ok=True)
-    clips = []
-    for person in range(count):
+    for person in range(args.count):
         clip = folder / f"{size[0]}x{size[1]}_{layout}_{person}.mp4"
         if not clip.exists():
             site = clip.with_suffix(".site.mp4")
-            write_video(site, filmed(person, size), 28)
+            write_video(site, filmed(person, size, frames), 28)
             part = clip.with_suffix(".part.mp4")
             options = ["-c:v", "libx264", "-crf", "23", "-pix_fmt", layout]
             ffmpeg("-i", site, *options, part)
@@ -47,14 +55,16 @@ def make_clips(
     return clips
 
 
-def filmed(person: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
+def filmed(
+    person: int, size: tuple[int, int], frames: tuple[int, int]
+) -> Iterator[np.ndarray]:
     """A drawn person's frames, enlarged to `size` (width, height), with noise."""
     rng = np.random.default_rng(person)
     width, height = size
     enlarged = (width, width * 3 // 4)
     top = (enlarged[1] - height) // 2
     noise = np.rint(rng.normal(0, 3, (2 * height, 2 * width, 3))).astype(np.int16)
-    for frame in real_frames(make_scene(11, person, FRAMES)):
+    for frame in real_frames(make_scene(11, person, frames)):
         large = cv2.resize(frame, enlarged, interpolation=cv2.INTER_CUBIC)
         row, column = rng.integers(0, (height, width))
         noisy = large[top : top + height].astype(np.int16)

@@ -16,7 +16,7 @@ import cv2
 import decord
 import pandas as pd
 
-from benchmarks.clips import KINDS, ffmpeg, make_clips
+from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
 from pipeline.decoding.video import open_video
 from pipeline.errors import StepError
@@ -97,15 +97,14 @@ def measure(clips: list[Path], wanted: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, default=Path("build/clips"))
-    parser.add_argument("--count", type=int, default=3, help="clips of each kind")
+    add_clip_arguments(parser, count=2)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     cv2.setNumThreads(1)
     for wanted in (32, 10_000):
         table = {}
         for size, layout in KINDS:
-            clips = make_clips(args.clips, size, layout, args.count)
+            clips = make_clips(args, size, layout)
             kind = f"{size[0]}x{size[1]} {layout}"
             table[kind] = measure(clips, wanted, args.repeats)
         print(f"\n{'32' if wanted == 32 else 'all'} frames of each clip")

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from benchmarks.clips import KINDS, ffmpeg, make_clips
+from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
 from pipeline.checksums import file_sha256
 from pipeline.config.faces import FacesConfig
@@ -118,15 +118,13 @@ def measure(clips: list[Path], frames: int, workers: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=Path, default=Path("build/clips"))
-    parser.add_argument("--count", type=int, default=6, help="clips of each kind")
+    add_clip_arguments(parser, count=4)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     for frames in (32, 10_000):
         table = {}
         for size, layout in KINDS:
-            count = args.count if frames == 32 else max(2, args.count // 3)
-            clips = make_clips(args.clips, size, layout, count)
+            clips = make_clips(args, size, layout)
             kind = f"{size[0]}x{size[1]} {layout}"
             table[kind] = measure(clips, frames, args.workers)
         print(f"\n{'32' if frames == 32 else 'all'} frames of each clip")

@@ -59,28 +59,28 @@ class Frames:
     """The frames of a video that are looked at, in chunks that fit into memory.
 
     A single chunk is decoded once and held; several are decoded anew each time that one
-    goes through them. `numbers` loses those that turn out not to be had.
+    goes through them. `numbers` are those that can be had, once one has.
     """
 
-    def __init__(self, video: Video, numbers: np.ndarray) -> None:
-        self.video, self.numbers, self.asked = video, numbers, len(numbers)
-        self.step = max(1, CHUNK // (3 * video.width * video.height))
+    def __init__(self, video: Video, asked: np.ndarray) -> None:
+        self.video, self.asked, self.numbers = video, len(asked), asked
+        step = max(1, CHUNK // (3 * video.width * video.height))
+        self.chunks = [asked[k : k + step] for k in range(0, len(asked), step)]
         self.held: np.ndarray | None = None
 
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Chunks: the index into `numbers` of the first frame, (N, H, W, 3) pixels."""
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Chunks: numbers of frames, (N,), and their pixels, (N, H, W, 3)."""
         if self.held is not None:
-            yield 0, self.held
+            yield self.numbers, self.held
             return
-        single, start = len(self.numbers) <= self.step, 0
-        while start < len(self.numbers):
-            asked = self.numbers[start : start + self.step]
-            pixels, there = self.video.read(asked)
-            rest = self.numbers[start + len(asked) :]
-            self.numbers = np.concatenate([self.numbers[:start], asked[there], rest])
-            self.held = pixels if single else None
-            yield start, pixels
-            start += int(there.sum())
+        had = []
+        for chunk in self.chunks:
+            pixels, there = self.video.read(chunk)
+            had.append(chunk[there])
+            if len(self.chunks) == 1:
+                self.held = pixels
+            yield had[-1], pixels
+        self.numbers = np.concatenate([*had, self.numbers[:0]])
 
 
 def _look(frames: Frames, detector: Detector) -> Sightings:
@@ -127,11 +127,12 @@ def _cut(
     shown: list[list[bool]] = [[] for _ in tracks]
     boxes = [_squares(frames, track, detector, config) for track in tracks]
     looks = [np.nanmean(track.faces, 0) for track in tracks]
-    for start, pixels in frames if tracks else ():
+    for numbers, pixels in frames if tracks else ():
+        first = np.searchsorted(frames.numbers, numbers[:1]).sum()
         for k, track in enumerate(tracks):
-            inside = (track.frame >= start) & (track.frame < start + len(pixels))
+            inside = (track.frame >= first) & (track.frame < first + len(pixels))
             for row in np.flatnonzero(inside):
-                frame = pixels[track.frame[row] - start]
+                frame = pixels[track.frame[row] - first]
                 same = overlap(face_colours(frame, track.boxes[row]), looks[k]) > ALIKE
                 shown[k].append(bool(same or not track.interpolated[row]))
                 if shown[k][-1]:
@@ -215,8 +216,8 @@ def _masks(
     try:
         video = open_video(path, config.decoder)
         known = Frames(video, numbers[numbers < video.index.total])
-        for start, pixels in known:
-            for number, picture in zip(known.numbers[start:], pixels, strict=False):
+        for found, pixels in known:
+            for number, picture in zip(found, pixels, strict=True):
                 rows = of_crop == number
                 copies = np.broadcast_to(picture, (rows.sum(), *picture.shape))
                 masks[rows] = crop_masks(copies, boxes[rows], frame, config.size)

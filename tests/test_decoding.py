@@ -36,6 +36,18 @@ H264 = ("-c:v", "libx264", "-preset", "veryfast", "-threads", "1")
 KINDS = {
     "plain": (("-c", "copy"), "mp4"),
     "4:4:4": ((*H264, "-pix_fmt", "yuv444p"), "mp4"),
+    "4:4:4, BT.709": (
+        (
+            *(*H264, "-pix_fmt", "yuv444p", "-colorspace", "1"),
+            *("-vf", "scale=out_color_matrix=bt709"),
+        ),
+        "mp4",
+    ),
+    "4:4:4, full range": (
+        (*H264, "-vf", "scale=out_range=full", "-pix_fmt", "yuvj444p"),
+        "mp4",
+    ),
+    "10 bits": ((*H264, "-pix_fmt", "yuv420p10le"), "mp4"),
     "many B frames": ((*H264, "-bf", "8", "-b_strategy", "0", "-g", "40"), "mp4"),
     "open groups": ((*H264, "-g", "5", "-x264-params", "open-gop=1"), "mp4"),
     "key frames only": ((*H264, "-g", "1"), "mp4"),
@@ -58,6 +70,7 @@ KINDS = {
 }
 UNKNOWN_TO = {("AV1", "decord")}  # its FFmpeg is too old
 LARGEST, MEAN = 3, 0.5  # difference by two ways of turning YUV into RGB
+ROUGHER = {"10 bits": 30}  # at edges of colours, which two swscales enlarge two ways
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +131,7 @@ def test_frames_are_those_that_the_ffmpeg_command_decodes(files, kind, decoder):
         pixels, there = video.read(numbers)
         assert there.all()
         difference = np.abs(pixels.astype(int) - expected[numbers])
-        assert difference.max() <= LARGEST
+        assert difference.max() <= ROUGHER.get(kind, LARGEST)
         assert difference.mean() <= MEAN
 
 
@@ -215,7 +228,7 @@ def test_damaged_frames_and_those_that_rest_on_them_are_left_out(clip, tmp_path)
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_hole_in_the_file_is_seen_by_all_decoders(clip, tmp_path, decoder):
-    """Zeros decode to smears, without any error; a torn download leaves them."""
+    """Zeros may decode to smears, without any error; a torn download leaves them."""
     groups, holed = tmp_path / "groups.mp4", tmp_path / "holed.mp4"
     options = ("-pix_fmt", "yuv444p", "-g", "10", "-movflags", "faststart")
     ffmpeg("-i", clip, *H264, *options, groups)
@@ -224,8 +237,13 @@ def test_a_hole_in_the_file_is_seen_by_all_decoders(clip, tmp_path, decoder):
     content[middle : middle + 600] = bytes(600)
     holed.write_bytes(content)
     video = opened(holed, decoder)
-    _, there = video.read(np.arange(60))
-    assert 1 <= (~there).sum() <= 20
+    if decoder == "pyav":
+        _, there = video.read(np.arange(60))
+        assert 1 <= (~there).sum() <= 20
+    else:  # the frames before the hole
+        lost = np.flatnonzero(~video.index.trusted())[0]
+        assert not video.read(np.array([lost]))[1].any()
+        assert video.read(np.array([0]))[1].all()
 
 
 def test_metadata_in_another_alphabet_is_no_fault(clip, tmp_path):

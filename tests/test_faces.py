@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from mutations import ffmpeg
 
 from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop, square_boxes
+from pipeline.decoding.video import open_video
 from pipeline.detection.detector import Calibration
 from pipeline.detection.haar import HaarDetector
 from pipeline.errors import StepError
 from pipeline.extract_faces import check_failures
-from pipeline.faces import extract_video
+from pipeline.faces import Frames, extract_video
 from pipeline.miniature.corpus import write_video
+from pipeline.miniature.scene import make_scene, real_frames
 
 CONFIG = FacesConfig(frames=4, size=64)
 
@@ -27,6 +30,53 @@ def test_extraction_of_a_fake(corpus):
     centre = faces.masks[:, 24:40, 24:40]
     assert centre.mean() > 0.95  # the mask is cut out at the same place as the face
     assert faces.masks[:, 0].mean() < 0.05
+
+
+def same(one, other) -> bool:
+    """Whether two videos gave the same, to the bit."""
+    arrays = [(one.crops, other.crops), (one.masks, other.masks)]
+    arrays += [(one.frames[name], other.frames[name]) for name in other.frames]
+    told = [(x.status, x.reason, x.looked_at, x.has_mask) for x in (one, other)]
+    equal = [np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in arrays]
+    return all(equal) and told[0] == told[1]
+
+
+def test_frames_in_many_chunks_give_the_same(corpus, monkeypatch):
+    """Long videos are gone through twice, a few frames at a time."""
+    folder = corpus / "manipulated_sequences/Face2Face"
+    video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
+    config = FacesConfig(frames=100, size=64)
+    whole = extract_video(video, mask, HaarDetector(0.15), config)
+    assert len(whole.crops) > 3
+    for frames in (1, 3, 4):
+        monkeypatch.setattr("pipeline.faces.CHUNK", frames * 3 * 240 * 320)
+        assert same(extract_video(video, mask, HaarDetector(0.15), config), whole)
+
+
+def test_chunks_of_a_damaged_video_are_the_same_each_time(tmp_path, monkeypatch):
+    film, groups = tmp_path / "film.mp4", tmp_path / "groups.mp4"
+    write_video(film, real_frames(make_scene(0, 0, (40, 40))), 18)
+    options = ("-c:v", "libx264", "-threads", 1, "-g", 8, "-movflags", "faststart")
+    ffmpeg("-i", film, *options, groups)
+    content = bytearray(groups.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(b ^ 0x55 for b in content[middle:][:40])
+    groups.write_bytes(content)
+    monkeypatch.setattr("pipeline.faces.CHUNK", 7 * 3 * 240 * 320)
+    frames = Frames(open_video(groups), np.arange(40))
+    one, other = list(frames), list(frames)
+    assert 20 < len(frames.numbers) < 40
+    assert len(one) == len(other) > 3
+    for (numbers, pixels), (again, same_pixels) in zip(one, other, strict=True):
+        assert np.array_equal(numbers, again)
+        assert np.array_equal(pixels, same_pixels)
+
+
+def test_one_frame_is_enough(corpus, tmp_path):
+    scene = make_scene(0, 0, (1, 1))
+    write_video(tmp_path / "one.mp4", real_frames(scene), 23)
+    faces = extract_video(tmp_path / "one.mp4", None, HaarDetector(0.15), CONFIG)
+    assert (faces.status, len(faces.crops)) == ("short", 1)
 
 
 def test_more_frames_asked_for_than_there_are(real_video):

@@ -101,6 +101,13 @@ def test_every_command_in_a_fresh_clone(clone):
 
 
 @pytest.mark.slow
+def test_the_python_in_it_runs_on_the_demo(clone):
+    for block in blocks("python"):
+        (clone / "snippet.py").write_text(block)
+        assert "original_sequences" in run(clone, "python snippet.py")
+
+
+@pytest.mark.slow
 def test_detectors_and_attributions_of_the_demo(clone):
     """Held-out persons are told right, and attributions fall where the forgery is."""
     pointed = {}

@@ -17,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.frame_index import FrameIndex, open_container
+from pipeline.decoding.rgb import to_rgb
 
 
 class PyavVideo:
@@ -79,8 +80,7 @@ class PyavVideo:
     def _convert(
         self, frame: av.VideoFrame, reformatter: VideoReformatter, out: np.ndarray
     ) -> None:
-        rgb = reformatter.reformat(frame, format="rgb24", threads=1)
-        turned = np.rot90(rgb.to_ndarray(), frame.rotation // 90)
+        turned = np.rot90(to_rgb(frame, reformatter), frame.rotation // 90)
         if turned.shape != out.shape:
             raise VideoError(
                 "unreadable",

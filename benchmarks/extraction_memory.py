@@ -1,0 +1,85 @@
+"""Resident memory of an extraction of many videos, after the first and at the end.
+
+    python -m benchmarks.extraction_memory [--videos N] [--early N]
+
+All processes of the job are summed, by their proportional set size: memory that they
+share counts once. Workers grow and are recycled, so each figure is the mean over a
+number of videos.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pipeline.checksums import file_sha256
+from pipeline.config.faces import FacesConfig
+from pipeline.extraction import Task, extract_all
+from pipeline.face_shards import writing_faces
+from pipeline.miniature.corpus import write_video
+from pipeline.miniature.scene import make_scene, real_frames
+
+WINDOW = 20  # videos that a figure is the mean of
+SIZE = 224
+
+
+def make_videos(folder: Path, count: int) -> Iterator[Task]:
+    """Tasks for `count` videos: a few drawn persons under many names."""
+    drawn = [folder / f"person{number}.mp4" for number in range(5)]
+    for number, path in enumerate(drawn):
+        write_video(path, real_frames(make_scene(0, number, (40, 80))), 23)
+    sums = {path: file_sha256(path) for path in drawn}
+    for number in range(count):
+        source = drawn[number % len(drawn)]
+        name = f"video{number:04d}.mp4"
+        (folder / name).hardlink_to(source)
+        yield Task(folder, name, "", {name: sums[source]})
+
+
+def memory() -> float:
+    """MB that this process and its descendants hold."""
+    own = psutil.Process()
+    total = 0
+    for process in [own, *own.children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:  # recycled just now
+            continue
+    return total / 2**20
+
+
+def measure(videos: int, workers: int) -> np.ndarray:
+    """Memory after each video, (videos,) MB."""
+    config = FacesConfig(frames=32, size=SIZE)
+    held = []
+    with tempfile.TemporaryDirectory() as name:
+        tasks = list(make_videos(Path(name), videos))
+        with writing_faces(Path(name) / "s.h5", SIZE, {}, {"video": str}) as shard:
+            for task, faces in zip(
+                tasks, extract_all(tasks, config, workers), strict=True
+            ):
+                shard.add({"video": task.video}, faces)
+                held.append(memory())
+    return np.array(held)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--videos", type=int, default=300)
+    parser.add_argument("--early", type=int, default=30, help="videos taken as few")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    held = measure(args.videos, args.workers)
+    early = held[args.early - WINDOW // 2 : args.early + WINDOW // 2].mean()
+    late = held[-WINDOW:].mean()
+    told = {"early_mb": early, "late_mb": late, "peak_mb": held.max()}
+    told["late_over_early"] = late / early
+    print(json.dumps({name: round(float(value), 3) for name, value in told.items()}))
+
+
+if __name__ == "__main__":
+    main()
