@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.config.faces import FacesConfig
+from pipeline.contact_sheet import contact_sheet
 from pipeline.detection.haar import HaarDetector
 from pipeline.errors import StepError
-from pipeline.face_shards import FaceShard, mark, writing_faces
+from pipeline.face_shards import FaceShard, VideoFaces, mark, writing_faces
 from pipeline.faces import extract_video
 
 CONFIG = FacesConfig(frames=4, size=64)
@@ -42,3 +43,32 @@ def test_an_old_version_is_refused_with_a_remedy(tmp_path):
         mark(file, "deepfake-atlas faces", 0, {})
     with pytest.raises(StepError, match=r"version 0.*delete it and run"):
         FaceShard(tmp_path / "s.h5")
+
+
+def test_contact_sheet_shows_a_crop_of_each_video_and_why_there_is_none(
+    corpus, tmp_path
+):
+    video = corpus / "original_sequences/youtube/c23/videos/001.mp4"
+    faces = extract_video(video, None, HaarDetector(0.15), CONFIG)
+    columns = {"video": str, "method": str, "path": str}
+    with writing_faces(tmp_path / "s.h5", 64, {}, columns) as shard:
+        shard.add({"video": "a", "method": "youtube", "path": "a.mp4"}, faces)
+        gone = VideoFaces("missing", "there is no such file")
+        shard.add({"video": "b", "method": "youtube", "path": "b.mp4"}, gone)
+    with FaceShard(tmp_path / "s.h5") as shard:
+        sheet = np.asarray(contact_sheet(shard)).astype(int)
+    first, second = (sheet[40:150, left + 8 : left + 120] for left in (8, 144))
+    assert (np.median(first, (0, 1)) == 0xE6).all()  # an empty cell, with writing
+    assert first.min() < 0x80
+    crop = faces.crops[2].repeat(2, 0).repeat(2, 1)[8:118, 8:120]
+    assert np.abs(second - crop).mean() < 2
+    assert (sheet[32, 8:136] == (0xD5, 0x5E, 0)).all()  # failed
+    assert (sheet[32, 144:272] == (0, 0x72, 0xB2)).all()  # ok
+
+
+def test_contact_sheet_of_no_videos(tmp_path):
+    columns = {"video": str, "method": str, "path": str}
+    with writing_faces(tmp_path / "s.h5", 64, {}, columns):
+        pass
+    with FaceShard(tmp_path / "s.h5") as shard:
+        assert contact_sheet(shard).width > 100

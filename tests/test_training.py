@@ -32,11 +32,13 @@ def write_shard(path, videos=8, marked=True):
             if label and marked:
                 crops[:, 10:30, 10:30] += 100
             frames = {
+                "subject": np.zeros(4),
                 "number": np.arange(4),
                 "timestamp": np.arange(4.0),
                 "box": np.zeros((4, 4)),
                 "face": np.zeros((4, 4)),
                 "landmarks": np.zeros((4, 5, 2)),
+                "alignment": np.zeros((4, 2, 3)),
                 "score": np.zeros(4),
                 "interpolated": np.zeros(4, bool),
             }

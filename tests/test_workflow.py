@@ -39,9 +39,15 @@ def of_model(model: str) -> set[str]:
     }
 
 
+def of_shard(shard: str) -> set[str]:
+    """Jobs that a shard's faces take, from its videos on."""
+    rules = ("checksum_videos", "extract_faces", "draw_contact_sheet")
+    return {"summarize_faces"} | {f"{rule} {shard}" for rule in rules}
+
+
 def of_test_shard(shard: str) -> set[str]:
     """Jobs that hang on a test shard's videos."""
-    jobs = {f"checksum_videos {shard}", f"extract_faces {shard}", "summarize_faces"}
+    jobs = of_shard(shard)
     for model in ("small", "other"):
         jobs |= {f"evaluate_model {model}", f"build_atlas {model}"}
         jobs |= {f"predict_frames {model} {shard}", f"attribute_frames {model} {shard}"}
@@ -118,7 +124,7 @@ def test_changed_video_makes_its_shard_stale_and_no_other(run):
 
 def test_changed_training_video_retrains(run):
     shard, _ = replace_video(run, "train")
-    expected = {f"checksum_videos {shard}", f"extract_faces {shard}", "summarize_faces"}
+    expected = of_shard(shard)
     for model in ("small", "other"):
         expected |= {f"train_model {model}"} | of_model(model)
     assert run.stale() == expected
