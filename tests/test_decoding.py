@@ -1,6 +1,7 @@
 """Decoding: exactly the frames asked for, and a reason for every bad file."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -169,6 +170,15 @@ def test_decord_would_pad_an_edit_list_and_is_stopped(clip, tmp_path):
     path, _ = edit_list(clip, tmp_path)
     with pytest.raises(VideoError, match=r"decord counts .* use decoder pyav"):
         open_video(path, "decord")
+
+
+def test_torchcodec_without_ffmpeg_stops_the_job(clip, monkeypatch):
+    """It tells only when it opens a video, which then seemed to be what is wrong."""
+    torchcodec = pytest.importorskip("torchcodec")
+    monkeypatch.setattr(torchcodec, "ffmpeg_major_version", None)
+    monkeypatch.delitem(sys.modules, "pipeline.decoding.with_torchcodec", raising=False)
+    with pytest.raises(StepError, match="wants FFmpeg's shared libraries"):
+        open_video(clip, "torchcodec")
 
 
 def test_timestamps_are_seconds_from_the_start(files):

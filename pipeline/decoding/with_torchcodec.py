@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchcodec
 from torchcodec.decoders import VideoDecoder
 
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.frame_index import FrameIndex
+
+if torchcodec.ffmpeg_major_version is None:  # it only says so at the first video
+    raise ImportError("no version of FFmpeg that it knows is found")
 
 
 class TorchcodecVideo:
