@@ -11,7 +11,7 @@ from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop, crop_masks, square_boxes
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.video import Video, open_video
-from pipeline.detection.detector import Detections, Detector
+from pipeline.detection.detector import GROUP, Detections, Detector
 from pipeline.face_shards import VideoFaces
 from pipeline.sampling import evenly_spaced
 from pipeline.tracking import Sightings, Track, follow_faces
@@ -64,7 +64,7 @@ class Frames:
 
     def __init__(self, video: Video, asked: np.ndarray) -> None:
         self.video, self.asked, self.numbers = video, len(asked), asked
-        step = max(1, CHUNK // (3 * video.width * video.height))
+        step = max(1, CHUNK // (3 * video.width * video.height) // GROUP) * GROUP
         self.chunks = [asked[k : k + step] for k in range(0, len(asked), step)]
         self.held: np.ndarray | None = None
 

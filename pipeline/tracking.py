@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.appearance import ALIKE, overlap
 
 MISSED, MISSED_SECONDS = 2, 1.0  # frames in a row that are filled in, or this long
+ALIKE_ANYWHERE = 0.93  # overlap of two looks that are one face even across a cut
 REACH = 100  # detections that a link may pass over
 STEADY_CENTRE, STEADY_SIDE = 0.1, 0.5  # s: standard deviations of the smoothing
 
@@ -97,8 +98,8 @@ def _best_path(found: Sightings, free: np.ndarray) -> np.ndarray:
 def _link_cost(found: Sightings, earlier: np.ndarray, later: int) -> np.ndarray:
     """What speaks against detections being one face, (K,) px; inf where it can't be.
 
-    In one scene, and with few frames between, a face is near where it was. After a cut
-    or an absence it may be anywhere, if only it looks the same.
+    In one scene, and with few frames between, a face is near where it was. After an
+    absence it may be anywhere, if only it looks the same; all the more after a cut.
     """
     size = sides(found.boxes)
     side = (size[earlier] + size[later]) / 2
@@ -108,9 +109,9 @@ def _link_cost(found: Sightings, earlier: np.ndarray, later: int) -> np.ndarray:
     near = _close(found, earlier, later) & (away < 1)
     unlikely = 1 + 0.7 * (1 - likeness)  # as costly as a face's whole width
     cost = np.where(near, 0.8 * away + 0.7 * (1 - likeness), unlikely) + 0.5 * growth
-    possible = (near | (~_close(found, earlier, later) & (likeness > ALIKE))) & (
-        growth < 1
-    )
+    enough = np.where(_same_scene(found, earlier, later), ALIKE, ALIKE_ANYWHERE)
+    possible = near | (~_close(found, earlier, later) & (likeness > enough))
+    possible &= growth < 1
     possible &= found.frame[earlier] < found.frame[later]
     return np.where(possible, side * cost, np.inf)
 
@@ -120,7 +121,13 @@ def _close(found: Sightings, earlier: np.ndarray, later: np.ndarray) -> np.ndarr
     one, other = found.frame[earlier], found.frame[later]
     missed, seconds = other - one - 1, found.times[other] - found.times[one]
     soon = (missed <= MISSED) | (seconds <= MISSED_SECONDS)
-    return soon & (overlap(found.scenes[one], found.scenes[other]) > ALIKE)
+    return soon & _same_scene(found, earlier, later)
+
+
+def _same_scene(found: Sightings, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Whether the whole frames of detections look alike."""
+    one, other = found.scenes[found.frame[earlier]], found.scenes[found.frame[later]]
+    return overlap(one, other) > ALIKE
 
 
 def _distances(boxes: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -41,6 +41,30 @@ def test_haar_finds_faces_down_to_the_size_asked_for():
     assert not len(HaarDetector(1.5 * share).detect(frame[None])[0].boxes)
 
 
+def test_haar_follows_faces_and_finds_what_a_search_of_each_frame_finds():
+    detector = HaarDetector(0.15)
+    for person in range(6):
+        film = drawn(person, 40)[::5]
+        alone = [detector.detect(frame[None])[0] for frame in film]
+        for one, other in zip(detector.detect(film), alone, strict=True):
+            assert len(one.boxes) == len(other.boxes) == 1
+            side = other.boxes[0, 2] - other.boxes[0, 0]
+            assert np.abs(one.boxes - other.boxes).max() < 0.15 * side
+
+
+def test_haar_searches_all_over_where_a_face_is_lost():
+    """Here, and back again; one that comes to another that stays waits for a group."""
+    face = drawn(0)[0]
+    left, right = (np.full((240, 640, 3), 90, np.uint8) for _ in range(2))
+    left[:, :320], right[:, 320:] = face, face
+    both = np.hstack([face, face])
+    film = np.stack([left, right, right, left, both, both, left, right, both])
+    found = [one.boxes[:, 0] > 320 for one in HaarDetector(0.15).detect(film)]
+    told = [sorted(sides.tolist()) for sides in found]
+    here, there, two = [False], [True], [False, True]
+    assert told == [here, there, there, here, here, here, here, there, two]
+
+
 @pytest.fixture(scope="module")
 def retinaface() -> RetinaFaceDetector:
     """RetinaFace with random weights, since the real ones are a download."""

@@ -179,8 +179,9 @@ def test_a_short_absence_is_not_filled_with_what_is_behind(tmp_path):
     ]
 
 
-def test_a_cut_to_another_person(tmp_path):
-    (first, one), (second, other) = film(4), film(5)
+@pytest.mark.parametrize("persons", [(4, 5), (2, 3), (0, 1)])
+def test_a_cut_to_another_person(tmp_path, persons):
+    (first, one), (second, other) = map(film, persons)
     faces = extracted(tmp_path, one[:30] + other[:18])
     main, rest = centres(faces, 0), centres(faces, 1)
     assert list(main) == [2, 6, 10, 14, 18, 22, 26]

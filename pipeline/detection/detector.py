@@ -5,6 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+GROUP = 8  # frames in a row that a detector may look at together
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -32,5 +34,8 @@ class Detector(Protocol):
     calibration: Calibration
 
     def detect(self, frames: np.ndarray) -> list[Detections]:
-        """Find the faces of each of `frames`, (N, H, W, 3) uint8 RGB."""
+        """Find the faces of each of `frames`, (N, H, W, 3) uint8 RGB.
+
+        They are a video's, in their order, and begin a group of GROUP.
+        """
         ...
