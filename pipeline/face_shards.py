@@ -17,8 +17,8 @@ Layout (version 2), N crops of V videos:
     videos/<column>   (V,): id, split, label, ..., status, reason; every video is here
     attributes        format, version, provenance (JSON)
 
-Crops are stored as they are, an image a chunk: in shuffled order they are read twenty
-times as fast as with gzip or lzf, which save a quarter to a third
+Crops are stored as they are, an image a chunk: in shuffled order they are read nine to
+twelve times as fast as with lzf or gzip, which save a third to a half
 (benchmarks/shard_format.py), and training reads each crop once an epoch.
 """
 
