@@ -35,7 +35,7 @@ class HaarDetector:
 
         The first frame of each group is searched all over, the others where faces were
         found in the frame before, and all over if one is not found there again. That
-        takes a third of the time, and finds the same boxes to a few percent of a side.
+        takes less than half the time, and finds the same boxes to some 2 % of a side.
         """
         found: list[Detections] = []
         for number, frame in enumerate(frames):
@@ -46,12 +46,13 @@ class HaarDetector:
 
     def _search(self, grey: np.ndarray) -> Detections:
         """All faces in a frame (H, W) uint8."""
-        smallest = self.min_face * min(grey.shape)
-        boxes, scores = self._find(grey, self._scale(grey), smallest)
+        scale, smallest = self._scale(grey)
+        boxes, scores = self._find(grey, scale, smallest)
         return _detections(boxes, scores)
 
     def _follow(self, grey: np.ndarray, before: np.ndarray) -> Detections | None:
         """The faces `before`, (K, 4) px, in the next frame; None if one is lost."""
+        scale, smallest = self._scale(grey)
         boxes = np.zeros((0, 4), np.float32)
         scores: list[float] = []
         for left, top, right, bottom in before:
@@ -60,8 +61,8 @@ class HaarDetector:
             x, y = corner.astype(int)
             end_x, end_y = int(right + AROUND * side), int(bottom + AROUND * side)
             part = grey[y:end_y, x:end_x]
-            limits = SMALLER * side, LARGER * side
-            near, sure = self._find(part, self._scale(grey), *limits)
+            limits = max(SMALLER * side, smallest), LARGER * side
+            near, sure = self._find(part, scale, *limits)
             if not len(near):
                 return None
             best = near[sure.argmax()] + np.float32([x, y, x, y])
@@ -73,10 +74,13 @@ class HaarDetector:
             scores.append(sure.max())
         return _detections(boxes, np.array(scores, np.float32)) if scores else None
 
-    def _scale(self, grey: np.ndarray) -> float:
-        """What a frame is shrunk by: one for all faces, whose sizes are then found on
-        the same ladder."""
-        return min(1.0, WINDOW / (self.min_face * min(grey.shape)))
+    def _scale(self, grey: np.ndarray) -> tuple[float, float]:
+        """What a frame is shrunk by, and the smallest side to look for, px.
+
+        Both searches shrink alike: on another ladder of sizes, boxes were 5 % larger.
+        """
+        smallest = self.min_face * min(grey.shape)
+        return min(1.0, WINDOW / smallest), smallest
 
     def _find(
         self, grey: np.ndarray, scale: float, smallest: float, largest: float = np.inf
