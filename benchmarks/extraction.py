@@ -123,9 +123,11 @@ def measure(clips: list[Path], frames: int, workers: int) -> dict[str, float]:
 
 def under_names(clips: list[Path], names: int, folder: Path) -> list[Path]:
     """Each clip under several names, in `folder`."""
-    videos = [folder / f"{k}_{clip.name}" for k in range(names) for clip in clips]
-    for number, video in enumerate(videos):
-        video.symlink_to(clips[number % len(clips)].resolve())
+    videos = []
+    for number in range(names):
+        for clip in clips:
+            videos.append(folder / f"{number}_{clip.name}")
+            videos[-1].symlink_to(clip.resolve())
     return videos
 
 

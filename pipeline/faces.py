@@ -16,7 +16,7 @@ from pipeline.face_shards import VideoFaces
 from pipeline.sampling import evenly_spaced
 from pipeline.tracking import Sightings, Track, follow_faces
 
-CHUNK = 2**29  # bytes of frames that are held at once
+CHUNK = 2**29  # bytes of frames that are held at once, if a GROUP takes no more
 
 
 def extract_video(

@@ -106,22 +106,23 @@ def _link_cost(found: Sightings, earlier: np.ndarray, later: int) -> np.ndarray:
     growth = np.abs(np.log2(size[earlier] / size[later]))
     away = _distances(found.boxes[earlier], found.boxes[later]) / side
     likeness = overlap(found.faces[earlier], found.faces[later])
-    near = _close(found, earlier, later) & (away < 1)
+    scene = _same_scene(found, earlier, later)
+    close = scene & _soon(found, earlier, later)
+    near = close & (away < 1)
     unlikely = 1 + 0.7 * (1 - likeness)  # as costly as a face's whole width
     cost = np.where(near, 0.8 * away + 0.7 * (1 - likeness), unlikely) + 0.5 * growth
-    enough = np.where(_same_scene(found, earlier, later), ALIKE, ALIKE_ANYWHERE)
-    possible = near | (~_close(found, earlier, later) & (likeness > enough))
+    enough = np.where(scene, ALIKE, ALIKE_ANYWHERE)
+    possible = near | (~close & (likeness > enough))
     possible &= growth < 1
     possible &= found.frame[earlier] < found.frame[later]
     return np.where(possible, side * cost, np.inf)
 
 
-def _close(found: Sightings, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
-    """Whether the frames of detections are of one scene, with few frames between."""
+def _soon(found: Sightings, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Whether few frames, or little time, lie between detections."""
     one, other = found.frame[earlier], found.frame[later]
     missed, seconds = other - one - 1, found.times[other] - found.times[one]
-    soon = (missed <= MISSED) | (seconds <= MISSED_SECONDS)
-    return soon & _same_scene(found, earlier, later)
+    return (missed <= MISSED) | (seconds <= MISSED_SECONDS)
 
 
 def _same_scene(found: Sightings, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:
@@ -141,7 +142,7 @@ def _fill(found: Sightings, path: np.ndarray) -> Track:
     hits = found.frame[path]
     one, other = path[:-1], path[1:]
     side = np.maximum(sides(found.boxes[one]), sides(found.boxes[other]))
-    bridged = _close(found, one, other)
+    bridged = _soon(found, one, other) & _same_scene(found, one, other)
     bridged &= _distances(found.boxes[one], found.boxes[other]) < side
     frames = [
         np.arange(start, end if bridge else start + 1)
