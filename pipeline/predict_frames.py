@@ -1,25 +1,28 @@
-"""Predict every crop of a test shard (rule `predict_frames`)."""
+"""Predict every crop of a val or test shard (rule `predict_frames`)."""
 
 import numpy as np
 
 from pipeline.atomic import write_csv
 from pipeline.command_line import parse, run
+from pipeline.crops import FaceCrops
 from pipeline.devices import pick_device, set_threads
 from pipeline.face_shards import FaceShard
+from pipeline.inference import predict
 from pipeline.networks import load_detector
 from pipeline.prediction import PREDICTION_COLUMNS, probability
 from pipeline.progress import progress
-from pipeline.training import FaceCrops, predict
 
 BATCH = 64  # crops
 
 
 def main() -> None:
     args = parse(__doc__, files=["weights", "faces", "output"], texts=["threads"])
-    set_threads(int(args.threads))
-    detector = load_detector(args.weights, pick_device())
+    threads, device = int(args.threads), pick_device()
+    set_threads(threads)
+    detector = load_detector(args.weights, device)
     crops = FaceCrops([args.faces])
-    batches = predict(detector, crops, BATCH)
+    readers = threads if device.type == "cuda" else 0
+    batches = predict(detector, crops, BATCH, readers)
     total = -(-len(crops) // BATCH)
     logits = [np.empty(0, np.float32), *progress(batches, total, "predict", "batches")]
     with FaceShard(args.faces) as shard:

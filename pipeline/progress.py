@@ -38,3 +38,24 @@ def progress(
                 left,
             )
     log.info("%s: %d %s in %.1f s", what, done, unit, time.monotonic() - start)
+
+
+class Stopwatch:
+    """How much of the time since it was made goes into waiting for an iterator."""
+
+    def __init__(self) -> None:
+        self.began, self.waited = time.perf_counter(), 0.0
+
+    def timing(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Pass `items` through, with an eye on the clock while each is waited for."""
+        while True:
+            start = time.perf_counter()
+            item = next(items, None)
+            self.waited += time.perf_counter() - start
+            if item is None:
+                return
+            yield item
+
+    def share(self) -> float:
+        """0..1."""
+        return self.waited / (time.perf_counter() - self.began)

@@ -1,0 +1,172 @@
+"""Crops of face shards as batches for a network."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from pipeline.config.protocols import ProtocolConfig
+from pipeline.errors import StepError
+from pipeline.face_shards import FaceShard
+from pipeline.protocols import selected
+
+COLUMNS = "video dataset compression method target source label".split()
+Wanted = tuple[int, int]  # a crop's row, and the JPEG quality to give it (0: none)
+
+
+class FaceCrops(Dataset):
+    """Crops of several face shards, read from disk a batch at a time.
+
+    `table` has one row a crop: its video's columns, its label, and where it is. With a
+    `protocol`, only the crops that it trains on.
+    """
+
+    def __init__(
+        self, shards: Sequence[Path], protocol: ProtocolConfig | None = None
+    ) -> None:
+        self.shards = list(shards)
+        self.open: dict[int, FaceShard] = {}
+        tables = []
+        for number, path in enumerate(self.shards):
+            with FaceShard(path) as shard:
+                frames = shard.labelled_frames()[COLUMNS]
+            tables.append(frames.assign(shard=number, row=np.arange(len(frames))))
+        table = pd.concat(tables, ignore_index=True).astype({"label": int})
+        if protocol is not None:
+            table = table[selected(table, protocol)].reset_index(drop=True)
+        self.table = table
+        self.places = self.table[["shard", "row"]].to_numpy()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) float32, 0 real or 1 fake."""
+        return self.table["label"].to_numpy(np.float32)
+
+    def __getitems__(self, wanted: Sequence[Wanted]) -> tuple[torch.Tensor, ...]:
+        """Crops (B, S, S, 3) uint8 and labels (B,) float32 of the rows wanted."""
+        rows = np.array([row for row, _ in wanted])
+        batch = self._read(rows)
+        crops = batch.numpy()
+        for crop, (_, quality) in zip(crops, wanted, strict=True):
+            if quality:
+                crop[:] = through_jpeg(crop, quality)
+        labels = self.table["label"].to_numpy(np.float32)[rows]
+        return batch, torch.from_numpy(labels)
+
+    def _read(self, rows: np.ndarray) -> torch.Tensor:
+        batch: torch.Tensor | None = None
+        for index, (number, row) in enumerate(self.places[rows]):
+            if number not in self.open:  # each reader process opens its own
+                self.open[number] = FaceShard(self.shards[number])
+            stored = self.open[number].crops
+            if batch is None:
+                batch = _empty((len(rows), *stored.shape[1:]))
+            stored.read_direct(batch[index].numpy(), np.s_[row])
+        assert batch is not None
+        return batch
+
+    def shuffle_labels(self, seed: int) -> None:
+        """Deal the videos' labels out anew: a control that must learn nothing.
+
+        Each method, and the real videos, get real and fake labels in the same shares.
+        A plain shuffle leaves the labels by chance a little right or a little wrong,
+        and a network makes much of that.
+        """
+        videos = self.table.groupby("video", sort=True)[["label", "method"]].first()
+        rng = np.random.default_rng(seed)
+        fakes = videos["label"].mean()
+        for _, members in videos.groupby("method"):
+            dealt = np.arange(len(members)) < round(fakes * len(members))
+            videos.loc[members.index, "label"] = rng.permutation(dealt).astype(int)
+        self.table["label"] = self.table["video"].map(videos["label"])
+
+
+def _empty(shape: tuple[int, ...]) -> torch.Tensor:
+    """Room for bytes; in a reader process, in memory that it shares with training."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    # As PyTorch's own collation does: a copy less on the way.
+    storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")
+    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)
+
+
+def through_jpeg(crop: np.ndarray, quality: int) -> np.ndarray:
+    """A crop (S, S, 3) uint8 RGB, compressed as JPEG and decoded again."""
+    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
+    _, coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def check_classes(crops: FaceCrops, split: str) -> None:
+    """Raise StepError unless there are real and fake crops to learn from."""
+    for label, kind in ((0, "real"), (1, "fake")):
+        if not (crops.table["label"] == label).any():
+            raise StepError(
+                f"the {split} split has no {kind} face: all its videos failed, see "
+                "faces/summary.csv; mend them or take more videos"
+            )
+
+
+def balanced_order(table: pd.DataFrame, count: int, seed: int) -> np.ndarray:
+    """Rows (count,) of an epoch: half of them real, fakes in equal shares a method.
+
+    Each stretch of it, hence each batch, has these shares too, within one or two crops.
+    Within a share every crop comes once before any comes again.
+    """
+    rng = np.random.default_rng(seed)
+    label, method = table["label"].to_numpy(), table["method"].to_numpy(str)
+    shares: list[tuple[np.ndarray, float]] = []
+    for value in (0, 1):
+        methods = np.unique(method[label == value])
+        shares += [
+            (np.flatnonzero((label == value) & (method == m)), 0.5 / len(methods))
+            for m in methods
+        ]
+    ends = np.rint(np.cumsum([share for _, share in shares]) * count).astype(int)
+    rows, places = [], []
+    for (members, _), size in zip(shares, np.diff(ends, prepend=0), strict=True):
+        rounds = -(-size // len(members))
+        drawn = [rng.permutation(members) for _ in range(rounds)]
+        rows.append(np.concatenate([*drawn, members[:0]])[:size])
+        # Spread evenly over 0..1: each crop at random in a stretch of its own.
+        places.append((np.arange(size) + rng.random(size)) / max(size, 1))
+    return np.concatenate(rows)[np.argsort(np.concatenate(places), kind="stable")]
+
+
+def read_batches(
+    crops: FaceCrops, batches: Sequence[Sequence[Wanted]], readers: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Crops (B, S, S, 3) uint8 and labels (B,) of each batch, in order.
+
+    `readers` processes read ahead; with 0, reading waits for its turn.
+    """
+    return iter(
+        DataLoader(
+            crops,
+            batch_sampler=batches,
+            num_workers=readers,
+            collate_fn=_as_read,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=4 if readers else None,
+        )
+    )
+
+
+def _as_read(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return batch
+
+
+def plain_batches(rows: np.ndarray, size: int) -> list[list[Wanted]]:
+    """Batches of the rows in order, with no JPEG."""
+    return [
+        [(int(row), 0) for row in rows[start : start + size]]
+        for start in range(0, len(rows), size)
+    ]
