@@ -7,8 +7,8 @@ from pipeline.figures import plot_history
 
 
 def main() -> None:
-    args = parse(__doc__, files=["history", "curves"], texts=["model"])
-    plot_history(pd.read_csv(args.history), args.model, args.curves)
+    args = parse(__doc__, files=["history", "curves"], texts=["title"])
+    plot_history(pd.read_csv(args.history), args.title, args.curves)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,109 @@
 """Train a model on train shards, choosing the epoch on val (rule `train_model`)."""
 
+import logging
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 
 from pipeline.atomic import write_csv
+from pipeline.checksums import file_sha256
+from pipeline.code_version import code_version
 from pipeline.command_line import log, parse, run
 from pipeline.config.models import ModelConfig
-from pipeline.devices import pick_device, set_threads
+from pipeline.config.protocols import ProtocolConfig
+from pipeline.crops import FaceCrops, check_classes
+from pipeline.devices import set_threads
+from pipeline.learner import make_fabric
 from pipeline.networks import build_detector, save_detector
-from pipeline.training import FaceCrops, check_classes, train
+from pipeline.training import NotANumber, train
+from pipeline.training_state import fingerprint
+
+LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 
 
 def main() -> None:
     args = parse(
         __doc__,
-        files=["train*", "val*", "weights", "history"],
-        texts=["config", "seed", "threads"],
+        files=["train*", "val*", "weights", "history", "state"],
+        texts=["config", "protocol", "seed", "threads"],
     )
     config = ModelConfig.model_validate_json(args.config)
+    protocol = ProtocolConfig.model_validate_json(args.protocol)
     seed, threads = int(args.seed), int(args.threads)
-    set_threads(threads)
+    fabric = make_fabric(config)
+    fabric.launch()
+    if not fabric.is_global_zero:
+        log.setLevel(logging.ERROR)
+    set_threads(threads // fabric.world_size)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    data, validation = FaceCrops(args.train), FaceCrops(args.val)
+    data, validation = (FaceCrops(s, protocol) for s in (args.train, args.val))
     if config.shuffle_labels:
         data.shuffle_labels(seed)
         validation.shuffle_labels(seed)  # or the epoch would be chosen by true labels
     check_classes(data, "train")
     check_classes(validation, "val")
-    device = pick_device()
-    detector = build_detector(config.timm, config.input_size, config.pretrained)
-    # On the CPU the cores are busy with the network; a GPU wants readers beside it.
-    workers = threads if device.type == "cuda" else 0
-    history = train(detector.to(device), config, data, validation, seed, workers)
+    detector = build_detector(
+        config.timm, config.input_size, config.pretrained, with_head=not config.epochs
+    )
     provenance = {
         "model": config.model_dump(),
+        "protocol": protocol.model_dump(),
         "seed": seed,
-        "crops": len(data),
-        "versions": {name: version(name) for name in ("torch", "timm")},
+        **described(data.table if config.epochs else data.table[:0]),
+        "pretrained": given_weights(config),
+        "versions": {name: version(name) for name in LIBRARIES},
     }
-    write_csv(history, args.history)
-    save_detector(detector, args.weights, provenance)
-    log.info("weights of the best epoch: %s", args.weights)
+    same = fingerprint(
+        [*args.train, *args.val],
+        provenance,
+        code_version("train_model"),
+        [fabric.world_size, fabric.device.type, fabric.strategy.precision.precision],
+    )
+    # On the CPU the cores are busy with the network; a GPU wants readers beside it.
+    share = max(1, threads // fabric.world_size)
+    readers = share if fabric.device.type == "cuda" else 0
+    note = args.history.with_name("not_a_number.csv")
+    note.unlink(missing_ok=True)
+    try:
+        history = train(
+            *(fabric, detector, config, data, validation, seed),
+            *(readers, args.state, same),
+        )
+    except NotANumber as error:
+        if fabric.is_global_zero:
+            write_csv(pd.DataFrame({"video": error.videos}), note)
+        raise
+    if fabric.is_global_zero:
+        write_csv(history, args.history)
+        save_detector(detector, args.weights, provenance)
+        args.state.unlink(missing_ok=True)
+        log.info("weights of the best epoch: %s", args.weights)
+
+
+def described(table: pd.DataFrame) -> dict[str, Any]:
+    """What a detector was trained on, in names and counts; none if it is not known."""
+    fakes = table[table["method"] != "real"]
+    return {
+        "datasets": sorted(set(table["dataset"])),
+        "methods": sorted(set(fakes["method"])),
+        "compressions": sorted(set(table["compression"])),
+        "videos": int(table["video"].nunique()),
+        "persons": int(table["target"].nunique()),
+        "crops": len(table),
+        "real_crops": len(table) - len(fakes),
+    }
+
+
+def given_weights(config: ModelConfig) -> dict[str, str] | None:
+    """The file that training started from, and its checksum."""
+    if not isinstance(config.pretrained, str):
+        return None
+    file = Path(config.pretrained)
+    return {"file": file.name, "sha256": file_sha256(file)}
 
 
 if __name__ == "__main__":

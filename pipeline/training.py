@@ -1,219 +1,228 @@
-"""Train a forgery detector on the crops of face shards."""
+"""Train a forgery detector on the crops of face shards.
 
-from collections.abc import Iterator, Sequence
+Every random choice is a function of the seed and of how many steps came before, so that
+an interrupted training goes on as if nothing had happened (`training_state`).
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
+from pipeline.augmentation import augment, jpeg_qualities
+from pipeline.command_line import log
 from pipeline.config.models import ModelConfig
-from pipeline.devices import fast_precision
+from pipeline.crops import FaceCrops, Wanted, balanced_order, read_batches
 from pipeline.errors import StepError
-from pipeline.face_shards import FaceShard
+from pipeline.learner import (
+    Learner,
+    any_process,
+    prepare,
+    restore,
+    share_buffers,
+    store,
+)
 from pipeline.networks import ForgeryDetector, to_images
-from pipeline.prediction import video_table
-from pipeline.progress import log, progress
+from pipeline.progress import Stopwatch
+from pipeline.progress import progress as shown
+from pipeline.training_state import Progress, stop_requests
+from pipeline.validation import REMEDY, validate
 
-SHIFT = 4  # px that augmentation moves crops by, at most
-
-
-class FaceCrops(Dataset):
-    """All crops of several face shards, read one at a time from disk.
-
-    `table` has one row a crop: its video's columns, its label, and where it is.
-    """
-
-    def __init__(self, shards: Sequence[Path]) -> None:
-        self.shards = list(shards)
-        self.open: dict[int, FaceShard] = {}
-        tables = []
-        for number, path in enumerate(self.shards):
-            with FaceShard(path) as shard:
-                frames = shard.labelled_frames()[["video", "method", "label"]]
-            tables.append(frames.assign(shard=number, row=np.arange(len(frames))))
-        self.table = pd.concat(tables, ignore_index=True).astype({"label": int})
-        self.labels = self.table["label"].to_numpy(np.float32)
-        self.places = self.table[["shard", "row"]].to_numpy()
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.float32]:
-        """A crop (S, S, 3) uint8 and its label, 0 real or 1 fake."""
-        number, row = self.places[index]
-        if number not in self.open:  # each reader process opens its own
-            self.open[number] = FaceShard(self.shards[number])
-        return self.open[number].crops[row], self.labels[index]
-
-    def shuffle_labels(self, seed: int) -> None:
-        """Deal the videos' labels out anew: a control that must learn nothing.
-
-        Each method, and the real videos, get real and fake labels in the same shares.
-        A plain shuffle leaves the labels by chance a little right or a little wrong,
-        and a network makes much of that.
-        """
-        videos = self.table.groupby("video", sort=True)[["label", "method"]].first()
-        rng = np.random.default_rng(seed)
-        fakes = videos["label"].mean()
-        for _, members in videos.groupby("method"):
-            dealt = np.arange(len(members)) < round(fakes * len(members))
-            videos.loc[members.index, "label"] = rng.permutation(dealt).astype(int)
-        self.table["label"] = self.table["video"].map(videos["label"])
-        self.labels = self.table["label"].to_numpy(np.float32)
-
-
-def check_classes(crops: FaceCrops, split: str) -> None:
-    """Raise StepError unless there are real and fake crops to learn from."""
-    for label, kind in ((0, "real"), (1, "fake")):
-        if not (crops.labels == label).any():
-            raise StepError(
-                f"the {split} split has no {kind} face: all its videos failed, see "
-                "faces/summary.csv; mend them or take more videos"
-            )
+Batch = tuple[torch.Tensor, torch.Tensor]  # crops, labels
+CHECK = 16  # steps between looks at losses and signals: a look waits for the device
 
 
 def train(
+    fabric: Fabric,
     detector: ForgeryDetector,
     config: ModelConfig,
     data: FaceCrops,
     validation: FaceCrops,
     seed: int,
-    workers: int,
+    readers: int = 0,
+    state_file: Path | None = None,
+    fingerprint: str = "",
 ) -> pd.DataFrame:
     """Train in place, and leave the weights of the best epoch in `detector`.
 
     Best is the highest AUC over validation videos, then the lowest validation loss.
-    Returns the history, one row an epoch. Batches hold real and fake crops in equal
-    shares, whatever the data's are.
+    Returns the history, one row an epoch. With a `state_file`, training goes on from
+    it if its fingerprint is this one, and saves to it before and after each validation
+    and when a signal asks to stop.
+
+    Raises StepError when a loss is no number, and when it was asked to stop.
     """
-    device = next(detector.parameters()).device
-    detector.to(memory_format=torch.channels_last)
-    precision = fast_precision(device, config.precision)
-    log.info("training on %s in %s, %d crops", device, precision, len(data))
+    learner = prepare(fabric, detector, config, len(data), seed)
+    if not config.epochs:
+        scores = validate(fabric, learner.detector, validation, readers)
+        return pd.DataFrame([_history_row(0, np.nan, np.nan, scores)])
+    progress = learner.progress
+    if state_file:
+        progress = restore(learner, state_file, fingerprint)
+    with stop_requests() as asked:
+        while progress.epoch < config.epochs and not _waited_enough(progress, config):
+            stopped = train_epoch(learner, data, readers, asked)
+            share_buffers(learner)
+            if state_file:  # before validation too, which may take minutes
+                store(learner, state_file, fingerprint)
+            if stopped:
+                raise StepError(
+                    f"stopped by {' '.join(asked) or 'a signal'} in epoch "
+                    f"{progress.epoch + 1} after {progress.step} of {learner.steps} "
+                    "steps; the same command goes on from there"
+                )
+            finish_epoch(learner, validation, readers)
+            if state_file:
+                store(learner, state_file, fingerprint)
+    detector.load_state_dict(learner.best)
+    return pd.DataFrame(progress.history)
+
+
+def train_epoch(
+    learner: Learner, data: FaceCrops, readers: int, asked: list[str]
+) -> bool:
+    """Take the steps that are left of an epoch; whether it was asked to stop early."""
+    fabric, config, progress = learner.fabric, learner.config, learner.progress
+    plan = plan_epoch(learner, data)
+    clock = Stopwatch()
+    own = [part[fabric.global_rank] for part in plan]
+    batches = clock.timing(read_batches(data, own, readers))
+    losses: list[torch.Tensor] = []
+    learner.model.train()
+    name = f"epoch {progress.epoch + 1}"
+    todo = range(progress.step, learner.steps)
+    for step in shown(todo, len(todo), name, "steps"):
+        losses += take_step(learner, batches, progress.epoch * learner.steps + step)
+        progress.step = step + 1
+        due = progress.step % CHECK == 0 or progress.step == learner.steps
+        alone = fabric.world_size == 1  # to ask the others costs as much as a look
+        stop = any_process(fabric, bool(asked)) if due or alone else False
+        if stop or due:
+            done = (progress.step - todo.start) * config.accumulate
+            checked = plan[done - len(losses) : done]
+            progress.losses += check_losses(fabric, losses, checked, data)
+            losses = []
+        if stop:
+            return True
+    log.info("waited for data %.1f %% of the time", 100 * clock.share())
+    return False
+
+
+Plan = list[list[list[Wanted]]]  # what each process reads, for each part of each step
+
+
+def plan_epoch(learner: Learner, data: FaceCrops) -> Plan:
+    """What is read in the steps that are left of an epoch."""
+    config, progress, fabric = learner.config, learner.progress, learner.fabric
+    count = learner.steps * config.batch_size
+    seed = _seed(learner.seed, progress.epoch)
+    rows = balanced_order(data.table, count, seed)
     generator = torch.Generator().manual_seed(seed)
-    loader = _loader(data, config.batch_size, workers, generator)
-    optimizer = torch.optim.AdamW(
-        detector.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * len(loader)
-    )
-    history: list[dict[str, float]] = []
-    best: tuple[float, float] = (-1.0, 0.0)
-    weights: dict[str, torch.Tensor] = {}
-    for epoch in range(1, config.epochs + 1):
-        detector.train()
-        losses = []
-        for crops, labels in progress(loader, len(loader), f"epoch {epoch}", "batches"):
-            images = augment(to_images(crops.to(device)), generator)
-            with torch.autocast(
-                device.type, precision, enabled=precision != torch.float32
-            ):
-                logits = detector(images.to(memory_format=torch.channels_last))
+    qualities = jpeg_qualities(count, config.augment, generator)
+    wanted = list(zip(rows.tolist(), qualities.tolist(), strict=True))
+    size = config.batch_size // (config.accumulate * fabric.world_size)
+    batches = [wanted[start : start + size] for start in range(0, count, size)]
+    parts = [
+        batches[start : start + fabric.world_size]
+        for start in range(0, len(batches), fabric.world_size)
+    ]
+    return parts[progress.step * config.accumulate :]
+
+
+def take_step(
+    learner: Learner,
+    batches: Iterator[Batch],
+    number: int,
+) -> list[torch.Tensor]:
+    """One step of the optimizer, the `number`-th from 0; the loss of each part."""
+    fabric, parts = learner.fabric, learner.config.accumulate
+    learner.schedule.step_update(number + 1)
+    losses = []
+    for part in range(parts):
+        crops, labels = next(batches)
+        images = to_images(crops.to(fabric.device, non_blocking=True))
+        seed = _seed(learner.seed, number, part, fabric.global_rank)
+        torch.manual_seed(seed)  # for dropout
+        if learner.config.augment:
+            generator = torch.Generator().manual_seed(seed)
+            images = augment(images, learner.config.augment, generator)
+        with fabric.no_backward_sync(learner.model, part < parts - 1):
+            logits = learner.model(images.to(memory_format=torch.channels_last))
             loss = nn.functional.binary_cross_entropy_with_logits(
-                logits.float(), labels.to(device)
+                logits.float(), labels.to(fabric.device, non_blocking=True)
             )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-        loss = _finite(float(np.mean(losses)), f"training loss of epoch {epoch}")
-        scores = validate(detector, validation, config.batch_size)
-        history.append({"epoch": epoch, "train_loss": loss, **scores})
-        log.info("%s", {k: round(v, 4) for k, v in history[-1].items()})
-        merit = (scores["val_video_auc"], -scores["val_loss"])
-        if epoch == 1 or merit > best:
-            best = merit
-            weights = {k: v.cpu().clone() for k, v in detector.state_dict().items()}
-    detector.load_state_dict(weights)
-    return pd.DataFrame(history)
+            fabric.backward(loss / parts)
+        losses.append(loss.detach())
+    learner.optimizer.step()
+    learner.optimizer.zero_grad()
+    if learner.average:
+        learner.average.update(learner.detector, number + 1)
+    return losses
 
 
-def _finite(value: float, what: str) -> float:
-    """`value`, or StepError where training ran away."""
-    if not np.isfinite(value):
-        raise StepError(
-            f"the {what} is no number: lower this model's learning_rate, or set its "
-            "precision to float32"
-        )
-    return value
+class NotANumber(StepError):
+    """A loss was no number; `videos` are those of its batch."""
+
+    def __init__(self, message: str, videos: list[str]) -> None:
+        super().__init__(message)
+        self.videos = videos
 
 
-def _loader(
-    data: FaceCrops, batch_size: int, workers: int, generator: torch.Generator
-) -> DataLoader:
-    """Batches of as many crops in all as there are, real and fake equally likely."""
-    counts = np.bincount(data.labels.astype(int), minlength=2)
-    weights = (1 / counts)[data.labels.astype(int)]
-    sampler = WeightedRandomSampler(weights, len(data), generator=generator)
-    return DataLoader(
-        data,
-        min(batch_size, len(data)),
-        sampler=sampler,
-        num_workers=workers,
-        drop_last=True,
-        pin_memory=torch.cuda.is_available(),
-        generator=generator,
-    )
+def check_losses(
+    fabric: Fabric, losses: list[torch.Tensor], plan: Plan, data: FaceCrops
+) -> list[float]:
+    """The losses of these parts, mean over the processes.
 
-
-def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip, shift by whole pixels, and change brightness and contrast, at random.
-
-    Nothing here re-samples: that would wipe out the traces that tell a fake.
-    `images` is (B, 3, H, W) in 0..1, and so is the result.
+    Raises NotANumber with the videos of the first batch whose loss is none.
     """
-    count, device = len(images), images.device
-    flip = torch.rand(count, generator=generator) < 0.5
-    images = torch.where(flip.to(device).view(-1, 1, 1, 1), images.flip(3), images)
-    images = _shift(
-        images, torch.randint(2 * SHIFT + 1, (count, 2), generator=generator)
-    )
-    gain = 0.85 + 0.3 * torch.rand(count, 1, 1, 1, generator=generator)
-    offset = 0.2 * torch.rand(count, 1, 1, 1, generator=generator) - 0.1
-    return (images * gain.to(device) + offset.to(device)).clamp(0, 1)
+    found = fabric.all_gather(torch.stack(losses)).reshape(-1, len(losses)).cpu()
+    wrong = (~torch.isfinite(found)).T.nonzero().tolist()  # earliest first
+    if wrong:
+        part, process = wrong[0]
+        rows = [row for row, _ in plan[part][process]]
+        videos = sorted(set(data.table["video"].iloc[rows]))
+        raise NotANumber(
+            f"the training loss is no number: {REMEDY}. The batch was of "
+            f"{', '.join(videos[:3])}{' ...' if len(videos) > 3 else ''}",
+            videos,
+        )
+    return found.mean(0).tolist()
 
 
-def _shift(images: torch.Tensor, corners: torch.Tensor) -> torch.Tensor:
-    """Cut each of (B, 3, H, W) at its corner (B, 2) out of a copy with wider edges."""
-    height, width = images.shape[2:]
-    wide = nn.functional.pad(images, (SHIFT,) * 4, mode="replicate")
-    moved = zip(wide, corners.tolist(), strict=True)
-    return torch.stack([w[:, y : y + height, x : x + width] for w, (y, x) in moved])
+def finish_epoch(learner: Learner, validation: FaceCrops, readers: int) -> None:
+    """Validate after an epoch, and keep its weights if they are the best so far."""
+    progress = learner.progress
+    scores = validate(learner.fabric, learner.kept, validation, readers)
+    rate = learner.optimizer.param_groups[0]["lr"]
+    progress.epoch += 1
+    loss = float(np.mean(progress.losses))
+    row = _history_row(progress.epoch, loss, rate, scores)
+    progress.history.append(row)
+    log.info("%s", {name: round(value, 6) for name, value in row.items()})
+    merit = [scores["val_video_auc"], -scores["val_loss"]]
+    progress.waiting += 1
+    if not progress.merit or merit > progress.merit:
+        progress.merit, progress.waiting = merit, 0
+        state = learner.kept.state_dict()
+        learner.best = {name: value.cpu().clone() for name, value in state.items()}
+    progress.step, progress.losses = 0, []
 
 
-def validate(
-    detector: ForgeryDetector, data: FaceCrops, batch_size: int
+def _history_row(
+    epoch: int, loss: float, rate: float, scores: dict[str, float]
 ) -> dict[str, float]:
-    """Loss over frames, AUC over frames and over videos."""
-    from sklearn.metrics import roc_auc_score
-
-    logits = np.concatenate(list(predict(detector, data, batch_size)))
-    loss = nn.functional.binary_cross_entropy_with_logits(
-        torch.from_numpy(logits), torch.from_numpy(data.labels)
-    )
-    _finite(loss.item(), "validation loss")
-    frames = data.table.assign(logit=logits)
-    videos = video_table(frames)
-    return {
-        "val_loss": loss.item(),
-        "val_frame_auc": float(roc_auc_score(frames["label"], frames["logit"])),
-        "val_video_auc": float(roc_auc_score(videos["label"], videos["logit"])),
-    }
+    return {"epoch": epoch, "train_loss": loss, "learning_rate": rate, **scores}
 
 
-def predict(
-    detector: ForgeryDetector, data: Dataset, batch_size: int
-) -> Iterator[np.ndarray]:
-    """Logits of all crops in order, a batch (B,) float32 at a time."""
-    device = next(detector.parameters()).device
-    detector.eval()
-    for crops, _ in DataLoader(data, batch_size):
-        images = to_images(crops.to(device)).to(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            logits = detector(images)
-        yield logits.float().cpu().numpy()
+def _waited_enough(progress: Progress, config: ModelConfig) -> bool:
+    return config.patience is not None and progress.waiting >= config.patience
+
+
+def _seed(*numbers: int) -> int:
+    """A seed for what is drawn at one place of training, unlike all others."""
+    seed, *place = numbers
+    return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0])
