@@ -1,6 +1,7 @@
 """Forgery detectors: timm networks with one output, the logit of "fake"."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipeline.atomic import replacing
+from pipeline.command_line import log
 from pipeline.errors import StepError
 from pipeline.weights import read_weights
 
@@ -55,52 +57,113 @@ class ForgeryDetector(nn.Module):
 
 
 def build_detector(
-    name: str, input_size: int, pretrained: bool | str
+    name: str,
+    input_size: int,
+    pretrained: bool | str = False,
+    with_head: bool = False,
 ) -> ForgeryDetector:
-    """A detector to train: timm's network `name` with a new one-logit head.
+    """A detector to train: timm's network `name` with a one-logit head.
 
-    `pretrained`: False for random weights, True for timm's, or the path of a file.
-    Raises StepError where weights do not fit or cannot be had.
+    `pretrained` is the path of a file of weights; False, and a head that the file does
+    not have, are random. True is for `fetch_weights` to make a file of beforehand.
+    Raises StepError where weights do not fit, or have no head and `with_head` asks it.
     """
-    network = _create(name, input_size, pretrained is True)
-    if isinstance(pretrained, str):
-        _load_backbone(network, Path(pretrained))
+    assert pretrained is not True, "weights are fetched by a step of their own"
+    network = create_network(name, input_size)
+    if pretrained:
+        complete = load_weights(network, Path(pretrained))
+        if with_head and not complete:
+            raise StepError(
+                f"{pretrained}: has no head that tells fake from real, so it cannot be "
+                "taken as it is: train it, with `epochs` above 0"
+            )
     data = timm.data.resolve_data_config({}, model=network)
     spec = NetworkSpec(name, input_size, tuple(data["mean"]), tuple(data["std"]))
     return ForgeryDetector(network, spec)
 
 
-def _create(name: str, input_size: int, pretrained: bool) -> nn.Module:
+def create_network(name: str, input_size: int) -> nn.Module:
+    """timm's network `name` with random weights and one output."""
     fixed = timm.get_pretrained_cfg(name)
     size = {"img_size": input_size} if fixed and fixed.fixed_input_size else {}
-    try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=1, **size)
-    except Exception as error:
-        if not pretrained:
-            raise
-        raise StepError(
-            f"the pre-trained weights of {name} cannot be had ({error}); download them "
-            "and give the file as `pretrained`, or train with `pretrained: false`"
-        ) from error
+    return timm.create_model(name, num_classes=1, **size)
 
 
-def _load_backbone(network: nn.Module, file: Path) -> None:
-    """Load all weights whose names and shapes fit; the head may be missing."""
+# What other projects put before the names of a network's own weights.
+PREFIXES = ("module.", "network.", "model.", "backbone.", "encoder.")
+
+
+def load_weights(network: nn.Module, file: Path) -> bool:
+    """Load all weights of a file whose names and shapes fit; whether it had a head.
+
+    A head of one output is taken as it is, and of two (real, fake), whatever it is
+    called, the difference, which is the same classifier; a head of other classes is
+    left out, and the network's own stays random.
+    """
     own = network.state_dict()
-    given = {
-        key.removeprefix("module.").removeprefix("network."): value
-        for key, value in read_weights(file).items()
-    }
+    given = _for_this_size(network, _renamed(read_weights(file), own))
     fit = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
-    named = network.pretrained_cfg.get("classifier") or ()
-    heads = tuple(f"{n}." for n in ((named,) if isinstance(named, str) else named))
-    missing = [k for k in own if k not in fit and not k.startswith(heads)]
+    heads = [k for k in own if k.startswith(_head_names(network))]
+    body = [k for k in own if k not in heads]
+    # Old files have no counters of batches; with momentum they are not used.
+    needed = [k for k in body if not k.endswith("num_batches_tracked")]
+    missing = [k for k in needed if k not in fit]
     if missing:
         raise StepError(
             f"{file}: does not fit this network: {len(missing)} of {len(own)} tensors "
             f"are missing or of another shape, the first is {missing[0]}"
         )
+    if not all(k in fit for k in heads):
+        rest = {k: v for k, v in given.items() if k not in body}
+        fit |= _two_class_head({k: own[k].shape for k in heads}, rest)
     network.load_state_dict(fit, strict=False)
+    fresh = not all(k in fit for k in heads)
+    log.info("%s: %s", file, "the head is new" if fresh else "with its head")
+    return not fresh
+
+
+def _renamed(
+    given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Weights by the network's names: without the wrappers' prefixes, if that helps."""
+    bare = {}
+    for key, value in given.items():
+        for prefix in PREFIXES:
+            key = key.removeprefix(prefix)
+        bare[key] = value
+    return max((dict(given), bare), key=lambda named: len(named.keys() & own.keys()))
+
+
+def _for_this_size(
+    network: nn.Module, given: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Weights that hang on the input's size (position embeddings), resampled by timm.
+
+    Each of timm's modules knows how its older or other-sized weights become today's.
+    """
+    adapt = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    return adapt(given, network) if adapt else given
+
+
+def _head_names(network: nn.Module) -> tuple[str, ...]:
+    named = network.pretrained_cfg.get("classifier") or ()
+    return tuple(f"{n}." for n in ((named,) if isinstance(named, str) else named))
+
+
+def _two_class_head(
+    wanted: Mapping[str, torch.Size], rest: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """A one-logit head from a file's only (real, fake) head; empty where it has none.
+
+    The logit of fake against real is the difference of the two.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for key, shape in wanted.items():
+        two = [v for v in rest.values() if v.shape == (2, *shape[1:])]
+        if len(two) != 1:
+            return {}
+        found[key] = two[0][1:] - two[0][:1]
+    return found
 
 
 def save_detector(
@@ -123,8 +186,8 @@ def save_detector(
         save_file(tensors, part, metadata={HEADER: json.dumps(header)})
 
 
-def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
-    """A trained detector, frozen and in evaluation mode, on `device`."""
+def read_header(path: Path) -> dict[str, Any]:
+    """What a detector's file says of itself, with its provenance."""
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
@@ -132,9 +195,15 @@ def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
         raise StepError(f"{path}: is no safetensors file ({error})") from error
     if (header.get("format"), header.get("version")) != (FORMAT, VERSION):
         raise StepError(f"{path}: was not written by this version of train_model")
+    return header
+
+
+def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
+    """A trained detector, frozen and in evaluation mode, on `device`."""
+    header = read_header(path)
     mean, std = tuple(header["mean"]), tuple(header["std"])
     spec = NetworkSpec(header["timm"], header["input_size"], mean, std)
-    detector = ForgeryDetector(_create(spec.timm, spec.input_size, False), spec)
+    detector = ForgeryDetector(create_network(spec.timm, spec.input_size), spec)
     detector.network.load_state_dict(load_file(path))
     detector.to(device, memory_format=torch.channels_last)
     return detector.eval().requires_grad_(False)
@@ -142,4 +211,4 @@ def load_detector(path: Path, device: torch.device) -> ForgeryDetector:
 
 def to_images(crops: torch.Tensor) -> torch.Tensor:
     """Crops (B, H, W, 3) uint8 as images (B, 3, H, W) float32 in 0..1."""
-    return crops.permute(0, 3, 1, 2).float() / 255
+    return crops.permute(0, 3, 1, 2).float().div_(255)

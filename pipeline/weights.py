@@ -25,4 +25,11 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(loaded, dict):
         raise StepError(f"{file}: holds no state dict but a {type(loaded).__name__}")
-    return loaded
+    tensors = {
+        name: value
+        for name, value in loaded.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        raise StepError(f"{file}: holds no tensors by name; give a plain state dict")
+    return tensors
