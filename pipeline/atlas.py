@@ -55,7 +55,7 @@ def explained_frames(
 ) -> Iterator[Frame]:
     """All frames of matching attribution and face shards, one in memory at a time.
 
-    `threshold` is the probability from which a frame counts as fake.
+    `threshold` is the logit from which a frame counts as fake.
     """
     for number, (maps_path, faces_path) in enumerate(
         zip(attributions, faces, strict=True)
@@ -64,7 +64,7 @@ def explained_frames(
             if not len(maps.maps):  # no video fell into this shard
                 continue
             table = maps.frames
-            fake = table["logit"] >= np.log(threshold / (1 - threshold))
+            fake = table["logit"] >= threshold
             right = fake == (table["label"] == 1)
             table = table.assign(outcome=np.where(right, *OUTCOMES), shard=number)
             for index, row in table.iterrows():

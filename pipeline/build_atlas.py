@@ -18,6 +18,7 @@ from pipeline.atlas import (
     sum_cells,
 )
 from pipeline.atomic import replacing, write_csv
+from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.errors import StepError
@@ -35,11 +36,13 @@ def main() -> None:
             "arrays",
             "cells",
             "masks",
+            "points",
         ],
-        texts=["model", "config", "threshold"],
+        texts=["title", "config"],
     )
     config = AtlasesConfig.model_validate_json(args.config)
-    source = (args.attributions, args.faces, float(args.threshold))
+    threshold = read_points(args.points)["frame"].threshold
+    source = (args.attributions, args.faces, threshold)
     cells, table = sum_cells(explained_frames(*source))
     if not cells:
         raise StepError("no test frame was explained: see faces/summary.csv for why")
@@ -48,7 +51,7 @@ def main() -> None:
     write_csv(summary, args.cells)
     write_csv(agreement, args.masks)
     write_arrays(cells, args.arrays)
-    title = f"{args.model}: mean attribution of the fake logit"
+    title = f"{args.title}: mean attribution of the fake logit"
     plot_atlas(cells, certificates(summary), title, **look, path=args.atlas)
     typical = pd.Series(
         [
@@ -62,7 +65,7 @@ def main() -> None:
         i: f for i, f in enumerate(explained_frames(*source)) if i in wanted
     }
     examples = {name: [found[i] for i in rows.index] for name, rows in chosen.items()}
-    title = f"{args.model}: attribution of the fake logit, frame by frame"
+    title = f"{args.title}: attribution of the fake logit, frame by frame"
     plot_gallery(examples, title, **look, path=args.gallery)
     log.info("\n%s", agreement.round(3).to_string(index=False))
 

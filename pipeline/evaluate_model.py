@@ -1,21 +1,31 @@
-"""Metrics and figures of one model over the test set (rule `evaluate_model`)."""
+"""Metrics and figures of one detector over the test set (rule `evaluate_model`)."""
 
 import pandas as pd
 
 from pipeline.atomic import write_csv
+from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.errors import StepError
-from pipeline.figures import plot_roc, plot_scores
 from pipeline.metrics import metrics_table
 from pipeline.prediction import probability, read_predictions, video_table
+from pipeline.score_figures import (
+    plot_det,
+    plot_precision_recall,
+    plot_reliability,
+    plot_roc,
+    plot_scores,
+)
 
 
 def main() -> None:
     args = parse(
         __doc__,
-        files=["predictions*", "metrics", "videos", "roc", "scores"],
-        texts=["model", "config", "seed"],
+        files=[
+            *("predictions*", "points", "predicted", "videos", "frames"),
+            *("roc", "recall", "det", "reliability", "scores"),
+        ],
+        texts=["model", "protocol", "config", "seed"],
     )
     config = EvaluationConfig.model_validate_json(args.config)
     frames = pd.concat([read_predictions(path) for path in args.predictions])
@@ -27,13 +37,24 @@ def main() -> None:
         )
     videos = video_table(frames)
     videos["probability"] = probability(videos["logit"])
-    levels = {"frame": frames, "video": videos}
-    table = metrics_table(levels, config.threshold, config.bootstrap, int(args.seed))
-    write_csv(videos, args.videos)
-    write_csv(table, args.metrics)
-    plot_roc(levels, args.model, args.roc)
-    plot_scores(videos, args.model, args.scores)
-    log.info("\n%s", table[table.metric == "auc"].round(4).to_string(index=False))
+    write_csv(videos, args.predicted)
+    levels, points = {"frame": frames, "video": videos}, read_points(args.points)
+    named = {"model": args.model, "protocol": args.protocol}
+    for level, file in (("frame", args.frames), ("video", args.videos)):
+        table = metrics_table(
+            levels[level], points[level], config.bootstrap, int(args.seed)
+        )
+        for place, (column, value) in enumerate(named.items()):
+            table.insert(place, column, value)
+        write_csv(table, file)
+    auc = table[table["metric"] == "auc"]
+    log.info("by video:\n%s", auc.round(4).to_string(index=False))
+    title = f"{args.model}, trained on {args.protocol}"
+    plot_roc(levels, title, args.roc)
+    plot_precision_recall(levels, title, args.recall)
+    plot_det(levels, title, args.det)
+    plot_reliability(levels, points, title, args.reliability)
+    plot_scores(videos, points["video"].threshold, title, args.scores)
 
 
 if __name__ == "__main__":

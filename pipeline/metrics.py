@@ -1,19 +1,32 @@
 """Metrics of a detector, by scikit-learn, over frames and over videos."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    balanced_accuracy_score,
     brier_score_loss,
     f1_score,
+    recall_score,
     roc_auc_score,
     roc_curve,
 )
 
+from pipeline.calibration import OperatingPoint
 from pipeline.prediction import by_method, probability
+from pipeline.resampling import (
+    bootstrap,
+    calibration_error,
+    hits_at,
+    interval,
+)
 
-COLUMNS = "level method metric value low high real fake".split()
+ALL = "all"
+SLICE = ["dataset", "compression", "method"]
+COLUMNS = [*SLICE, *"metric value low high real fake targets".split()]
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -26,56 +39,85 @@ def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.interp(0.0, gap, false_alarms))
 
 
-def score(labels: np.ndarray, logits: np.ndarray, threshold: float) -> dict[str, float]:
-    """All metrics of (N,) labels, 0 real or 1 fake, and (N,) logits."""
-    chance = probability(logits)
-    decided = chance >= threshold
-    return {
-        "auc": float(roc_auc_score(labels, logits)),
-        "average_precision": float(average_precision_score(labels, logits)),
-        "eer": equal_error_rate(labels, logits),
-        "accuracy": float(accuracy_score(labels, decided)),
-        "f1": float(f1_score(labels, decided, zero_division=0.0)),
-        "brier": float(brier_score_loss(labels, chance)),
-    }
+def score(
+    labels: np.ndarray, logits: np.ndarray, point: OperatingPoint
+) -> dict[str, float]:
+    """All metrics of (N,) labels, 0 real or 1 fake, and (N,) logits.
 
-
-def auc_interval(items: pd.DataFrame, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % interval of the AUC, by bootstrap over target identities.
-
-    Videos of one target are alike, and frames of one video more so: the resampled
-    unit is the target, with all that belongs to it.
+    Decisions are made at `point`, which comes from other data. `tpr_at_fpr_1` and
+    `_10` are the share of fakes found at thresholds that call at most 1 % and 10 % of
+    the real items fake; `sensitivity` is the accuracy on fakes, `specificity` on real
+    items; `ece_calibrated` is the calibration error after temperature scaling.
     """
-    rng = np.random.default_rng(seed)
-    groups = [g[["label", "logit"]].to_numpy() for _, g in items.groupby("target")]
-    values = []
-    for _ in range(resamples):
-        drawn = np.concatenate(
-            [groups[i] for i in rng.integers(0, len(groups), len(groups))]
-        )
-        if 0 < drawn[:, 0].mean() < 1:
-            values.append(roc_auc_score(drawn[:, 0], drawn[:, 1]))
-    low, high = np.quantile(values, [0.025, 0.975], method="inverted_cdf")
-    return round(float(low), 12), round(float(high), 12)  # 1, not 0.9999999999999999
+    chance, decided = probability(logits), logits >= point.threshold
+    false_alarms, hits, _ = roc_curve(labels, logits, drop_intermediate=False)
+    even = np.ones((1, len(labels)))
+    scaled = probability(logits / point.temperature)
+    values = {
+        "auc": roc_auc_score(labels, logits),
+        "average_precision": average_precision_score(labels, logits),
+        "eer": equal_error_rate(labels, logits),
+        "tpr_at_fpr_1": hits_at(hits[None], false_alarms[None], 0.01)[0],
+        "tpr_at_fpr_10": hits_at(hits[None], false_alarms[None], 0.10)[0],
+        "accuracy": accuracy_score(labels, decided),
+        "balanced_accuracy": balanced_accuracy_score(labels, decided),
+        "sensitivity": recall_score(labels, decided, zero_division=0.0),
+        "specificity": recall_score(labels, decided, pos_label=0, zero_division=0.0),
+        "f1": f1_score(labels, decided, zero_division=0.0),
+        "brier": brier_score_loss(labels, chance),
+        "ece": calibration_error(labels, chance, even)[0],
+        "ece_calibrated": calibration_error(labels, scaled, even)[0],
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def slices(items: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """The parts of a test set that are scored, with what each is called.
+
+    Each data set and each compression, and `all` of them where there are several; in
+    each, all fakes and each method's against all its real items.
+    """
+    for dataset in _names(items["dataset"]):
+        of_dataset = items if dataset == ALL else items[items["dataset"] == dataset]
+        for compression in _names(of_dataset["compression"]):
+            chosen = of_dataset["compression"] == compression
+            part = of_dataset if compression == ALL else of_dataset[chosen]
+            for method, rows in by_method(part).items():
+                if rows["label"].nunique() == 2:
+                    names = (dataset, compression, method)
+                    yield dict(zip(SLICE, names, strict=True)), rows
+
+
+def _names(values: pd.Series) -> list[str]:
+    names = sorted(values.unique())
+    return names if len(names) == 1 else [ALL, *names]
 
 
 def metrics_table(
-    levels: dict[str, pd.DataFrame], threshold: float, resamples: int, seed: int
+    items: pd.DataFrame, point: OperatingPoint, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Tidy metrics: one row a level x method x metric, with the numbers of items.
+    """Tidy metrics: one row a slice x metric, with a 95 % interval and counts.
 
-    `levels` holds tables with columns label, method, target and logit, by name
-    (`frame`, `video`). The method `all` is all fakes against all real items, each
-    other one its fakes against all real items. `low` and `high` are given for the AUC.
+    `items` has one row a frame or a video, with dataset, compression, method, target,
+    label and logit. Intervals are by bootstrap over target persons.
     """
     rows = []
-    for level, items in levels.items():
-        for method, part in by_method(items).items():
-            labels = part["label"].to_numpy()
-            scores = score(labels, part["logit"].to_numpy(), threshold)
-            bounds = auc_interval(part, resamples, seed)
-            counts = (int((labels == 0).sum()), int((labels == 1).sum()))
-            for metric, value in scores.items():
-                low, high = bounds if metric == "auc" else (np.nan, np.nan)
-                rows.append((level, method, metric, value, low, high, *counts))
+    for names, part in slices(items):
+        labels, logits = part["label"].to_numpy(), part["logit"].to_numpy(float)
+        targets = part["target"].to_numpy(str)
+        scores = score(labels, logits, point)
+        drawn = bootstrap(
+            labels,
+            logits,
+            targets,
+            point.threshold,
+            point.temperature,
+            resamples,
+            seed,
+        )
+        fakes = int(labels.sum())
+        counts = (len(labels) - fakes, fakes, len(np.unique(targets)))
+        for metric, value in scores.items():
+            bounds = interval(drawn[metric])
+            rows.append((*names.values(), metric, value, *bounds, *counts))
     return pd.DataFrame(rows, columns=COLUMNS)

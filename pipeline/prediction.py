@@ -7,6 +7,7 @@ import pandas as pd
 
 PREDICTION_COLUMNS = {
     "video": str,
+    "dataset": str,
     "label": int,
     "method": str,
     "compression": str,
@@ -25,9 +26,17 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=PREDICTION_COLUMNS, keep_default_na=False)
 
 
-def probability(logit: pd.Series) -> pd.Series:
-    """Probability of fake, 0..1, of a logit."""
-    return 1 / (1 + np.exp(-logit))
+def probability(logits: np.ndarray) -> np.ndarray:
+    """Probability of fake, 0..1, of logits of any shape; none is too large."""
+    return np.exp(-np.logaddexp(0, -logits))
+
+
+NAMES = "model protocol dataset compression method metric".split()
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """A table of metrics; names stay text, also `NA` and `001`."""
+    return pd.read_csv(path, converters=dict.fromkeys(NAMES, str))
 
 
 def by_method(items: pd.DataFrame) -> dict[str, pd.DataFrame]:
