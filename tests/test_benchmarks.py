@@ -23,6 +23,9 @@ def test_decoding_extraction_and_shard_format(tmp_path):
     assert "1280x720 yuv444p" in told
     assert "ours / limit" in benchmark("extraction", *clips)
     assert "HDF5, as it is" in benchmark("shard_format", *clips, "--crops", 32)
+    told = benchmark("feeding", *clips, "--crops", 64, "--workers", 0, 1)
+    assert "ours / ImageFolder" in told
+    assert "limit: Xception" in told
 
 
 @pytest.mark.slow

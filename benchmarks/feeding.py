@@ -1,0 +1,135 @@
+"""How fast crops reach a network: our shards against a folder of PNGs.
+
+    python -m benchmarks.feeding [--clips FOLDER] [--crops N] [--workers N]
+
+The usual way is torchvision's ImageFolder: a PNG a crop, decoded and normalised image
+by image in the workers. Ours reads batches of stored pixels as bytes; on a GPU they are
+normalised there, so that "ours bytes / ImageFolder floats" is what its training sees.
+"Floats" makes both end with normalised images on the CPU. Both read every crop once, in
+shuffled order, by equally many workers. The limit is what the network takes: training
+steps of Xception on a batch that is already there. Files are in the page cache.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from benchmarks.clips import add_clip_arguments
+from benchmarks.shard_format import SIZE, some_crops
+from pipeline.config.models import ModelConfig
+from pipeline.crops import FaceCrops, plain_batches, read_batches
+from pipeline.face_shards import VideoFaces, writing_faces
+from pipeline.learner import make_fabric, prepare
+from pipeline.networks import build_detector, to_images
+from pipeline.training import take_step
+
+BATCH = 32
+TEXTS = "video dataset compression method target source".split()
+MEAN = STD = (0.5, 0.5, 0.5)
+
+
+def write_shard(crops: np.ndarray, path: Path) -> None:
+    """A face shard of two videos, a real and a fake one, of half the crops each."""
+    columns = dict.fromkeys(TEXTS, str) | {"label": int}
+    shapes = {"box": (4,), "face": (4,), "landmarks": (5, 2), "alignment": (2, 3)}
+    shapes |= dict.fromkeys(("subject", "number", "timestamp", "score"), ())
+    with writing_faces(path, SIZE, {}, columns) as shard:
+        for label, part in enumerate(np.array_split(crops, 2)):
+            rows = {n: np.zeros((len(part), *shape)) for n, shape in shapes.items()}
+            rows["interpolated"] = np.zeros(len(part), bool)
+            masks = np.zeros(part.shape[:3], np.uint8)
+            faces = VideoFaces("ok", crops=part, masks=masks, frames=rows)
+            kind = ("real", "Deepfakes")[label]
+            shard.add(dict.fromkeys(TEXTS, kind) | {"label": label}, faces)
+
+
+def write_pictures(crops: np.ndarray, folder: Path) -> None:
+    """A folder of PNGs a class, as ImageFolder wants it."""
+    for label, part in enumerate(np.array_split(crops, 2)):
+        (folder / str(label)).mkdir(parents=True)
+        for number, crop in enumerate(part):
+            path = folder / str(label) / f"{number}.png"
+            cv2.imwrite(str(path), cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
+
+
+def rate(batches: Iterable[torch.Tensor]) -> float:
+    """Images a second over one pass, from the first batch asked for on."""
+    count, start = 0, time.perf_counter()
+    for images in batches:
+        count += len(images)
+    return count / (time.perf_counter() - start)
+
+
+def from_shard(crops: FaceCrops, workers: int, floats: bool) -> Iterable[torch.Tensor]:
+    order = np.random.default_rng(0).permutation(len(crops))
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+    for batch, _ in read_batches(crops, plain_batches(order, BATCH), workers):
+        yield to_images(batch).sub_(mean).div_(std) if floats else batch
+
+
+def from_pictures(folder: Path, workers: int, floats: bool) -> Iterable[torch.Tensor]:
+    normalised = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    steps = normalised if floats else [transforms.PILToTensor()]
+    data = ImageFolder(str(folder), transforms.Compose(steps))
+    for images, _ in DataLoader(data, BATCH, shuffle=True, num_workers=workers):
+        yield images
+
+
+def training_rate(name: str, size: int, batch: int, steps: int) -> float:
+    """Images a second of training steps on batches that are there already."""
+    config = ModelConfig(timm=name, input_size=size, batch_size=batch, augment=None)
+    learner = prepare(make_fabric(config), build_detector(name, size), config, 1000, 0)
+    crops = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8)
+    ready = (crops, torch.arange(batch) % 2.0)
+    take_step(learner, iter([ready]), 0)
+    start = time.perf_counter()
+    for step in range(1, steps + 1):
+        take_step(learner, iter([ready]), step)[0].item()
+    return steps * batch / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_clip_arguments(parser, count=2)
+    parser.add_argument("--crops", type=int, default=2048)
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    args = parser.parse_args()
+    table: dict[str, dict[str, float]] = {}
+    crops = some_crops(args)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_shard(crops, folder / "crops.h5")
+        write_pictures(crops, folder / "png")
+        data = FaceCrops([folder / "crops.h5"])
+        for workers in args.workers:
+            ours, theirs = {}, {}
+            for floats, name in ((False, "bytes"), (True, "floats")):
+                ours[name] = rate(from_shard(data, workers, floats))
+                theirs[name] = rate(from_pictures(folder / "png", workers, floats))
+            table[f"{workers} workers"] = {
+                "ours, bytes": ours["bytes"],
+                "ours, floats": ours["floats"],
+                "ImageFolder, bytes": theirs["bytes"],
+                "ImageFolder, floats": theirs["floats"],
+                "ours / ImageFolder, bytes": ours["bytes"] / theirs["bytes"],
+                "ours / ImageFolder, floats": ours["floats"] / theirs["floats"],
+                "ours bytes / ImageFolder floats": ours["bytes"] / theirs["floats"],
+            }
+    limit = training_rate("legacy_xception", SIZE, 8, 4)
+    print(f"{len(crops)} crops of {SIZE} px, images/s")
+    print(pd.DataFrame(table).round(1).to_string())
+    print(f"limit: Xception at {SIZE} px trains {limit:.1f} images/s on this machine")
+
+
+if __name__ == "__main__":
+    main()
