@@ -4,12 +4,14 @@
 #
 # The data's way: videos -> faces -> models -> metrics and atlases, a file of rules each.
 import hashlib
+import json
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
+from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.config.run import check_config
 from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
@@ -40,6 +42,8 @@ use_this_python(REPOSITORY)
 
 wildcard_constraints:
     model="|".join(CONFIG.models),
+    protocol="|".join(CONFIG.protocols),
+    network=r"[\w.-]+",
     shard=r"(train|val|test)-\d+",
 
 
@@ -57,6 +61,7 @@ localrules:
     models,
     metrics,
     atlases,
+    fetch_weights,
 
 
 rule all:
@@ -69,4 +74,4 @@ rule all:
 
 
 onsuccess:
-    print(summarize(Path(RESULTS), CONFIG.models))
+    print(summarize(Path(RESULTS)))

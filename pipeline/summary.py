@@ -1,32 +1,29 @@
 """What a finished run says: the figures in a few lines, and where to look."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.prediction import read_metrics
 
-def summarize(results: Path, models: Iterable[str]) -> str:
-    """A short text about the run in `results`; models without metrics are left out."""
+
+def summarize(results: Path) -> str:
+    """A short text about the run in `results`."""
     lines = []
-    for model in models:
-        file = results / "metrics" / model / "metrics.csv"
-        if not file.is_file():
-            continue
-        table = pd.read_csv(file)
-        auc = table[(table["level"] == "video") & (table["metric"] == "auc")]
-        whole = auc[auc["method"] == "all"].iloc[0]
-        each = ", ".join(
-            f"{row.method} {row.value:.3f}"
-            for row in auc[auc["method"] != "all"].itertuples()
-        )
-        lines.append(
-            f"{model}: video AUC {whole.value:.3f} (95 % interval {whole.low:.3f} to "
-            f"{whole.high:.3f}; {each})"
-        )
+    file = results / "metrics" / "videos.csv"
+    if file.is_file():
+        table = read_metrics(file)
+        auc = table[table["metric"] == "auc"]
+        key = ["model", "protocol", "dataset", "compression"]
+        for (model, protocol, *place), part in auc.groupby(key, sort=False):
+            lines.append(
+                f"{model}, trained on {protocol}, tested on {' '.join(place)}: video "
+                f"AUC {_values(part)}"
+            )
     folders = {
-        "atlases": "heatmap atlases and galleries of each model",
-        "metrics": "metrics, ROC curves and score distributions",
+        "atlases": "heatmap atlases and galleries of each detector",
+        "metrics": "metrics, their intervals, and figures; overview.md to start with",
+        "models": "weights, training curves and a card of each detector",
         "predictions": "the logit of every frame and video",
         "faces/summary.csv": "what became of every video",
     }
@@ -34,3 +31,14 @@ def summarize(results: Path, models: Iterable[str]) -> str:
         if (results / name).exists():
             lines.append(f"{results / name}: {what}")
     return "\n".join(lines)
+
+
+def _values(auc: pd.DataFrame) -> str:
+    whole = auc[auc["method"] == "all"].iloc[0]
+    each = ", ".join(
+        f"{row.method} {row.value:.3f}"
+        for row in auc[auc["method"] != "all"].itertuples()
+    )
+    return (
+        f"{whole.value:.3f} (95 % interval {whole.low:.3f} to {whole.high:.3f}; {each})"
+    )

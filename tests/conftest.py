@@ -60,6 +60,7 @@ class Run:
     def __init__(self, folder: Path, repository: Path = REPOSITORY) -> None:
         self.folder, self.repository = folder, repository
         self.config = folder / "config.yaml"
+        self.environment: dict[str, str] = dict(os.environ)
 
     def configure(self, changes: dict | None = None, base: dict = SMALL) -> "Run":
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**self.environment, "COLUMNS": "200"},
         )
         assert not check or done.returncode == 0, done.stdout[-6000:]
         self.code = done.returncode

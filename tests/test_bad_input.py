@@ -81,7 +81,7 @@ def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
     assert len(few)
     assert (few["status"] == "short").all()
     assert few["reason"].str.contains("fewer than the 7 asked for").all()
-    videos = pd.read_csv(run.folder / "results/predictions/small/videos.csv")
+    videos = pd.read_csv(run.folder / "results/predictions/small/all/videos.csv")
     assert len(videos) == len(table) - 4
 
 

@@ -48,11 +48,13 @@ def test_a_shared_module_changes_the_steps_that_reach_it(versions):
     assert changed(before, read()) == {"attribute_frames"}
     before = read()
     edit(package / "networks.py", 'VERSION = "deepfake', 'VERSION = "Deepfake')
-    expected = {"train_model", "predict_frames", "attribute_frames"}
+    weights = {"train_model", "predict_frames", "attribute_frames"}
+    expected = weights | {"write_model_card"}
     assert changed(before, read()) == expected
     before = read()
     edit(package / "figures.py", "dpi=150", "dpi=100")  # no picture touches the GPU
-    expected = {"plot_history", "evaluate_model", "build_atlas"}
+    expected = {"plot_history", "evaluate_model", "build_atlas", "collect_metrics"}
+    expected |= {"write_model_card"}
     assert changed(before, read()) == expected
 
 

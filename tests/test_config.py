@@ -41,6 +41,42 @@ FAULTS = [
     ({"videos": {"miniature": {"min_frames": 90}}}, "swap them"),
     ({"videos": {"compressions": ["raw"]}}, "not written in raw"),
     ({"attribution": {"baseline": "purple"}}, "attribution.baseline = 'purple'"),
+    (
+        {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
+        "must be a multiple of accumulate x devices (4)",
+    ),
+    ({"models": {"a": {"timm": "resnet18", "epochs": 0}}}, "give weights as"),
+    (
+        {"models": {"a": {"timm": "resnet18", "augment": {"jpg": 1}}}},
+        "models.a.augment.jpg = 1: unknown key; did you mean jpeg",
+    ),
+    (
+        {"models": {"a": {"timm": "resnet18", "augment": {"jpeg": 2}}}},
+        "models.a.augment.jpeg = 2: Input should be",
+    ),
+    (
+        {"protocols": {"p": {"leave_out": ["DeepFakes"]}}},
+        "protocols.p.leave_out = ['DeepFakes']: DeepFakes not in videos.methods",
+    ),
+    ({"protocols": {"p": {"compressions": ["c40"]}}}, "c40 not in videos.compressions"),
+    (
+        {"protocols": {"p": {"methods": ["FaceSwap"], "leave_out": ["FaceSwap"]}}},
+        "both name ['FaceSwap']",
+    ),
+    (
+        {
+            "videos": {"methods": ["FaceSwap"]},
+            "protocols": {"p": {"leave_out": ["FaceSwap"]}},
+        },
+        "leaves no method to train on",
+    ),
+    (
+        {"protocols": {"p": {"datasets": ["celebdf"]}}},
+        "celebdf not in videos.source (miniature)",
+    ),
+    ({"protocols": {"a/b": {}}}, "should match pattern"),
+    ({"protocols": {"p": {"method": ["FaceSwap"]}}}, "did you mean methods"),
+    ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
     ({"seed": True}, "seed = True: Input should be a valid integer"),
 ]
 

@@ -17,7 +17,9 @@ STAGES = {
     "summarize_faces": "faces",
     "train_model": "models",
     "predict_frames": "metrics",
+    "choose_threshold": "metrics",
     "evaluate_model": "metrics",
+    "collect_metrics": "metrics",
     "attribute_frames": "atlases",
     "build_atlas": "atlases",
 }
@@ -82,7 +84,7 @@ def test_a_live_run_keeps_its_lock(finished, tmp_path):
     """Only a dead run's lock is removed: two runs never work in one folder."""
     run = finished.copy(tmp_path / "run")
     run.configure({"models": {"small": {"epochs": 30}}})
-    logs = run.folder / "results/logs/train_model/small.log"
+    logs = run.folder / "results/logs/train_model/small/all.log"
     logs.unlink()
     # Somebody looks at the folder while the run starts, and goes away.
     looking = open(run.folder / ".snakemake/alive", "w")  # noqa: SIM115

@@ -37,7 +37,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
     table = pd.read_csv(results / "videos/test-000.csv").iloc[:0]
     table.to_csv(tmp_path / "empty.csv", index=False)
     (tmp_path / "empty.sha256").write_text("")
-    weights = results / "models/small/weights.safetensors"
+    weights = results / "models/small/all/weights.safetensors"
     faces, maps = tmp_path / "empty.h5", tmp_path / "maps.h5"
     full = results / "faces/test-000.h5"
     done = [
@@ -57,7 +57,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
             tmp_path,
             weights=weights,
             faces=faces,
-            output="p.csv",
+            output="empty-p.csv",
             threads=1,
         ),
         step(
@@ -72,38 +72,40 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
         step(
             "build_atlas",
             tmp_path,
-            attributions=[results / "attributions/small/test-000.h5", maps],
+            attributions=[results / "attributions/small/all/test-000.h5", maps],
             faces=[full, faces],
             **{k: f"{k}.png" for k in ("atlas", "gallery")},
             arrays="arrays.h5",
             cells="cells.csv",
             masks="masks.csv",
-            model="small",
+            points=results / "metrics/small/all/operating_point.csv",
+            title="small",
             config="{}",
-            threshold=0.5,
         ),
     ]
     for result in done:
         assert result.returncode == 0, result.stderr[-3000:]
     with FaceShard(full) as shard:
         assert len(pd.read_csv(tmp_path / "s.csv")) == len(shard.videos)
-    assert len(pd.read_csv(tmp_path / "p.csv")) == 0
-    whole = results / "predictions/small"
-    tables = [*sorted(whole.glob("test-*.csv")), tmp_path / "p.csv"]
+    assert len(pd.read_csv(tmp_path / "empty-p.csv")) == 0
+    whole = results / "predictions/small/all"
+    tables = [*sorted(whole.glob("test-*.csv")), tmp_path / "empty-p.csv"]
     evaluated = step(
         "evaluate_model",
         tmp_path,
         predictions=tables,
-        metrics="m.csv",
+        points=results / "metrics/small/all/operating_point.csv",
+        predicted="p.csv",
         videos="v.csv",
-        roc="roc.png",
-        scores="scores.png",
+        frames="f.csv",
+        **{k: f"{k}.png" for k in ("roc", "recall", "det", "reliability", "scores")},
         model="small",
+        protocol="all",
         config='{"bootstrap": 100}',
         seed=0,
     )
     assert evaluated.returncode == 0, evaluated.stderr[-3000:]
-    assert (tmp_path / "v.csv").read_bytes() == (whole / "videos.csv").read_bytes()
+    assert (tmp_path / "p.csv").read_bytes() == (whole / "videos.csv").read_bytes()
     assert pd.read_csv(tmp_path / "cells.csv")["frames"].sum() > 0
 
 

@@ -31,12 +31,19 @@ def clone(run, tmp_path) -> Run:
 
 def of_model(model: str) -> set[str]:
     """Jobs that hang on a model's training."""
-    plots = {f"{r} {model}" for r in ("evaluate_model", "build_atlas", "plot_history")}
-    return plots | {
-        f"{rule} {model} {shard}"
-        for rule in ("predict_frames", "attribute_frames")
-        for shard in SHARDS
-    }
+    jobs = {f"{rule} {model} all" for rule in ("plot_history", "choose_threshold")}
+    jobs |= {f"predict_frames {model} all {shard}" for shard in (*SHARDS, "val-000")}
+    jobs |= {f"attribute_frames {model} all {shard}" for shard in SHARDS}
+    return jobs | of_scores(model)
+
+
+OVER_ALL = {"collect_metrics", "compare_models"}
+
+
+def of_scores(model: str) -> set[str]:
+    """Jobs that hang on a model's predictions and attributions of the test set."""
+    rules = ("evaluate_model", "write_model_card", "build_atlas")
+    return OVER_ALL | {f"{rule} {model} all" for rule in rules}
 
 
 def of_shard(shard: str) -> set[str]:
@@ -49,8 +56,9 @@ def of_test_shard(shard: str) -> set[str]:
     """Jobs that hang on a test shard's videos."""
     jobs = of_shard(shard)
     for model in ("small", "other"):
-        jobs |= {f"evaluate_model {model}", f"build_atlas {model}"}
-        jobs |= {f"predict_frames {model} {shard}", f"attribute_frames {model} {shard}"}
+        jobs |= of_scores(model)
+        jobs |= {f"predict_frames {model} all {shard}"}
+        jobs |= {f"attribute_frames {model} all {shard}"}
     return jobs
 
 
@@ -69,23 +77,24 @@ def test_everything_asked_for_is_there(finished):
     results = finished.folder / "results"
     for model in ("small", "other"):
         for name in (
-            f"models/{model}/weights.safetensors",
-            f"models/{model}/history.csv",
-            f"predictions/{model}/videos.csv",
-            f"metrics/{model}/metrics.csv",
-            f"metrics/{model}/roc.png",
-            f"atlases/{model}/atlas.png",
-            f"atlases/{model}/gallery.png",
-            f"atlases/{model}/masks.csv",
-            f"logs/train_model/{model}.log",
-            f"benchmarks/train_model/{model}.tsv",
+            f"models/{model}/all/weights.safetensors",
+            f"models/{model}/all/history.csv",
+            f"models/{model}/all/card.md",
+            f"predictions/{model}/all/videos.csv",
+            f"metrics/{model}/all/videos.csv",
+            f"metrics/{model}/all/roc.png",
+            f"atlases/{model}/all/atlas.png",
+            f"atlases/{model}/all/gallery.png",
+            f"atlases/{model}/all/masks.csv",
+            f"logs/train_model/{model}/all.log",
+            f"benchmarks/train_model/{model}/all.tsv",
         ):
             assert (results / name).stat().st_size > 0, name
     assert not list(results.rglob("*.part*"))
     summary = pd.read_csv(results / "faces/summary.csv", keep_default_na=False)
     assert len(summary) == 30  # 3 pairs: 2 real videos and 8 fakes each
     frames = pd.concat(
-        [pd.read_csv(results / f"predictions/small/{s}.csv") for s in SHARDS]
+        [pd.read_csv(results / f"predictions/small/all/{s}.csv") for s in SHARDS]
     )
     crops = summary[summary.split == "test"]["crops"].sum()
     assert len(frames) == crops > 0
@@ -126,7 +135,7 @@ def test_changed_training_video_retrains(run):
     shard, _ = replace_video(run, "train")
     expected = of_shard(shard)
     for model in ("small", "other"):
-        expected |= {f"train_model {model}"} | of_model(model)
+        expected |= {f"train_model {model} all"} | of_model(model)
     assert run.stale() == expected
 
 
@@ -141,25 +150,25 @@ def test_video_changed_behind_snakemakes_back_is_found(run):
 
 def test_changed_attribution_setting_retrains_nothing(run):
     run.configure({"attribution": {"steps": 5}})
-    expected = {f"build_atlas {m}" for m in ("small", "other")} | {
-        f"attribute_frames {m} {s}" for m in ("small", "other") for s in SHARDS
+    expected = {f"build_atlas {m} all" for m in ("small", "other")} | {
+        f"attribute_frames {m} all {s}" for m in ("small", "other") for s in SHARDS
     }
     assert run.stale() == expected
 
 
 def test_changed_colour_touches_no_model(run):
     run.configure({"atlases": {"colormap": "PuOr_r"}})
-    assert run.stale() == {"build_atlas small", "build_atlas other"}
+    assert run.stale() == {"build_atlas small all", "build_atlas other all"}
 
 
 def test_one_models_learning_rate_leaves_the_other_alone(run):
     run.configure({"models": {"small": {"learning_rate": 0.002}}})
-    assert run.stale() == {"train_model small"} | of_model("small")
+    assert run.stale() == {"train_model small all"} | of_model("small")
 
 
 def test_third_model_adds_only_its_own_jobs(run):
     run.configure({"models": {"third": {"timm": "resnet18", "epochs": 1}}})
-    assert run.stale() == {"train_model third"} | of_model("third")
+    assert run.stale() == {"train_model third all"} | of_model("third")
 
 
 def test_more_test_shards_leave_training_alone(run):
@@ -170,41 +179,43 @@ def test_more_test_shards_leave_training_alone(run):
 
 
 def test_replaced_file_of_weights_retrains(run):
-    weights = run.folder / "results/models/small/weights.safetensors"
+    weights = run.folder / "results/models/small/all/weights.safetensors"
     given = run.folder / "given.safetensors"
     shutil.copy(weights, given)
     run.configure({"models": {"small": {"pretrained": "given.safetensors"}}})
     run.snakemake("models")
     assert not any("train_model" in job for job in run.stale())
-    shutil.copy(run.folder / "results/models/other/weights.safetensors", given)
-    assert "train_model small" in run.stale()
+    shutil.copy(run.folder / "results/models/other/all/weights.safetensors", given)
+    assert "train_model small all" in run.stale()
 
 
 def test_edited_module_makes_stale_what_reaches_it(clone):
     module = clone.repository / "pipeline/integrated_gradients.py"
     module.write_text(module.read_text().replace("FLOOR = 0.1", "FLOOR = 0.2"))
-    expected = {f"build_atlas {m}" for m in ("small", "other")} | {
-        f"attribute_frames {m} {s}" for m in ("small", "other") for s in SHARDS
+    expected = {f"build_atlas {m} all" for m in ("small", "other")} | {
+        f"attribute_frames {m} all {s}" for m in ("small", "other") for s in SHARDS
     }
     assert clone.stale() == expected
     module = clone.repository / "pipeline/metrics.py"
     module.write_text(module.read_text() + "\nEXTRA = 1\n")
-    assert clone.stale() == expected | {"evaluate_model small", "evaluate_model other"}
+    scored = of_scores("small") | of_scores("other")
+    assert clone.stale() == expected | scored
 
 
 def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     before = run.csvs()
-    (run.folder / "results/attributions/small/test-000.h5").unlink()
-    (run.folder / "results/predictions/other/test-001.csv").unlink()
+    (run.folder / "results/attributions/small/all/test-000.h5").unlink()
+    (run.folder / "results/predictions/other/all/test-001.csv").unlink()
     expected = {
-        "attribute_frames small test-000",
-        "build_atlas small",
-        "predict_frames other test-001",
-        "evaluate_model other",
-    }
+        "attribute_frames small all test-000",
+        "build_atlas small all",
+        "predict_frames other all test-001",
+        "evaluate_model other all",
+        "write_model_card other all",
+    } | OVER_ALL
     # What nothing else waits for is only made anew when the target asks for it.
-    (run.folder / "results/atlases/small/atlas.png").unlink()
-    (run.folder / "results/metrics/other/roc.png").unlink()
+    (run.folder / "results/atlases/small/all/atlas.png").unlink()
+    (run.folder / "results/metrics/other/all/roc.png").unlink()
     assert run.stale() == expected
     run.snakemake("all")
     assert run.csvs() == before

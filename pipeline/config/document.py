@@ -13,8 +13,7 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from pipeline.config.models import ModelConfig
-from pipeline.config.run import RunConfig
+from pipeline.config.run import ENTRIES, RunConfig
 from pipeline.config.section import Section
 
 REPOSITORY = Path(__file__).parents[2]
@@ -98,13 +97,13 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
         about = " ".join(_about(field).split()).replace("|", "\\|")
         if isinstance(value, Section):
             lines += _table_lines(type(value), value, f"{prefix}{name}.")
-        elif name == "models":
-            lines.append(f"| `models` | {', '.join(value)} | {about} |")
-            lines += _table_lines(ModelConfig, None, "models.&lt;name&gt;.")
+        elif name in ENTRIES and kind is RunConfig:
+            lines.append(f"| `{name}` | {', '.join(value)} | {about} |")
+            lines += _table_lines(ENTRIES[name], None, f"{name}.<name>.")
         else:
             default = "needed" if field.is_required() else f"`{_scalar(value)}`"
             lines.append(f"| `{prefix}{name}` | {default} | {about} |")
-    return [line.replace("`models.&lt;name&gt;.", "`models.<name>.") for line in lines]
+    return lines
 
 
 def documents() -> dict[Path, str]:

@@ -6,9 +6,7 @@ from pipeline.config.section import Section
 
 
 class EvaluationConfig(Section):
-    """How predictions become decisions and intervals."""
+    """How metrics get their intervals; decisions are made at validation's threshold."""
 
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """Probability from which a face counts as fake, for accuracy and F1."""
     bootstrap: int = Field(1000, ge=100, le=100_000)
-    """Resamples of the test persons for the 95 % interval of each AUC."""
+    """Resamples of the test persons for the 95 % interval of each metric."""

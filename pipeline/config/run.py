@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import Field, ValidationError
@@ -15,9 +15,17 @@ from pipeline.config.atlases import AtlasesConfig
 from pipeline.config.attribution import AttributionConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.faces import FacesConfig
-from pipeline.config.models import ModelConfig
+from pipeline.config.models import AugmentConfig, ModelConfig
+from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.section import Folder, Name, Section
 from pipeline.config.videos import VideosConfig
+
+# What pydantic puts into an error's path for the members of a union.
+UNION_TAGS = ("bool", "str", "AugmentConfig")
+
+
+# For the demo, whose few minutes of training do not suffice to see through JPEG.
+BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
 
 
 class ConfigError(ValueError):
@@ -37,18 +45,30 @@ class RunConfig(Section):
     """Which frames are decoded, how faces are found and cropped."""
     models: dict[Name, ModelConfig] = Field(
         {
-            "xception": ModelConfig(timm="legacy_xception"),
-            "densenet": ModelConfig(timm="densenet121"),
+            "xception": ModelConfig(timm="legacy_xception", augment=BRIEF),
+            "densenet": ModelConfig(timm="densenet121", augment=BRIEF),
         },
         min_length=1,
     )
     """The detectors, by a name of your choice. Naming any replaces the default two."""
+    protocols: dict[Name, ProtocolConfig] = Field(
+        {"all": ProtocolConfig()}, min_length=1
+    )
+    """What detectors are trained on, by a name of your choice: each model is trained
+    once in each. Naming any replaces the default one, which uses everything."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How predictions become decisions and intervals."""
+    """How metrics get their intervals; decisions are made at validation's threshold."""
     attribution: AttributionConfig = AttributionConfig()
     """How the fake logit is attributed to pixels."""
     atlases: AtlasesConfig = AtlasesConfig()
     """How attributions are shown; nothing here runs a model again."""
+
+
+# Keys that hold a section under each name that the user chooses.
+ENTRIES: dict[str, type[Section]] = {
+    "models": ModelConfig,
+    "protocols": ProtocolConfig,
+}
 
 
 def check_config(raw: Mapping[str, Any], files: Sequence[str | Path]) -> RunConfig:
@@ -82,6 +102,7 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
         if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
             problem = "no such file; give true, false or the path of a file of weights"
             faults.append((("models", name, "pretrained"), model.pretrained, problem))
+    faults += _impossible_protocols(config)
     weights = config.faces.retinaface_weights
     if config.faces.detector == "retinaface" and not Path(str(weights)).is_file():
         path = ("faces", "retinaface_weights")
@@ -106,6 +127,40 @@ def _impossible(config: RunConfig) -> list[tuple[tuple[str, ...], Any, str]]:
             "val.json and test.json (dataset/splits in their repository)"
         )
         faults.append((("videos", "splits"), None, problem))
+    return faults
+
+
+# Where what a protocol may choose from is said.
+USED = {
+    "methods": "videos.methods",
+    "leave_out": "videos.methods",
+    "compressions": "videos.compressions",
+    "datasets": "videos.source",
+}
+
+
+def _impossible_protocols(
+    config: RunConfig,
+) -> list[tuple[tuple[str, ...], Any, str]]:
+    """Protocols that name what is not used, or that leave nothing to train on."""
+    faults: list[tuple[tuple[str, ...], Any, str]] = []
+    for name, protocol in config.protocols.items():
+        for key, known in (
+            ("methods", config.videos.methods),
+            ("leave_out", config.videos.methods),
+            ("compressions", config.videos.compressions),
+            ("datasets", [config.videos.source]),
+        ):
+            value = getattr(protocol, key)
+            unknown = sorted(set(value or ()) - set(known))
+            if unknown:
+                used = USED[key]
+                problem = f"{', '.join(unknown)} not in {used} ({', '.join(known)})"
+                faults.append((("protocols", name, key), value, problem))
+        if not protocol.trained_methods(config.videos.methods):
+            problem = "leaves no method to train on"
+            path = ("protocols", name, "leave_out")
+            faults.append((path, protocol.leave_out, problem))
     return faults
 
 
@@ -142,7 +197,7 @@ def _describe(
 ) -> str:
     """One fault of pydantic's as `file: key = value: what is wrong. what it is for`."""
     path = tuple(str(part) for part in fault["loc"] if part != "[key]")
-    path = tuple(part for part in path if part not in ("bool", "str"))
+    path = tuple(part for part in path if part not in UNION_TAGS)
     key, message = ".".join(path), str(fault["msg"])
     owner, field = _owner(path)
     if fault["type"] == "extra_forbidden":
@@ -171,13 +226,16 @@ def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
                 return owner, None
             continue
         description = field.description
-        if part == "models":
-            owner = ModelConfig
-        elif isinstance(field.annotation, type) and issubclass(
-            field.annotation, Section
-        ):
-            owner = field.annotation
+        owner = ENTRIES.get(part) or _section_of(field.annotation) or owner
     return owner, description
+
+
+def _section_of(annotation: Any) -> type[Section] | None:
+    """The section class that a key holds, or may hold; None for a plain value."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
 
 
 def _source(path: Sequence[str], value: Any, files: Sequence[str | Path]) -> str:

@@ -66,7 +66,7 @@ class VideosConfig(Section):
     )
     """Manipulation methods to use, as their folders are called."""
     compressions: list[Compression] = Field(["c23"], min_length=1)
-    """Compressions to use, for training and testing alike."""
+    """Compressions to use; a protocol may train on some of them alone."""
     pairs: int | None = Field(None, ge=1)
     """Use only the first so many pairs of each split; null uses all."""
     shards: ShardsConfig = ShardsConfig()

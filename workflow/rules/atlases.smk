@@ -1,5 +1,5 @@
 # In: a model's weights, the face shards of test.
-# Out: attributions/<model>/<shard>.h5, atlases/<model>/*.
+# Out: attributions/<model>/<protocol>/<shard>.h5, atlases/<model>/<protocol>/*.
 # Steps: attribute_frames a shard (the GPU's work), build_atlas (pictures and tables).
 
 
@@ -8,11 +8,14 @@ rule attribute_frames:
         weights=rules.train_model.output.weights,
         faces=rules.extract_faces.output,
     output:
-        ensure(f"{RESULTS}/attributions/{{model}}/{{shard}}.h5", non_empty=True),
+        ensure(
+            f"{RESULTS}/attributions/{{model}}/{{protocol}}/{{shard}}.h5",
+            non_empty=True,
+        ),
     log:
-        f"{RESULTS}/logs/attribute_frames/{{model}}/{{shard}}.log",
+        f"{RESULTS}/logs/attribute_frames/{{model}}/{{protocol}}/{{shard}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/attribute_frames/{{model}}/{{shard}}.tsv"
+        f"{RESULTS}/benchmarks/attribute_frames/{{model}}/{{protocol}}/{{shard}}.tsv"
     conda:
         "../../environment.yml"
     threads: 8
@@ -37,16 +40,17 @@ rule build_atlas:
             allow_missing=True,
         ),
         faces=face_shards("test"),
+        points=rules.choose_threshold.output,
     output:
-        atlas=f"{RESULTS}/atlases/{{model}}/atlas.png",
-        gallery=f"{RESULTS}/atlases/{{model}}/gallery.png",
-        arrays=f"{RESULTS}/atlases/{{model}}/arrays.h5",
-        cells=f"{RESULTS}/atlases/{{model}}/cells.csv",
-        masks=f"{RESULTS}/atlases/{{model}}/masks.csv",
+        atlas=f"{RESULTS}/atlases/{{model}}/{{protocol}}/atlas.png",
+        gallery=f"{RESULTS}/atlases/{{model}}/{{protocol}}/gallery.png",
+        arrays=f"{RESULTS}/atlases/{{model}}/{{protocol}}/arrays.h5",
+        cells=f"{RESULTS}/atlases/{{model}}/{{protocol}}/cells.csv",
+        masks=f"{RESULTS}/atlases/{{model}}/{{protocol}}/masks.csv",
     log:
-        f"{RESULTS}/logs/build_atlas/{{model}}.log",
+        f"{RESULTS}/logs/build_atlas/{{model}}/{{protocol}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/build_atlas/{{model}}.tsv"
+        f"{RESULTS}/benchmarks/build_atlas/{{model}}/{{protocol}}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -54,17 +58,16 @@ rule build_atlas:
         runtime=60,
     params:
         config=as_json(CONFIG.atlases),
-        threshold=CONFIG.evaluation.threshold,
         code=code_version("build_atlas"),
     shell:
         "python -m pipeline.build_atlas --attributions {input.attributions:q} "
         "--faces {input.faces:q} --atlas {output.atlas:q} "
         "--gallery {output.gallery:q} --arrays {output.arrays:q} "
         "--cells {output.cells:q} --masks {output.masks:q} "
-        "--model {wildcards.model:q} --config {params.config:q} "
-        "--threshold {params.threshold} > {log:q} 2>&1"
+        "--title {wildcards.model}/{wildcards.protocol} --config {params.config:q} "
+        "--points {input.points:q} > {log:q} 2>&1"
 
 
 rule atlases:
     input:
-        expand(rules.build_atlas.output, model=CONFIG.models),
+        of_each_detector(rules.build_atlas.output),

@@ -1,5 +1,7 @@
 # What the rules share: their sections of the configuration, and the files of a shard.
 
+PUBLISHED = REPOSITORY / "docs" / "published.csv"
+
 
 def as_json(section):
     """A params function: a literal with braces would be taken for wildcards."""
@@ -7,7 +9,77 @@ def as_json(section):
 
 
 def model_config(wildcards):
-    return CONFIG.models[wildcards.model].model_dump_json()
+    """A model's section, with the file that its weights are fetched to."""
+    config = CONFIG.models[wildcards.model]
+    given = weights_file(wildcards) or False
+    return config.model_copy(update={"pretrained": given}).model_dump_json()
+
+
+def weights_file(wildcards):
+    """The file of weights that training starts from: the user's, or a fetched one."""
+    config = CONFIG.models[wildcards.model]
+    if config.pretrained is True:
+        return f"{RESULTS}/weights/{config.timm}.safetensors"
+    return config.pretrained or []
+
+
+def trained_on(name):
+    """What a protocol comes to: all that is trained on, by name."""
+    protocol = CONFIG.protocols[name]
+    methods = protocol.trained_methods(CONFIG.videos.methods)
+    kinds = protocol.trained_compressions(CONFIG.videos.compressions)
+    datasets = protocol.trained_datasets([CONFIG.videos.source])
+    return {
+        "methods": sorted(methods),
+        "compressions": sorted(kinds),
+        "datasets": datasets,
+    }
+
+
+def protocol_config(wildcards):
+    return json.dumps(trained_on(wildcards.protocol))
+
+
+def training_state(wildcards):
+    """Where an interrupted training is kept: no output, which would be removed."""
+    return f"{RESULTS}/models/{wildcards.model}/{wildcards.protocol}/state.pt"
+
+
+def of_each_detector(files):
+    """A rule's files of every model in every protocol, model by model."""
+    return expand(files, model=CONFIG.models, protocol=CONFIG.protocols)
+
+
+def published_file(wildcards, threads):
+    """Taking `threads` keeps the folder of this clone out of what makes a job stale."""
+    return str(PUBLISHED)
+
+
+def detector_names(wildcards):
+    """Model and protocol of each detector, in the order of `of_each_detector`."""
+    names = [(m, p) for m in CONFIG.models for p in CONFIG.protocols]
+    return json.dumps([{"model": m, "protocol": p} for m, p in names])
+
+
+def for_each_device(amount):
+    """A resource that grows with the number of GPUs that a model is trained on."""
+    return lambda wildcards: amount * CONFIG.models[wildcards.model].devices
+
+
+def trained_runs(wildcards):
+    """What each detector is and was trained on, for the comparison with others."""
+    runs = [
+        {
+            "model": name,
+            "protocol": protocol,
+            "network": model.timm,
+            "trained_here": model.epochs > 0 and not model.shuffle_labels,
+            **trained_on(protocol),
+        }
+        for name, model in CONFIG.models.items()
+        for protocol in CONFIG.protocols
+    ]
+    return json.dumps(runs)
 
 
 def files_of(videos):
@@ -51,12 +123,6 @@ def drawing_config(wildcards):
     """How the miniature corpus is drawn, whoever is in it."""
     keys = {"min_frames", "max_frames", "compressions", "seed"}
     return CONFIG.videos.miniature.model_dump_json(include=keys)
-
-
-def weights_file(wildcards):
-    """The file of weights that training starts from, if it is one of the user's."""
-    given = CONFIG.models[wildcards.model].pretrained
-    return given if isinstance(given, str) else []
 
 
 def face_shards(*splits):

@@ -1,0 +1,20 @@
+"""Which crops a protocol trains and validates on."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config.protocols import ProtocolConfig
+from pipeline.faceforensics import REAL
+
+
+def selected(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
+    """Which rows (N,) of a table with dataset, method and compression are used.
+
+    Real videos are used whatever the methods are.
+    """
+    methods = protocol.trained_methods(sorted(set(frames["method"]) - {REAL}))
+    kinds = protocol.trained_compressions(sorted(set(frames["compression"])))
+    datasets = protocol.trained_datasets(sorted(set(frames["dataset"])))
+    wanted = frames["method"].isin([REAL, *methods])
+    wanted &= frames["compression"].isin(kinds) & frames["dataset"].isin(datasets)
+    return wanted.to_numpy()
