@@ -2,11 +2,10 @@
 
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from pipeline.calibration import OperatingPoint
-from pipeline.metrics import SLICE, score, slices
+from pipeline.metrics import SLICE, counts, score, slices
 from pipeline.resampling import bootstrap, interval
 
 DIFFERENCE_COLUMNS = [
@@ -52,13 +51,11 @@ def differences(
                 drawn.append(
                     bootstrap(labels, scores, targets, *place, resamples, seed)
                 )
-            fakes = int(labels.sum())
-            counts = (len(labels) - fakes, fakes, len(np.unique(targets)))
             for metric, value in values[0].items():
                 bounds = interval(drawn[0][metric] - drawn[1][metric])
                 change = value - values[1][metric]
                 rows.append(
-                    (one, two, *names.values(), metric, change, *bounds, *counts)
+                    (one, two, *names.values(), metric, change, *bounds, *counts(part))
                 )
     return pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS[1:])
 
@@ -76,7 +73,7 @@ def overview(videos: pd.DataFrame) -> str:
             f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
             for row in metrics.loc[list(OVERVIEW)].itertuples()
         ]
-        counts = [str(metrics[c].iloc[0]) for c in ("real", "fake")]
-        lines.append(f"| {' | '.join([*names, *counts, *cells])} |")
+        numbers = [str(metrics[c].iloc[0]) for c in ("real", "fake")]
+        lines.append(f"| {' | '.join([*names, *numbers, *cells])} |")
     intro = "By video; in brackets 95 % intervals by bootstrap over target persons.\n"
     return "\n".join([intro, *lines]) + "\n"

@@ -100,15 +100,16 @@ def prepare(
         t_in_epochs=False,
     )
     model, wrapped = fabric.setup(detector, optimizer)
-    average = ModelEmaV3(detector, config.average, use_warmup=True)
+    average = None
+    if config.average:
+        average = ModelEmaV3(detector, config.average, use_warmup=True)
     precision = fabric.strategy.precision.precision
     log.info(
         f"training on {fabric.world_size} x {fabric.device.type} in {precision}: "
         f"{crops} crops, {steps} steps an epoch"
     )
-    kept = average if config.average else None
     return Learner(
-        fabric, config, seed, steps, detector, model, wrapped, schedule, kept
+        fabric, config, seed, steps, detector, model, wrapped, schedule, average
     )
 
 

@@ -115,9 +115,13 @@ def metrics_table(
             resamples,
             seed,
         )
-        fakes = int(labels.sum())
-        counts = (len(labels) - fakes, fakes, len(np.unique(targets)))
         for metric, value in scores.items():
             bounds = interval(drawn[metric])
-            rows.append((*names.values(), metric, value, *bounds, *counts))
+            rows.append((*names.values(), metric, value, *bounds, *counts(part)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def counts(items: pd.DataFrame) -> tuple[int, int, int]:
+    """Numbers of real items, of fakes and of target persons."""
+    fakes = int(items["label"].sum())
+    return len(items) - fakes, fakes, items["target"].nunique()

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.stats import norm
@@ -46,6 +47,13 @@ def _square_panels(levels: dict[str, pd.DataFrame]) -> tuple[Figure, np.ndarray]
         squeeze=False,
         layout="constrained",
     )
+
+
+def _label(axes: Axes, level: str, items: pd.DataFrame, legend: str) -> None:
+    """A panel's heading, grid and legend."""
+    axes.set_title(_heading(level, items), fontsize=10)
+    axes.grid(color="0.92")
+    legend_below(axes, legend)
 
 
 def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
@@ -110,9 +118,7 @@ def plot_precision_recall(
             axes.axhline(label.mean(), ls=":", lw=0.8, color="grey", zorder=0)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.set(xlabel="recall: share of fakes found", ylabel="precision")
-        axes.set_title(_heading(level, items), fontsize=10)
-        axes.grid(color="0.92")
-        legend_below(axes, "average precision (dotted: all called fake)")
+        _label(axes, level, items, "average precision (dotted: all called fake)")
     figure.suptitle(title)
     save(figure, path)
 
@@ -144,9 +150,9 @@ def plot_det(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
         edge = 0.03 * (high - low)
         axes.set(xlim=(low - edge, high), ylim=(low - edge, high), aspect="equal")
         axes.set(xlabel="false alarms, % of real", ylabel="misses, % of fakes")
-        axes.set_title(_heading(level, items), fontsize=10)
-        axes.grid(color="0.92")
-        legend_below(axes, "equal error rate (where a curve meets the dotted line)")
+        _label(
+            axes, level, items, "equal error rate (where a curve meets the dotted line)"
+        )
     figure.suptitle(title)
     save(figure, path)
 

@@ -16,6 +16,7 @@ from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, check_classes
 from pipeline.devices import set_threads
+from pipeline.faceforensics import REAL
 from pipeline.learner import make_fabric
 from pipeline.networks import build_detector, save_detector
 from pipeline.training import NotANumber, train
@@ -86,7 +87,7 @@ def main() -> None:
 
 def described(table: pd.DataFrame) -> dict[str, Any]:
     """What a detector was trained on, in names and counts; none if it is not known."""
-    fakes = table[table["method"] != "real"]
+    fakes = table[table["method"] != REAL]
     return {
         "datasets": sorted(set(table["dataset"])),
         "methods": sorted(set(fakes["method"])),
