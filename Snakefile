@@ -8,15 +8,20 @@ import json
 import sys
 from pathlib import Path
 
+from snakemake.resources import Resource
+
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
 from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
-from pipeline.config.run import check_config
+from pipeline.config.check import check_config, check_protocols
+from pipeline.file_lists import fetch_lists
+from pipeline.protocols import selected
 from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
 from pipeline.summary import summarize
-from pipeline.videos import list_videos, shard_names
+from pipeline.video_table import REAL, SPLITS, used
+from pipeline.videos import files_of, list_source, list_videos, shard_names
 
 if not workflow.overwrite_configfiles:
 
@@ -25,7 +30,11 @@ if not workflow.overwrite_configfiles:
 
 try:
     CONFIG = check_config(config, workflow.configfiles)
-    VIDEOS = list_videos(CONFIG.videos)
+    if workflow.is_main_process:
+        fetch_lists(CONFIG.sources, CONFIG.fetch)
+    LISTED = list_videos(CONFIG.sources)
+    VIDEOS = used(LISTED)
+    check_protocols(CONFIG, VIDEOS, workflow.configfiles)
 except ValueError as error:
     raise WorkflowError(f"The configuration cannot be run:\n{error}") from None
 
@@ -38,13 +47,16 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
 
 use_this_python(REPOSITORY)
+# However many jobs there are, one at a time fetches: `--resources gpu=1` on the command
+# line would make a limit in the profile forgotten.
+workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
 
 
 wildcard_constraints:
     model="|".join(CONFIG.models),
     protocol="|".join(CONFIG.protocols),
     network=r"[\w.-]+",
-    shard=r"(train|val|test)-\d+",
+    shard=r"[\w-]+-(train|val|test)-\d+",
 
 
 include: "workflow/rules/common.smk"
@@ -57,16 +69,21 @@ include: "workflow/rules/atlases.smk"
 
 localrules:
     all,
+    videos,
     faces,
     models,
     metrics,
     atlases,
     fetch_weights,
+    fetch_detector,
+    fetch_videos,
+    index_videos,
 
 
 rule all:
     default_target: True
     input:
+        rules.videos.input,
         rules.faces.input,
         rules.models.input,
         rules.metrics.input,

@@ -3,24 +3,36 @@
 from pathlib import Path
 
 from pipeline.atomic import write_csv
-from pipeline.checksums import write_checksums
+from pipeline.checksums import ChecksumError, take_checksums, write_checksums
 from pipeline.command_line import log, parse, run
-from pipeline.config.videos import VideosConfig
-from pipeline.videos import list_videos
+from pipeline.config.sources import SourcesConfig
+from pipeline.videos import files_of, list_shard, shard_table
 
 
 def main() -> None:
-    args = parse(__doc__, files=["table", "checksums"], texts=["shard", "config"])
-    config = VideosConfig.model_validate_json(args.config)
-    table = list_videos(config)
-    table = table[table.shard == args.shard].drop(columns="shard")
-    root = Path(config.root)
-    names = [name for name in [*table.path, *table["mask"]] if name]
-    sums = write_checksums(root, sorted(set(names)), args.checksums)
-    sizes = [(root / p).stat().st_size if p in sums else 0 for p in table.path]
-    table = table.assign(bytes=sizes, sha256=[sums.get(p, "") for p in table.path])
+    args = parse(__doc__, files=["table", "checksums"], texts=["shard", "source"])
+    sources = SourcesConfig.model_validate_json(args.source)
+    (source,) = sources.by_name().values()
+    rows, root = list_shard(sources, args.shard), Path(source.root)
+    sums = take_checksums(root, files_of(rows))
+    check_known(dict(zip(rows["path"], rows["known_sha256"], strict=True)), sums, root)
+    write_checksums(sums, args.checksums)
+    table = shard_table(rows, root, sums, {})
     write_csv(table, args.table)
-    log.info("%d videos, %d files, %d bytes", len(table), len(sums), sum(sizes))
+    size = table["bytes"].sum()
+    log.info("%d videos, %d files, %d bytes", len(table), len(sums), size)
+
+
+def check_known(known: dict[str, str], sums: dict[str, str], root: Path) -> None:
+    """Raise ChecksumError that names the files which are not what they should be."""
+    given = {name: digest for name, digest in known.items() if digest}
+    wrong = [n for n, digest in given.items() if sums.get(n, digest) != digest]
+    if wrong:
+        told = "\n".join(f"  {root / n}: {sums[n]}, not {given[n]}" for n in wrong)
+        raise ChecksumError(
+            f"the SHA-256 of {len(wrong)} files is not the one in the table:\n{told}\n"
+            "Get these files again, or correct the table."
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """SHA-256 of videos, in the format that coreutils' `sha256sum -c` checks."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.atomic import replacing
@@ -18,23 +18,26 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_checksums(root: Path, names: Iterable[str], output: Path) -> dict[str, str]:
-    """Write the checksums of files below `root`; return them by name.
+def take_checksums(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 by name of files below `root`, in the order of names.
 
-    A file that is not there, or cannot be read, gets no line. Check with
-    `cd ROOT && sha256sum -c OUTPUT`.
+    A file that is not there, or cannot be read, has none.
     """
-    taken = {name: _readable_sha256(root / name) for name in names}
-    sums = {name: digest for name, digest in taken.items() if digest}
+    taken = {name: _readable_sha256(root / name) for name in sorted(set(names))}
+    return {name: digest for name, digest in taken.items() if digest}
+
+
+def write_checksums(sums: Mapping[str, str], output: Path) -> None:
+    """Write checksums by name; `cd ROOT && sha256sum -c OUTPUT` checks them."""
     with replacing(output) as part:
         part.write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
-    return sums
 
 
 def read_checksums(file: Path) -> dict[str, str]:
     """File names and their checksums, as `write_checksums` wrote them."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    lines = file.read_text(encoding="utf-8").split("\n")
+    pairs = (line.split("  ", 1) for line in lines if line)
+    return {name: digest for digest, name in pairs}
 
 
 def verify(root: Path, name: str, sums: dict[str, str]) -> None:
@@ -46,8 +49,8 @@ def verify(root: Path, name: str, sums: dict[str, str]) -> None:
     change = "is gone" if found is None else "is new" if known is None else "changed"
     raise ChecksumError(
         f"{path} {change} since its checksum was taken. If that was meant, touch the "
-        "file and run Snakemake again, and all that rests on it is made anew; if not, "
-        "restore it."
+        "file (for a fetched one: delete its shard's table in `videos/`) and run "
+        "Snakemake again, and all that rests on it is made anew; if not, restore it."
     )
 
 

@@ -9,7 +9,7 @@ from pipeline.atomic import replacing, write_csv
 from pipeline.command_line import parse, run
 from pipeline.comparison import overview
 from pipeline.figures import plot_heat_table
-from pipeline.literature import beside_published, read_published
+from pipeline.literature import FACEFORENSICS, beside_published, read_published
 from pipeline.prediction import read_metrics
 
 
@@ -41,18 +41,22 @@ def stacked(paths: list[Path]) -> pd.DataFrame:
 
 
 def trained_table(runs: list[dict], videos: pd.DataFrame) -> pd.DataFrame:
-    """What each detector was trained on, and how many videos it was tested on.
+    """What each detector was trained on, and how many FaceForensics++ videos it was
+    tested on.
 
     `test_videos` is the number of real videos, or of any method's fakes if that is
-    smaller. Controls, and detectors that were trained elsewhere, are left out.
+    smaller. Left out: controls, detectors that were trained elsewhere, and those that
+    saw another data set in training.
     """
     runs = [run for run in runs if run["trained_here"]]
+    runs = [run for run in runs if run["datasets"] == [FACEFORENSICS]]
     columns = ["model", "protocol", "network"]
     table = pd.DataFrame(runs, columns=columns).assign(
         trained_methods=["+".join(sorted(run["methods"])) for run in runs],
         trained_compressions=["+".join(sorted(run["compressions"])) for run in runs],
     )
     tested = videos[(videos["method"] != "all") & (videos["metric"] == "auc")]
+    tested = tested[tested["dataset"] == FACEFORENSICS]
     counts = tested.groupby(["model", "protocol"])[["real", "fake"]].min().min(axis=1)
     return table.merge(counts.rename("test_videos").reset_index())
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import pandas as pd
 
 from pipeline.calibration import OperatingPoint
-from pipeline.metrics import SLICE, counts, score, slices
+from pipeline.metrics import SLICE, counts, persons, score, slices
 from pipeline.resampling import bootstrap, interval
 
 DIFFERENCE_COLUMNS = [
@@ -42,7 +42,7 @@ def differences(
             predicted[two][[KEY, "logit"]], on=KEY, suffixes=("", "_other")
         )
         for names, part in slices(both):
-            labels, targets = part["label"].to_numpy(), part["target"].to_numpy(str)
+            labels, targets = part["label"].to_numpy(), persons(part).to_numpy(str)
             logits = [part[c].to_numpy(float) for c in ("logit", "logit_other")]
             values, drawn = [], []
             for scores, point in zip(logits, (points[one], points[two]), strict=True):

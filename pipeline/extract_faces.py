@@ -1,5 +1,6 @@
 """Extract a shard's face crops (rule `extract_faces`)."""
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,8 +26,10 @@ def main() -> None:
     config = FacesConfig.model_validate_json(args.config)
     table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
     numbers = {"label": int, "bytes": int}
+    table = table.sort_values("video", ignore_index=True)
+    problems = table.pop("problem")  # of those that could not be fetched
     columns = {name: numbers.get(name, str) for name in table.columns}
-    videos = table.astype(columns).sort_values("video").to_dict("records")
+    videos = table.astype(columns).to_dict("records")
     sums = read_checksums(args.checksums)
     provenance = {
         "faces": config.model_dump(),
@@ -39,8 +42,8 @@ def main() -> None:
     with writing_faces(args.output, config.size, provenance, columns) as shard:
         results = extract_all(tasks, config, int(args.workers))
         results = progress(results, len(videos), "extract", "videos")
-        for video, faces in zip(videos, results, strict=True):
-            shard.add(video, faces)
+        for video, faces, problem in zip(videos, results, problems, strict=True):
+            shard.add(video, replace(faces, reason=problem) if problem else faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
 
 

@@ -34,7 +34,9 @@ def extract_video(
         frames = Frames(video, evenly_spaced(total, config.frames))
         sightings = _look(frames, detector)
         size["looked_at"] = len(frames.numbers)
-        tracks = _follow(sightings, config)
+        tracks = _follow(sightings, config, mask)
+        if config.faces == "largest" and mask and len(tracks) > 1:
+            tracks = [_forged(tracks, frames, mask, config)]
         crops, tracks = _cut(frames, tracks, detector, config)
     except VideoError as error:
         return VideoFaces(error.status, str(error), **size)
@@ -110,9 +112,42 @@ def _look(frames: Frames, detector: Detector) -> Sightings:
     )
 
 
-def _follow(sightings: Sightings, config: FacesConfig) -> list[Track]:
+def _follow(
+    sightings: Sightings, config: FacesConfig, mask: Path | None
+) -> list[Track]:
+    """Everyone, where it is still to be told who of them is wanted."""
     least = int(np.ceil(config.min_seen * len(sightings.times)))
-    return follow_faces(sightings, least, 1 if config.faces == "largest" else None)
+    one = config.faces == "largest" and mask is None
+    return follow_faces(sightings, least, 1 if one else None)
+
+
+def _forged(
+    tracks: list[Track], frames: Frames, mask: Path, config: FacesConfig
+) -> Track:
+    """The track whose boxes fit the mask best; the largest face if the mask says
+    nothing. What is wrong with the mask is told where the crops' masks are cut."""
+    fit = np.zeros(len(tracks))
+    try:
+        video = open_video(mask, config.decoder)
+        scale = np.array([video.width, video.height] * 2, float)
+        scale /= [frames.video.width, frames.video.height] * 2
+        known = Frames(video, frames.numbers[frames.numbers < video.index.total])
+        for numbers, pixels in known:
+            for number, forged in zip(numbers, pixels[..., 0] > 127, strict=True):
+                for k, track in enumerate(tracks):
+                    boxes = track.boxes[frames.numbers[track.frame] == number] * scale
+                    fit[k] += sum(_overlap(forged, box) for box in boxes)
+    except VideoError:
+        return tracks[0]
+    return tracks[int(fit.argmax())]
+
+
+def _overlap(forged: np.ndarray, box: np.ndarray) -> float:
+    """Intersection over union of a mask (H, W) bool and a box (4,) in its px."""
+    left, top, right, bottom = np.maximum(box.round().astype(int), 0)
+    inside = int(forged[top:bottom, left:right].sum())
+    area = (right - left) * (bottom - top)
+    return inside / max(area + int(forged.sum()) - inside, 1)
 
 
 def _cut(

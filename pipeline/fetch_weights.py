@@ -7,7 +7,7 @@ import timm
 from safetensors.torch import save_file
 
 from pipeline.atomic import replacing
-from pipeline.checksums import write_checksums
+from pipeline.checksums import take_checksums, write_checksums
 from pipeline.command_line import log, parse, run
 from pipeline.errors import StepError
 
@@ -24,7 +24,8 @@ def main() -> None:
     tensors = {k: v.contiguous() for k, v in network.state_dict().items()}
     with replacing(args.weights) as part:
         save_file(tensors, part)
-    sums = write_checksums(args.weights.parent, [args.weights.name], args.checksum)
+    sums = take_checksums(args.weights.parent, [args.weights.name])
+    write_checksums(sums, args.checksum)
     log.info("weights of %s: SHA-256 %s", args.network, *sums.values())
 
 

@@ -15,6 +15,7 @@ BESIDE_COLUMNS = [
     *("published", "ours", "low", "high", "model", "protocol"),
 ]
 COMPRESSIONS = ["raw", "c23", "c40"]
+FACEFORENSICS = "faceforensics"
 TEST_VIDEOS = 140  # of the official test split
 
 
@@ -62,7 +63,7 @@ def beside_published(
     of those that training had, as in the publications: another mixture, another figure.
     """
     kept = ["model", "protocol", "dataset", *SLICE, "value", "low", "high"]
-    ours = metrics.loc[metrics["dataset"] == "faceforensics", kept]
+    ours = metrics.loc[metrics["dataset"] == FACEFORENSICS, kept]
     setups = trained[trained["test_videos"] == TEST_VIDEOS].assign(
         # A tag such as `.tf_in1k` names first weights; the network is the same.
         network=trained["network"].str.split(".").str[0],

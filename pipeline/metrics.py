@@ -104,7 +104,7 @@ def metrics_table(
     rows = []
     for names, part in slices(items):
         labels, logits = part["label"].to_numpy(), part["logit"].to_numpy(float)
-        targets = part["target"].to_numpy(str)
+        targets = persons(part).to_numpy(str)
         scores = score(labels, logits, point)
         drawn = bootstrap(
             labels,
@@ -124,4 +124,9 @@ def metrics_table(
 def counts(items: pd.DataFrame) -> tuple[int, int, int]:
     """Numbers of real items, of fakes and of target persons."""
     fakes = int(items["label"].sum())
-    return len(items) - fakes, fakes, items["target"].nunique()
+    return len(items) - fakes, fakes, persons(items).nunique()
+
+
+def persons(items: pd.DataFrame) -> pd.Series:
+    """Whose face each item shows, or was replaced; names are a data set's own."""
+    return items["dataset"] + "/" + items["target"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.faceforensics import REAL
+from pipeline.video_table import REAL
 
 
 def selected(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:

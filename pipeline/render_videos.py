@@ -3,20 +3,21 @@
 from pathlib import Path
 
 from pipeline.command_line import parse, run
-from pipeline.config.videos import VideosConfig
+from pipeline.config.sources import SourcesConfig
 from pipeline.miniature.corpus import render_sequence
 from pipeline.progress import progress
-from pipeline.videos import list_videos
+from pipeline.videos import list_shard
 
 
 def main() -> None:
-    args = parse(__doc__, texts=["shard", "config"])
-    config = VideosConfig.model_validate_json(args.config)
-    table = list_videos(config)
-    rows = table[table.shard == args.shard]
+    args = parse(__doc__, texts=["shard", "source"])
+    sources = SourcesConfig.model_validate_json(args.source)
+    config = sources.miniature
+    assert config is not None
+    rows = list_shard(sources, args.shard)
     rows = rows.drop_duplicates(["method", "target", "source"])  # compressions
     for _, row in progress(rows.iterrows(), len(rows), "render", "videos"):
-        render_sequence(row, config.miniature, Path(config.root))
+        render_sequence(row, config, Path(config.root))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ def summarize(results: Path) -> str:
                 f"{model}, trained on {protocol}, tested on {' '.join(place)}: video "
                 f"AUC {_values(part)}"
             )
+    leaks = results / "videos" / "leaks.csv"
+    if leaks.is_file():
+        count = pd.read_csv(leaks)["what"].nunique()
+        told = f"{count} recordings or people are in more than one split: see {leaks}"
+        lines += [told] if count else []
     folders = {
         "atlases": "heatmap atlases and galleries of each detector",
         "metrics": "metrics, their intervals, and figures; overview.md to start with",

@@ -16,11 +16,12 @@ from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, check_classes
 from pipeline.devices import set_threads
-from pipeline.faceforensics import REAL
 from pipeline.learner import make_fabric
+from pipeline.metrics import persons
 from pipeline.networks import build_detector, save_detector
 from pipeline.training import NotANumber, train
 from pipeline.training_state import fingerprint
+from pipeline.video_table import REAL
 
 LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 
@@ -93,7 +94,7 @@ def described(table: pd.DataFrame) -> dict[str, Any]:
         "methods": sorted(set(fakes["method"])),
         "compressions": sorted(set(table["compression"])),
         "videos": int(table["video"].nunique()),
-        "persons": int(table["target"].nunique()),
+        "persons": persons(table).nunique(),
         "crops": len(table),
         "real_crops": len(table) - len(fakes),
     }

@@ -1,81 +1,171 @@
-"""The table of videos: what a source lists, and which shard each video is in."""
+"""All videos of a run: what its sources list, and which shard each video is in."""
 
-import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline import faceforensics
-from pipeline.config.videos import MiniatureConfig, VideosConfig
+from pipeline.config.sources import ShardsConfig, SourceConfig, SourcesConfig
+from pipeline.sources import (
+    celebdf,
+    deepfakedetection,
+    dfdc,
+    faceforensics,
+    folder,
+    miniature,
+)
+from pipeline.video_table import REAL, SPLITS, stable_number, used
+
+LISTS: dict[str, Callable[..., pd.DataFrame]] = {
+    "miniature": miniature.list_videos,
+    "faceforensics": faceforensics.list_videos,
+    "deepfakedetection": deepfakedetection.list_videos,
+    "celebdf": celebdf.list_videos,
+    "dfdc": dfdc.list_videos,
+}
+LEAKS = {"faceforensics": faceforensics.leaks, "celebdf": celebdf.leaks}
+LEAK_COLUMNS = ["dataset", "what", "split", "members", "videos"]
 
 
-def list_videos(config: VideosConfig) -> pd.DataFrame:
-    """The videos that a run uses, one row each: `faceforensics.list_videos`' columns
-    and `shard`. Rests on names alone: no video is opened.
+def list_videos(sources: SourcesConfig) -> pd.DataFrame:
+    """All videos of all sources, one row each: `video_table.COLUMNS` and `shard`.
 
-    Raises ValueError where a split has no real or no fake video.
+    Rests on names alone: no video is opened. Videos that are left out have a reason,
+    and no split and shard. Raises ValueError where a source cannot be listed, a split
+    has no real or no fake video, or somebody is in two splits.
     """
-    if config.source == "miniature":
-        pairs = miniature_pairs(config.miniature)
-        _check_methods(config.methods)
-    else:
-        assert config.splits is not None
-        pairs = faceforensics.read_splits(Path(config.splits))
-    pairs = {split: listed[: config.pairs] for split, listed in pairs.items()}
-    table = faceforensics.list_videos(
-        pairs, config.methods, config.compressions, config.source
+    table = pd.concat(
+        [list_source(name, source) for name, source in sources.by_name().items()],
+        ignore_index=True,
     )
-    _check_splits(table)
-    return assign_shards(table, config)
+    _check_splits(used(table), sources)
+    return table
 
 
-def miniature_pairs(config: MiniatureConfig) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of drawn persons in each split; person k is sequence `00k`."""
-    counts = (config.train_pairs, config.val_pairs, config.test_pairs)
-    starts = (0, counts[0], counts[0] + counts[1])
-    return {
-        split: [(f"{2 * k:03d}", f"{2 * k + 1:03d}") for k in range(start, start + n)]
-        for split, start, n in zip(faceforensics.SPLITS, starts, counts, strict=True)
-    }
+def list_source(name: str, source: SourceConfig) -> pd.DataFrame:
+    """As `list_videos`, of one source."""
+    table = LISTS.get(name, folder.list_videos)(source, name)
+    if source.use == "test":
+        table = table[table["split"] == "test"]
+    check_apart(used(table))
+    return assign_shards(table, source.shards)
 
 
-def assign_shards(table: pd.DataFrame, config: VideosConfig) -> pd.DataFrame:
-    """Add the column `shard`, e.g. `test-001`: a pure function of each video's id.
+def list_shard(sources: SourcesConfig, shard: str) -> pd.DataFrame:
+    """The rows of one shard, whose source is the only one of `sources`."""
+    ((name, source),) = sources.by_name().items()
+    table = list_source(name, source)
+    return table[table["shard"] == shard]
+
+
+def files_of(videos: pd.DataFrame) -> list[str]:
+    """Paths of the videos and masks in a table, each once, in a fixed order."""
+    return sorted({*videos["path"], *videos["mask"]} - {""})
+
+
+def shard_table(
+    rows: pd.DataFrame,
+    root: Path,
+    sums: Mapping[str, str],
+    problems: Mapping[str, str],
+) -> pd.DataFrame:
+    """What `videos/<shard>.csv` says: the rows, with what their files are.
+
+    Added: bytes, sha256 (0 and "" for a file that is not there) and problem, which is
+    why a file cannot be had, "" if it is not known or not so.
+    """
+    paths = rows["path"]
+    return rows.drop(columns=["known_sha256", "left_out", "shard"]).assign(
+        bytes=[(root / p).stat().st_size if p in sums else 0 for p in paths],
+        sha256=[sums.get(p, "") for p in paths],
+        problem=[problems.get(p, "") for p in paths],
+    )
+
+
+def assign_shards(table: pd.DataFrame, shards: ShardsConfig) -> pd.DataFrame:
+    """Add the column `shard`, e.g. `celebdf-test-001`: a pure function of a video's id.
 
     The compression is left out of it, so that a sequence is in one shard in all.
     """
-    counts = config.shards.model_dump()
+    counts = shards.model_dump()
+    rows = zip(table["video"], table["dataset"], table["split"], strict=True)
+    return table.assign(
+        shard=[
+            f"{dataset}-{split}-{_number(video, counts[split]):03d}" if split else ""
+            for video, dataset, split in rows
+        ]
+    )
 
-    def shard(row: pd.Series) -> str:
-        name = f"{row.dataset}/{row.method}/{row.target}_{row.source}"
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-        return f"{row.split}-{number % counts[row.split]:03d}"
 
-    return table.assign(shard=table.apply(shard, axis=1))
+def _number(video: str, count: int) -> int:
+    dataset, _, name = video.split("/", 2)
+    return stable_number(f"{dataset}/{name}") % count
 
 
-def shard_names(config: VideosConfig, split: str) -> list[str]:
+def shard_names(sources: SourcesConfig, split: str) -> list[str]:
     """Names of a split's shards, whether or not any video falls into them."""
-    return [f"{split}-{n:03d}" for n in range(config.shards.model_dump()[split])]
+    return [
+        f"{name}-{split}-{number:03d}"
+        for name, source in sources.by_name().items()
+        if source.use == "all" or split == "test"
+        for number in range(source.shards.model_dump()[split])
+    ]
 
 
-def _check_methods(methods: list[str]) -> None:
-    known = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-    for method in methods:
-        if method not in known:
-            raise ValueError(
-                f"videos.methods: the miniature corpus has no method {method!r}; it "
-                f"has {', '.join(known)}"
-            )
+def source_of(sources: SourcesConfig, shard: str) -> SourceConfig:
+    """The source whose videos are in a shard."""
+    return sources.by_name()[shard.rsplit("-", 2)[0]]
 
 
-def _check_splits(table: pd.DataFrame) -> None:
-    for split in faceforensics.SPLITS:
-        labels = set(table.label[table.split == split])
-        for label, kind in ((0, "real"), (1, "fake")):
-            if label not in labels:
+def leak_report(table: pd.DataFrame) -> pd.DataFrame:
+    """What stands in several splits though it shows one recording, or one person.
+
+    Columns: dataset, what, and in each of its splits a row with its members (names of
+    sequences, or paths of videos, joined by a space) and how many they are.
+    """
+    rows = [
+        (dataset, what, split, " ".join(members), len(members))
+        for dataset, find in LEAKS.items()
+        for what, places in find(table[table["dataset"] == dataset])
+        for split, members in sorted(places.items())
+    ]
+    return pd.DataFrame(rows, columns=LEAK_COLUMNS)
+
+
+def check_apart(table: pd.DataFrame) -> None:
+    """Raise ValueError where a target or source of a data set is in two splits.
+
+    Celeb-DF's own list separates videos, and not people, which the leak report tells.
+    """
+    table = table[table["dataset"] != "celebdf"]
+    splits: dict[str, str] = {}
+    for column in ("target", "source"):
+        known = table[table[column] != ""]
+        for who, split in known.groupby(column)["split"].unique().items():
+            found = {*split, splits.setdefault(str(who), split[0])}
+            if len(found) > 1:
                 raise ValueError(
-                    f"the split {split!r} has no {kind} video; every split needs real "
-                    "and fake ones: look at videos.splits, videos.pairs and "
-                    "videos.methods"
+                    f"{table['dataset'].iloc[0]}: {who!r} is in the splits "
+                    f"{' and '.join(sorted(found))}; a person seen in training must "
+                    "not be tested on: give all videos of one person the same split"
                 )
+
+
+def _check_splits(table: pd.DataFrame, sources: SourcesConfig) -> None:
+    for split, kind in _lacking(table):
+        raise ValueError(
+            f"the split {split!r} has no {kind} video; every split needs real and fake "
+            f"ones: look at sources ({', '.join(sources.by_name())})"
+        )
+    tested = set(table.loc[table["split"] == "test", "dataset"])
+    for dataset in set(sources.by_name()) - tested:
+        raise ValueError(f"sources: {dataset} has no test video")
+
+
+def _lacking(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """(split, kind of video) of what is not there."""
+    for split in SPLITS:
+        labels = set(table.loc[table["split"] == split, "label"])
+        for label, kind in ((0, REAL), (1, "fake")):
+            if label not in labels:
+                yield split, kind

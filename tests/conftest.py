@@ -13,15 +13,15 @@ REPOSITORY = Path(__file__).parents[1]
 
 # A few drawn persons and a network of a few thousand weights: seconds, not minutes.
 SMALL = {
-    "videos": {
-        "shards": {"train": 1, "val": 1, "test": 2},
+    "sources": {
         "miniature": {
+            "shards": {"train": 1, "val": 1, "test": 2},
             "train_pairs": 1,
             "val_pairs": 1,
             "test_pairs": 1,
             "min_frames": 6,
             "max_frames": 8,
-            "compressions": ["c23"],
+            "written": ["c23"],
         },
     },
     "faces": {"frames": 3, "size": 48},
@@ -127,18 +127,16 @@ def finished(tmp_path_factory) -> Run:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """The folder of a rendered miniature corpus: one pair in c23 and c40."""
-    from pipeline.config.videos import VideosConfig
+    from pipeline.config.sources import MiniatureConfig
     from pipeline.miniature.corpus import render_sequence
-    from pipeline.videos import list_videos
+    from pipeline.sources.miniature import list_videos
 
     folder = tmp_path_factory.mktemp("corpus")
     sizes = {"train_pairs": 1, "val_pairs": 1, "test_pairs": 1}
-    config = VideosConfig.model_validate(
-        {"miniature": {**sizes, "min_frames": 10, "max_frames": 14}}
-    )
-    table = list_videos(config)
+    config = MiniatureConfig(**sizes, min_frames=10, max_frames=14)
+    table = list_videos(config, "miniature")
     for _, row in table[table.split == "train"].iterrows():
-        render_sequence(row, config.miniature, folder)
+        render_sequence(row, config, folder)
     return folder
 
 

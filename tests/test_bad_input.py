@@ -25,7 +25,10 @@ needs_mount = pytest.mark.skipif(
             "faces.frames = 'many': Input should be a valid",
         ),
         ({"models": {"x": {"timm": "resnet19"}}}, "timm has no model of this name"),
-        ({"videos": {"methods": ["Deepfake"]}}, "has no method 'Deepfake'"),
+        (
+            {"sources": {"miniature": {"methods": ["Deepfake"]}}},
+            "sources.miniature.methods.0 = 'Deepfake': Input should be 'Deepfakes'",
+        ),
     ],
 )
 def test_config_faults_stop_before_any_job(tmp_path, fault, message):
@@ -45,8 +48,9 @@ def test_empty_split_stops_before_any_job(tmp_path):
         ("test", "[]"),
     ):
         (tmp_path / f"{split}.json").write_text(text)
-    source = {"source": "faceforensics", "root": str(tmp_path), "splits": str(tmp_path)}
-    run = Run(tmp_path / "run").configure({"videos": source})
+    folder = {"root": str(tmp_path), "splits": str(tmp_path), "official_splits": False}
+    source = {"miniature": None, "faceforensics": folder}
+    run = Run(tmp_path / "run").configure({"sources": source})
     printed = run.snakemake("all", check=False)
     assert run.code != 0
     assert "the split 'test' has no real video" in printed
@@ -54,7 +58,7 @@ def test_empty_split_stops_before_any_job(tmp_path):
 
 def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
     run = finished.copy(tmp_path / "run")
-    tables = sorted((run.folder / "results/videos").glob("test-*.csv"))
+    tables = sorted((run.folder / "results/videos").glob("miniature-test-*.csv"))
     table = pd.concat([pd.read_csv(t, keep_default_na=False) for t in tables])
     fakes = table[table["label"] == 1].sort_values("video")["path"].tolist()
     root = run.folder / "data/miniature"
@@ -87,14 +91,14 @@ def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
 
 def test_too_many_failed_videos_fail_the_step_with_their_names(finished, tmp_path):
     run = finished.copy(tmp_path / "run")
-    table = pd.read_csv(run.folder / "results/videos/test-000.csv")
+    table = pd.read_csv(run.folder / "results/videos/miniature-test-000.csv")
     for name in table["path"]:
         (run.folder / "data/miniature" / name).write_bytes(b"")
     printed = run.snakemake("faces", check=False)
     assert run.code != 0
     assert "videos failed, more than the share 0.2 that faces.max_failed" in printed
     assert all(name in printed for name in table["path"])
-    assert not (run.folder / "results/faces/test-000.h5").exists()
+    assert not (run.folder / "results/faces/miniature-test-000.h5").exists()
 
 
 def test_results_folder_that_cannot_be(tmp_path):

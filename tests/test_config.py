@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config.document import documents
-from pipeline.config.run import (
+from pipeline.config.check import (
     ConfigError,
-    RunConfig,
     check_config,
+    check_protocols,
     timm_models,
 )
-from pipeline.faceforensics import read_splits
+from pipeline.config.document import documents
+from pipeline.config.run import RunConfig
+from pipeline.sources.faceforensics import read_splits
+from pipeline.videos import list_videos
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -22,7 +24,7 @@ FAULTS = [
     ({"faces": {"frames": "8"}}, "faces.frames = '8': Input should be a valid integer"),
     ({"faces": {"frames": 0}}, "faces.frames = 0: Input should be greater than"),
     ({"faces": {"detector": "dlib"}}, "'haar' or 'retinaface'"),
-    ({"faces": {"detector": "retinaface"}}, "needs retinaface_weights"),
+    ({"faces": {"retinaface_weights": "no.pth"}}, "or null to fetch it"),
     (
         {"models": {"a": {"timm": "resnet19"}}},
         "models.a.timm = 'resnet19': timm has no",
@@ -31,15 +33,45 @@ FAULTS = [
     ({"models": {"../a": {"timm": "resnet18"}}}, "should match pattern"),
     ({"models": {}}, "models = {}"),
     ({"models": {"a": {"timm": "resnet18", "pretrained": "no.pth"}}}, "no such file"),
-    ({"videos": {"source": "faceforensics"}}, "train.json"),
-    ({"videos": {"source": "faceforensics", "root": "none"}}, "no such folder"),
-    ({"videos": {"methods": ["Deepfakes", "Deepfakes"]}}, "names something twice"),
-    ({"videos": {"methods": ["real"]}}, "'real' has a meaning"),
+    ({"sources": {"faceforensics": {"root": "none"}}}, "no such folder"),
+    ({"sources": {"faceforensics": {"root": "none"}}}, "ask for access with the form"),
+    ({"sources": {"celebdf": {"root": "none"}}}, "sources.celebdf.root = 'none'"),
+    ({"sources": {"folders": {"mine": {"root": "none"}}}}, "sources.folders.mine.root"),
+    (
+        {"sources": {"folders": {"mine": {"root": ".", "tabel": "x"}}}},
+        "sources.folders.mine.tabel = 'x': unknown key; did you mean table",
+    ),
+    ({"sources": {"folders": {"mine": {}}}}, "root: this key is needed"),
+    (
+        {"sources": {"folders": {"mine": {"root": ".", "table": "no.csv"}}}},
+        "sources.folders.mine.table = 'no.csv': no such file",
+    ),
+    (
+        {"sources": {"folders": {"celebdf": {"root": "."}}}},
+        "the name 'celebdf' is taken",
+    ),
+    ({"sources": {}}, "name at least one of miniature, faceforensics"),
+    (
+        {"sources": {"faceforensics": {"server": "http://example.org"}}},
+        "before you set agree_to_terms: true. The data is the authors' to give",
+    ),
+    (
+        {"sources": {"faceforensics": {"server": "ftp://a", "agree_to_terms": True}}},
+        "must begin with http:// or https://",
+    ),
+    (
+        {"sources": {"faceforensics": {"methods": ["DeepFakeDetection"]}}},
+        "DeepFakeDetection is a source of its own",
+    ),
+    (
+        {"sources": {"miniature": {"methods": ["Deepfakes", "Deepfakes"]}}},
+        "names something twice",
+    ),
     ({"models": {"a": {"timm": "resnet18.none"}}}, "timm has no model of this name"),
     ({"atlases": {"colormap": "RdBuu"}}, "atlases.colormap = 'RdBuu'"),
-    ({"videos": {"root": "a{b}"}}, "videos.root"),
-    ({"videos": {"miniature": {"min_frames": 90}}}, "swap them"),
-    ({"videos": {"compressions": ["raw"]}}, "not written in raw"),
+    ({"sources": {"miniature": {"root": "a{b}"}}}, "sources.miniature.root"),
+    ({"sources": {"miniature": {"min_frames": 90}}}, "swap them"),
+    ({"sources": {"miniature": {"compressions": ["raw"]}}}, "'c23' or 'c40'"),
     ({"attribution": {"baseline": "purple"}}, "attribution.baseline = 'purple'"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
@@ -55,30 +87,40 @@ FAULTS = [
         "models.a.augment.jpeg = 2: Input should be",
     ),
     (
-        {"protocols": {"p": {"leave_out": ["DeepFakes"]}}},
-        "protocols.p.leave_out = ['DeepFakes']: DeepFakes not in videos.methods",
-    ),
-    ({"protocols": {"p": {"compressions": ["c40"]}}}, "c40 not in videos.compressions"),
-    (
         {"protocols": {"p": {"methods": ["FaceSwap"], "leave_out": ["FaceSwap"]}}},
         "both name ['FaceSwap']",
-    ),
-    (
-        {
-            "videos": {"methods": ["FaceSwap"]},
-            "protocols": {"p": {"leave_out": ["FaceSwap"]}},
-        },
-        "leaves no method to train on",
-    ),
-    (
-        {"protocols": {"p": {"datasets": ["celebdf"]}}},
-        "celebdf not in videos.source (miniature)",
     ),
     ({"protocols": {"a/b": {}}}, "should match pattern"),
     ({"protocols": {"p": {"method": ["FaceSwap"]}}}, "did you mean methods"),
     ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
     ({"seed": True}, "seed = True: Input should be a valid integer"),
 ]
+
+
+# Protocols that only the table of videos shows to be impossible.
+PROTOCOL_FAULTS = [
+    (
+        {"leave_out": ["DeepFakes"]},
+        "protocols.p.leave_out = ['DeepFakes']: DeepFakes is in no training video",
+    ),
+    ({"compressions": ["c40"]}, "c40 is in no training video of the sources"),
+    ({"datasets": ["celebdf"]}, "celebdf is in no training video"),
+    (
+        {"leave_out": ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]},
+        "leaves no fake to train on",
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "message"), PROTOCOL_FAULTS)
+def test_protocols_that_cannot_be_are_refused(tmp_path, protocol, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"protocols": {"p": protocol}}))
+    config = check_config({"protocols": {"p": protocol}}, [file])
+    with pytest.raises(ConfigError) as caught:
+        check_protocols(config, list_videos(config.sources), [file])
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: protocols.p")
 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS)
@@ -109,8 +151,9 @@ def test_shipped_configurations_are_valid():
     assert shipped
     for file in shipped:
         raw = yaml.safe_load(file.read_text())
-        if raw.get("videos", {}).get("source") == "faceforensics":
-            raw["videos"]["root"] = str(REPOSITORY)  # the user's own to set
+        for name, source in raw.get("sources", {}).items():
+            if name != "folders" and source:
+                source["root"] = str(REPOSITORY)  # the user's own to set
         check_config(raw, [file])
 
 
@@ -166,5 +209,5 @@ def test_bad_splits_are_refused(tmp_path, content, message):
     (tmp_path / "val.json").write_text('[["002", "003"]]')
     (tmp_path / "test.json").write_text(content)
     with pytest.raises(ValueError, match=message) as caught:
-        read_splits(tmp_path)
+        read_splits(tmp_path, official=False)
     assert str(tmp_path / "test.json") in str(caught.value)

@@ -1,5 +1,6 @@
 """Faces: found, followed, cropped by the convention, with their masks."""
 
+import cv2
 import numpy as np
 import pytest
 from mutations import ffmpeg
@@ -131,3 +132,48 @@ def test_too_many_failures_stop_the_step_and_name_the_files(tmp_path):
         check_failures(pd.DataFrame(rows), 0.1, tmp_path)
     assert "x.mp4: the file has no bytes" in str(e.value)
     assert "y.mp4: no face" in str(e.value)
+
+
+def two_people(tmp_path, forged: str, empty: bool = False):
+    """A clip of two people, the right one larger, and a mask on the `forged` one."""
+    scene = make_scene(0, 0, (6, 6))
+    frames, masks = [], []
+    for face in real_frames(scene):
+        height, width = face.shape[:2]
+        small = cv2.resize(face, (width * 2 // 3, height * 2 // 3))
+        frame = np.full((height, width * 2, 3), 120, np.uint8)
+        frame[: small.shape[0], : small.shape[1]] = small
+        frame[:, width:] = face
+        mask = np.zeros(frame.shape[:2], np.uint8)
+        scale, start = (2 / 3, 0) if forged == "left" else (1, width)
+        (box,) = HaarDetector(0.15).detect(face[None])[0].boxes[:1]
+        left, top, right, bottom = (box * scale).astype(int)
+        if not empty:
+            mask[top:bottom, start + left : start + right] = 255
+        frames.append(frame)
+        masks.append(mask)
+    write_video(tmp_path / "film.mp4", frames, 18)
+    write_video(tmp_path / "mask.mp4", masks, 12)
+    return tmp_path / "film.mp4", tmp_path / "mask.mp4", width
+
+
+@pytest.mark.parametrize("forged", ["left", "right"])
+def test_of_several_faces_the_forged_one_is_taken(tmp_path, forged):
+    film, mask, middle = two_people(tmp_path, forged)
+    faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
+    assert faces.has_mask
+    assert (faces.frames["box"][:, 0] < middle / 2).all() == (forged == "left")
+    assert faces.masks[:, 24:40, 24:40].mean() > 0.9
+    both = CONFIG.model_copy(update={"faces": "all"})
+    every = extract_video(film, mask, HaarDetector(0.15), both)
+    assert set(every.frames["subject"]) == {0, 1}
+
+
+@pytest.mark.parametrize("case", ["no mask", "empty mask", "unreadable mask"])
+def test_where_no_mask_says_who_the_largest_face_is_taken(tmp_path, case):
+    film, mask, middle = two_people(tmp_path, "left", empty=case == "empty mask")
+    if case == "unreadable mask":
+        mask.write_text("no video")
+    given = None if case == "no mask" else mask
+    faces = extract_video(film, given, HaarDetector(0.15), CONFIG)
+    assert (faces.frames["box"][:, 0] > middle / 2).all()

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config.videos import MiniatureConfig, VideosConfig
+from pipeline.config.sources import MiniatureConfig
 from pipeline.miniature.corpus import render_sequence, write_video
 from pipeline.miniature.scene import forged_frames, make_scene
-from pipeline.videos import list_videos
+from pipeline.sources.miniature import list_videos
+from pipeline.videos import list_source
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 
@@ -97,14 +98,14 @@ def test_bytes_do_not_hang_on_where_things_lie_in_memory(tmp_path):
 
 
 def test_default_test_set_can_show_a_difference():
-    table = list_videos(VideosConfig())
+    table = list_videos(MiniatureConfig(), "miniature")
     test = table[table.split == "test"]
     assert (test.label == 0).sum() >= 12
     assert (test.label == 1).sum() >= 48
 
 
 def test_no_person_is_in_two_splits():
-    table = list_videos(VideosConfig())
+    table = list_videos(MiniatureConfig(), "miniature")
     people = pd.concat(
         [
             table[["split", "target"]],
@@ -116,8 +117,11 @@ def test_no_person_is_in_two_splits():
 
 
 def test_shard_of_a_video_hangs_on_its_id_alone():
-    few = list_videos(VideosConfig(pairs=2)).set_index("video")["shard"]
-    many = list_videos(VideosConfig(compressions=["c40", "c23"])).set_index("video")[
-        "shard"
-    ]
+    few, many = (
+        list_source("miniature", config).set_index("video")["shard"]
+        for config in (
+            MiniatureConfig(methods=["FaceSwap"]),
+            MiniatureConfig(compressions=["c40", "c23"]),
+        )
+    )
     assert (many[few.index] == few).all()

@@ -21,10 +21,12 @@ PROTOCOLS = {
 def run(tmp_path_factory) -> Run:
     """One small model in four protocols, on both compressions."""
     changes = {
-        "videos": {
-            "compressions": ["c23", "c40"],
-            "miniature": {"compressions": ["c23", "c40"]},
-            "methods": ["Deepfakes", "FaceSwap", "NeuralTextures"],
+        "sources": {
+            "miniature": {
+                "compressions": ["c23", "c40"],
+                "written": ["c23", "c40"],
+                "methods": ["Deepfakes", "FaceSwap", "NeuralTextures"],
+            },
         },
         "protocols": PROTOCOLS,
     }

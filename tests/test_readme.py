@@ -16,15 +16,15 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from pipeline.config.models import ModelConfig
-from pipeline.config.videos import MiniatureConfig
+from pipeline.config.sources import MiniatureConfig
 from pipeline.crops import FaceCrops
-from pipeline.faceforensics import SPLITS
 from pipeline.inference import predict
 from pipeline.learner import make_fabric
 from pipeline.networks import build_detector
 from pipeline.prediction import video_table
+from pipeline.sources.miniature import miniature_pairs
 from pipeline.training import train
-from pipeline.videos import miniature_pairs
+from pipeline.video_table import SPLITS
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
@@ -127,7 +127,7 @@ def test_detectors_and_attributions_of_the_demo(clone):
 def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
     """Test AUC over videos of a small network trained on the demo's crops."""
     torch.manual_seed(seed)
-    parts = [FaceCrops(sorted(faces.glob(f"{s}-*.h5"))) for s in SPLITS]
+    parts = [FaceCrops(sorted(faces.glob(f"*-{s}-*.h5"))) for s in SPLITS]
     data, validation, test = parts
     if shuffled:
         data.shuffle_labels(seed)

@@ -34,12 +34,12 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
     """With few videos and many shards some are empty: that is no fault."""
     run = finished.copy(tmp_path / "run")
     results = run.folder / "results"
-    table = pd.read_csv(results / "videos/test-000.csv").iloc[:0]
+    table = pd.read_csv(results / "videos/miniature-test-000.csv").iloc[:0]
     table.to_csv(tmp_path / "empty.csv", index=False)
     (tmp_path / "empty.sha256").write_text("")
     weights = results / "models/small/all/weights.safetensors"
     faces, maps = tmp_path / "empty.h5", tmp_path / "maps.h5"
-    full = results / "faces/test-000.h5"
+    full = results / "faces/miniature-test-000.h5"
     done = [
         step(
             "extract_faces",
@@ -72,7 +72,10 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
         step(
             "build_atlas",
             tmp_path,
-            attributions=[results / "attributions/small/all/test-000.h5", maps],
+            attributions=[
+                results / "attributions/small/all/miniature-test-000.h5",
+                maps,
+            ],
             faces=[full, faces],
             **{k: f"{k}.png" for k in ("atlas", "gallery")},
             arrays="arrays.h5",
@@ -124,7 +127,7 @@ def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
         "predict_frames",
         tmp_path,
         weights=weights,
-        faces=finished.folder / "results/faces/test-000.h5",
+        faces=finished.folder / "results/faces/miniature-test-000.h5",
         output="p.csv",
         threads=1,
     )
@@ -163,7 +166,7 @@ def test_a_bug_keeps_its_traceback():
 
 
 def test_face_shard_explains_itself(finished):
-    with FaceShard(finished.folder / "results/faces/test-000.h5") as shard:
+    with FaceShard(finished.folder / "results/faces/miniature-test-000.h5") as shard:
         provenance = json.loads(shard.file.attrs["provenance"])
     assert provenance["faces"]["margin"] == 1.3
     assert set(provenance["versions"]) >= {"decord", "h5py"}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY, Run
 
-SHARDS = ("test-000", "test-001")
+SHARDS = ("miniature-test-000", "miniature-test-001")
 
 
 @pytest.fixture
@@ -32,7 +32,10 @@ def clone(run, tmp_path) -> Run:
 def of_model(model: str) -> set[str]:
     """Jobs that hang on a model's training."""
     jobs = {f"{rule} {model} all" for rule in ("plot_history", "choose_threshold")}
-    jobs |= {f"predict_frames {model} all {shard}" for shard in (*SHARDS, "val-000")}
+    jobs |= {
+        f"predict_frames {model} all {shard}"
+        for shard in (*SHARDS, "miniature-val-000")
+    }
     jobs |= {f"attribute_frames {model} all {shard}" for shard in SHARDS}
     return jobs | of_scores(model)
 
@@ -64,7 +67,7 @@ def of_test_shard(shard: str) -> set[str]:
 
 def replace_video(run: Run, split: str = "test") -> tuple[str, Path]:
     """Put another video in the place of one of a split's; its shard and its path."""
-    tables = sorted((run.folder / "results/videos").glob(f"{split}-*.csv"))
+    tables = sorted((run.folder / "results/videos").glob(f"miniature-{split}-*.csv"))
     table = pd.read_csv(tables[0], keep_default_na=False)
     fakes = table[table["label"] == 1]
     root = run.folder / "data/miniature"
@@ -172,10 +175,10 @@ def test_third_model_adds_only_its_own_jobs(run):
 
 
 def test_more_test_shards_leave_training_alone(run):
-    run.configure({"videos": {"shards": {"test": 3}}})
+    run.configure({"sources": {"miniature": {"shards": {"test": 3}}}})
     stale = run.stale()
-    assert "extract_faces test-002" in stale
-    assert not any(s in job for job in stale for s in ("train", " val-"))
+    assert "extract_faces miniature-test-002" in stale
+    assert not any(s in job for job in stale for s in ("-train-", "-val-"))
 
 
 def test_replaced_file_of_weights_retrains(run):
@@ -204,12 +207,12 @@ def test_edited_module_makes_stale_what_reaches_it(clone):
 
 def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     before = run.csvs()
-    (run.folder / "results/attributions/small/all/test-000.h5").unlink()
-    (run.folder / "results/predictions/other/all/test-001.csv").unlink()
+    (run.folder / "results/attributions/small/all/miniature-test-000.h5").unlink()
+    (run.folder / "results/predictions/other/all/miniature-test-001.csv").unlink()
     expected = {
-        "attribute_frames small all test-000",
+        "attribute_frames small all miniature-test-000",
         "build_atlas small all",
-        "predict_frames other all test-001",
+        "predict_frames other all miniature-test-001",
         "evaluate_model other all",
         "write_model_card other all",
     } | OVER_ALL
@@ -238,9 +241,9 @@ def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
     """The miniature corpus is in the official layout: the other source reads it too."""
     import json
 
-    from pipeline.config.videos import MiniatureConfig
+    from pipeline.config.sources import MiniatureConfig
     from pipeline.face_shards import FaceShard
-    from pipeline.videos import miniature_pairs
+    from pipeline.sources.miniature import miniature_pairs
 
     splits = tmp_path / "splits"
     splits.mkdir()
@@ -249,10 +252,13 @@ def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
         (splits / f"{split}.json").write_text(json.dumps(pairs))
     other = Run(tmp_path / "other").configure(
         {
-            "videos": {
-                "source": "faceforensics",
-                "root": str(run.folder / "data/miniature"),
-                "splits": str(splits),
+            "sources": {
+                "miniature": None,
+                "faceforensics": {
+                    "root": str(run.folder / "data/miniature"),
+                    "splits": str(splits),
+                    "official_splits": False,
+                },
             }
         }
     )

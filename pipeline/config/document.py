@@ -14,7 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from pipeline.config.run import ENTRIES, RunConfig
-from pipeline.config.section import Section
+from pipeline.config.section import Section, section_of
+from pipeline.config.sources import SourcesConfig
 
 REPOSITORY = Path(__file__).parents[2]
 BEGIN, END = "<!-- config: generated -->\n", "<!-- config: end -->\n"
@@ -40,7 +41,7 @@ def _yaml_lines(section: Section, indent: str) -> list[str]:
         lines += [f"{indent}# {line}" for line in _about(field).splitlines()]
         if isinstance(value, Section):
             lines += [f"{indent}{name}:", *_yaml_lines(value, indent + "  ")]
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and value:
             lines.append(f"{indent}{name}:")
             for key, entry in value.items():
                 lines += [f"  {key}:", *_yaml_lines(entry, "    ")]
@@ -95,11 +96,17 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
     for name, field in kind.model_fields.items():
         value = getattr(values, name) if values else field.get_default()
         about = " ".join(_about(field).split()).replace("|", "\\|")
-        if isinstance(value, Section):
+        inner = section_of(field.annotation)
+        if isinstance(value, dict):
+            told = ", ".join(value) or "none"
+            lines.append(f"| `{prefix}{name}` | {told} | {about} |")
+            lines += _table_lines(ENTRIES[name], None, f"{prefix}{name}.<name>.")
+        elif inner and kind is SourcesConfig:
+            default = "used" if value else "`null`"
+            lines.append(f"| `{prefix}{name}` | {default} | {about} |")
+            lines += _table_lines(inner, None, f"{prefix}{name}.")
+        elif isinstance(value, Section):
             lines += _table_lines(type(value), value, f"{prefix}{name}.")
-        elif name in ENTRIES and kind is RunConfig:
-            lines.append(f"| `{name}` | {', '.join(value)} | {about} |")
-            lines += _table_lines(ENTRIES[name], None, f"{name}.<name>.")
         else:
             default = "needed" if field.is_required() else f"`{_scalar(value)}`"
             lines.append(f"| `{prefix}{name}` | {default} | {about} |")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.config.section import Section
 
@@ -15,15 +15,19 @@ class FacesConfig(Section):
     frames that it has, and says so in `faces/summary.csv`."""
     detector: Literal["haar", "retinaface"] = "haar"
     """`haar`: the Haar cascade inside OpenCV, needs nothing. `retinaface`: RetinaFace,
-    better on real faces and batched on the GPU; needs `retinaface_weights`."""
+    better on real faces and batched on the GPU."""
     retinaface_weights: str | None = None
     """File with RetinaFace's weights, the `retinaface.pth` that the retina-face package
-    names (only for `detector: retinaface`)."""
+    names. null: it is fetched, by a step of its own on the machine where Snakemake
+    runs, from where the package says."""
+    retinaface_address: str | None = None
+    """Another address to fetch `retinaface.pth` from."""
     min_face: float = Field(0.15, ge=0.01, le=1.0)
     """Smallest face to look for, as a share of the frame's shorter side (only for
     `detector: haar`; half as large takes four times as long)."""
     faces: Literal["largest", "all"] = "largest"
-    """`largest`: the crops of one person, who is followed through the video. `all`: of
+    """`largest`: the crops of one person, who is followed through the video: the one
+    with the largest face; of a fake with several, the forged one by its mask. `all`: of
     everyone that is seen long enough; each crop says whose it is."""
     min_seen: float = Field(0.1, ge=0.0, le=1.0)
     """Share of the frames looked at in which a face must be found to count: one found
@@ -41,12 +45,3 @@ class FacesConfig(Section):
     max_failed: float = Field(0.2, ge=0.0, le=1.0)
     """Largest share of a shard's videos that may fail before the step fails. A single
     failed video never fails it."""
-
-    @model_validator(mode="after")
-    def _weights_for_retinaface(self) -> "FacesConfig":
-        if self.detector == "retinaface" and self.retinaface_weights is None:
-            raise ValueError(
-                "detector retinaface needs retinaface_weights: the path of a "
-                "downloaded retinaface.pth; or use detector haar"
-            )
-        return self

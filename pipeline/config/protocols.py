@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Name, Section
-from pipeline.config.videos import Compression
+from pipeline.config.sources import Compression
 
 
 class ProtocolConfig(Section):
@@ -13,11 +13,11 @@ class ProtocolConfig(Section):
     """
 
     methods: list[Name] | None = Field(None, min_length=1)
-    """Train on the fakes of these methods alone; null takes all of `videos.methods`."""
+    """Train on the fakes of these methods alone; null takes all."""
     leave_out: list[Name] = []
     """Methods whose fakes are kept from training, to be tested as unknown ones."""
     compressions: list[Compression] | None = Field(None, min_length=1)
-    """Train on these compressions alone; null takes all of `videos.compressions`."""
+    """Train on these compressions alone; null takes all."""
     datasets: list[Name] | None = Field(None, min_length=1)
     """Train on these data sets alone, and only test on others; null takes all."""
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atomic import replacing
-from pipeline.config.videos import MiniatureConfig
-from pipeline.faceforensics import REAL, video_path
+from pipeline.config.sources import MiniatureConfig
 from pipeline.miniature.identity import FRAME_RATE
 from pipeline.miniature.scene import (
     Scene,
@@ -19,6 +18,8 @@ from pipeline.miniature.scene import (
     make_scene,
     real_frames,
 )
+from pipeline.sources.faceforensics import video_path
+from pipeline.video_table import REAL
 
 # With its AVX-512 code, x264 gives other bytes for other memory addresses.
 X264 = "threads=1:asm=avx2"
@@ -39,7 +40,7 @@ def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None
         forged = forged_frames(row.method, target, source)
         frames, masks = (list(part) for part in zip(*forged, strict=True))
     name = Path(row.path).stem
-    for compression in config.compressions:
+    for compression in config.written:
         path = root / video_path(row.method, compression, name)
         write_video(path, frames, CRF[compression])
     if masks:

@@ -36,7 +36,7 @@ rule build_atlas:
     input:
         attributions=expand(
             rules.attribute_frames.output,
-            shard=shard_names(CONFIG.videos, "test"),
+            shard=shard_names(CONFIG.sources, "test"),
             allow_missing=True,
         ),
         faces=face_shards("test"),

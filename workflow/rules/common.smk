@@ -25,14 +25,12 @@ def weights_file(wildcards):
 
 def trained_on(name):
     """What a protocol comes to: all that is trained on, by name."""
-    protocol = CONFIG.protocols[name]
-    methods = protocol.trained_methods(CONFIG.videos.methods)
-    kinds = protocol.trained_compressions(CONFIG.videos.compressions)
-    datasets = protocol.trained_datasets([CONFIG.videos.source])
+    trained = VIDEOS[VIDEOS["split"] == "train"]
+    trained = trained[selected(trained, CONFIG.protocols[name])]
     return {
-        "methods": sorted(methods),
-        "compressions": sorted(kinds),
-        "datasets": datasets,
+        "methods": sorted(set(trained["method"]) - {REAL}),
+        "compressions": sorted(set(trained["compression"])),
+        "datasets": sorted(set(trained["dataset"])),
     }
 
 
@@ -82,54 +80,115 @@ def trained_runs(wildcards):
     return json.dumps(runs)
 
 
-def files_of(videos):
-    """Paths of the videos and masks in a table, each once, in a fixed order."""
-    names = sorted({*videos["path"], *videos["mask"]} - {""})
-    return [f"{CONFIG.videos.root}/{name}" for name in names]
+def kind_of(name, source):
+    """Who brings a source's files: we draw or fetch them, or they are on disk."""
+    if name == "miniature":
+        return "drawn"
+    return "fetched" if getattr(source, "server", None) else "on_disk"
+
+
+def shards_of(*kinds):
+    """A pattern of the shards of all sources of these kinds; () where there are none."""
+    sources = CONFIG.sources.by_name().items()
+    names = [name for name, source in sources if kind_of(name, source) in kinds]
+    return names and rf"({'|'.join(names)})-(train|val|test)-\d+"
+
+
+def dataset_of(shard):
+    return shard.rsplit("-", 2)[0]
+
+
+def data_root(wildcards):
+    return CONFIG.sources.by_name()[dataset_of(wildcards.shard)].root
+
+
+def rows_of(shard):
+    return VIDEOS[VIDEOS["shard"] == shard]
 
 
 def shard_files(wildcards):
-    """The files of a shard; of a data set on disk, those that exist."""
-    paths = files_of(VIDEOS[VIDEOS["shard"] == wildcards.shard])
-    if CONFIG.videos.source == "miniature":
-        return paths
-    return [path for path in paths if Path(path).exists()]
+    """The files that a shard's steps wait for: those drawn, or those that are there.
+
+    Fetched ones are none: they are what their checksums say.
+    """
+    name = dataset_of(wildcards.shard)
+    source = CONFIG.sources.by_name()[name]
+    kind = kind_of(name, source)
+    if kind == "fetched":
+        return []
+    paths = [f"{source.root}/{file}" for file in files_of(rows_of(wildcards.shard))]
+    return [path for path in paths if kind == "drawn" or Path(path).exists()]
 
 
 def drawn_files(shard):
     """All that a shard's rendering writes, in every compression."""
-    compressions = CONFIG.videos.miniature.compressions
-    corpus = CONFIG.videos.model_copy(update={"compressions": compressions})
-    return files_of(list_videos(corpus).query("shard == @shard"))
+    source = CONFIG.sources.miniature
+    corpus = source.model_copy(update={"compressions": source.written})
+    rows = list_source("miniature", corpus).query("shard == @shard")
+    return [f"{source.root}/{name}" for name in files_of(rows)]
 
 
-def rows_of(videos, shard):
-    """A fingerprint of a shard's rows: other shards' videos are none of its business."""
-    rows = videos[videos["shard"] == shard].to_csv(index=False)
-    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+def fingerprint(videos):
+    """Rows of the table as a short text: what a job makes of others is no matter."""
+    return hashlib.sha256(videos.to_csv(index=False).encode()).hexdigest()[:16]
 
 
-def videos_config(wildcards, threads):
-    """The whole section. Taking `threads` keeps it out of what makes a job stale: that
+def shard_fingerprint(wildcards):
+    return fingerprint(rows_of(wildcards.shard))
+
+
+def source_config(wildcards, threads):
+    """A shard's source. Taking `threads` keeps it out of what makes a job stale: that
     is said by `rows` and the other parameters beside it."""
-    return CONFIG.videos.model_dump_json()
+    return CONFIG.sources.only(dataset_of(wildcards.shard))
 
 
-def data_root(wildcards):
-    return CONFIG.videos.root
+def drawn_source(wildcards, threads):
+    """The miniature corpus, likewise."""
+    return CONFIG.sources.only("miniature")
+
+
+def fetch_config(wildcards, threads):
+    """The section, likewise: how a file came is no matter."""
+    return CONFIG.fetch.model_dump_json()
+
+
+def detector_addresses(wildcards, threads):
+    """Where RetinaFace's weights may be had, likewise; none: where the package says."""
+    return json.dumps([a for a in [CONFIG.faces.retinaface_address] if a])
+
+
+def all_sources(wildcards, threads):
+    """All of them, likewise."""
+    return CONFIG.sources.model_dump_json()
 
 
 def drawing_config(wildcards):
     """How the miniature corpus is drawn, whoever is in it."""
-    keys = {"min_frames", "max_frames", "compressions", "seed"}
-    return CONFIG.videos.miniature.model_dump_json(include=keys)
+    keys = {"min_frames", "max_frames", "written", "seed"}
+    return CONFIG.sources.miniature.model_dump_json(include=keys)
+
+
+def faces_config(wildcards):
+    """The section, with the file that RetinaFace's weights are fetched to."""
+    weights = detector_weights() or None
+    return CONFIG.faces.model_copy(
+        update={"retinaface_weights": weights}
+    ).model_dump_json()
+
+
+def detector_weights():
+    """The file of RetinaFace's weights: the user's, or a fetched one."""
+    if CONFIG.faces.detector != "retinaface":
+        return []
+    return CONFIG.faces.retinaface_weights or f"{RESULTS}/weights/retinaface.pth"
 
 
 def face_shards(*splits):
     return [
         f"{RESULTS}/faces/{shard}.h5"
         for split in splits
-        for shard in shard_names(CONFIG.videos, split)
+        for shard in shard_names(CONFIG.sources, split)
     ]
 
 

@@ -1,6 +1,31 @@
-# In: a shard's videos, its table and checksums.
+# In: a shard's videos, its table and checksums; RetinaFace's weights.
 # Out: faces/<shard>.h5 and its contact sheet, and faces/summary.csv over all shards.
-# Steps: extract_faces, draw_contact_sheet, summarize_faces.
+# Steps: fetch_detector (where Snakemake runs), extract_faces, draw_contact_sheet, summarize_faces.
+
+
+rule fetch_detector:
+    output:
+        weights=f"{RESULTS}/weights/retinaface.pth",
+        checksum=f"{RESULTS}/weights/retinaface.sha256",
+    log:
+        f"{RESULTS}/logs/fetch_detector.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fetch_detector.tsv"
+    retries: 3
+    conda:
+        "../../environment.yml"
+    resources:
+        fetching=1,
+        mem_mb=2000,
+        runtime=60,
+    # No `code`, as for `fetch_weights`.
+    params:
+        addresses=detector_addresses,
+        config=fetch_config,
+    shell:
+        "python -m pipeline.fetch_detector --weights {output.weights:q} "
+        "--checksum {output.checksum:q} --addresses {params.addresses:q} "
+        "--config {params.config:q} > {log:q} 2>&1"
 
 
 rule extract_faces:
@@ -8,7 +33,7 @@ rule extract_faces:
         videos=shard_files,
         table=rules.checksum_videos.output.table,
         checksums=rules.checksum_videos.output.checksums,
-        weights=CONFIG.faces.retinaface_weights or [],
+        weights=detector_weights(),
     output:
         ensure(f"{RESULTS}/faces/{{shard}}.h5", non_empty=True),
     log:
@@ -24,7 +49,7 @@ rule extract_faces:
         runtime=240,
     params:
         root=data_root,
-        config=as_json(CONFIG.faces),
+        config=faces_config,
         code=code_version("extract_faces"),
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "

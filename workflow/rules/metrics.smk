@@ -34,7 +34,7 @@ rule choose_threshold:
     input:
         expand(
             rules.predict_frames.output,
-            shard=shard_names(CONFIG.videos, "val"),
+            shard=shard_names(CONFIG.sources, "val"),
             allow_missing=True,
         ),
     output:
@@ -60,7 +60,7 @@ rule evaluate_model:
     input:
         predictions=expand(
             rules.predict_frames.output,
-            shard=shard_names(CONFIG.videos, "test"),
+            shard=shard_names(CONFIG.sources, "test"),
             allow_missing=True,
         ),
         points=rules.choose_threshold.output,

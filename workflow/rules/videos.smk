@@ -1,12 +1,33 @@
-# In: the configuration's `videos` section, and files on disk.
-# Out: videos/<shard>.csv and checksums/<shard>.sha256.
-# Steps: render_videos (only for the miniature corpus), checksum_videos.
+# In: the configuration's `sources` section, and files on disk or on a server.
+# Out: videos/index.csv, leaks.csv; a shard's videos/<shard>.csv, checksums/<shard>.sha256.
+# Steps: index_videos; render_videos (only for the miniature corpus); a shard's table and
+#        checksums from fetch_videos (from a server) or checksum_videos (of files on disk).
 
 
-DRAWN = sorted(set(VIDEOS["shard"])) if CONFIG.videos.source == "miniature" else []
+rule index_videos:
+    output:
+        index=f"{RESULTS}/videos/index.csv",
+        leaks=f"{RESULTS}/videos/leaks.csv",
+    log:
+        f"{RESULTS}/logs/index_videos.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/index_videos.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        rows=fingerprint(LISTED),
+        sources=all_sources,
+        code=code_version("index_videos"),
+    shell:
+        "python -m pipeline.index_videos --sources {params.sources:q} "
+        "--index {output.index:q} --leaks {output.leaks:q} > {log:q} 2>&1"
+
 
 # A rule a shard: which files it writes cannot be told by wildcards.
-for shard in DRAWN:
+for shard in sorted(set(VIDEOS.loc[VIDEOS["dataset"] == "miniature", "shard"])):
 
     rule:
         name:
@@ -24,14 +45,45 @@ for shard in DRAWN:
             runtime=30,
         params:
             shard=shard,
-            root=data_root,
-            rows=rows_of(VIDEOS, shard),
+            root=CONFIG.sources.miniature.root,
+            rows=fingerprint(rows_of(shard)),
             drawing=drawing_config,
-            config=videos_config,
+            source=drawn_source,
             code=code_version("render_videos"),
         shell:
             "python -m pipeline.render_videos --shard {params.shard:q} "
-            "--config {params.config:q} > {log:q} 2>&1"
+            "--source {params.source:q} > {log:q} 2>&1"
+
+
+if shards_of("fetched"):
+
+    # No `code`: what has come is what it is, whatever fetched it. The files are no
+    # outputs, which Snakemake would delete before a job runs again.
+    rule fetch_videos:
+        output:
+            table=f"{RESULTS}/videos/{{shard}}.csv",
+            checksums=f"{RESULTS}/checksums/{{shard}}.sha256",
+        log:
+            f"{RESULTS}/logs/fetch_videos/{{shard}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/fetch_videos/{{shard}}.tsv"
+        wildcard_constraints:
+            shard=shards_of("fetched"),
+        conda:
+            "../../environment.yml"
+        resources:
+            fetching=1,
+            mem_mb=1000,
+            runtime=24 * 60,
+        params:
+            root=data_root,
+            rows=shard_fingerprint,
+            source=source_config,
+            config=fetch_config,
+        shell:
+            "python -m pipeline.fetch_videos --shard {wildcards.shard:q} "
+            "--source {params.source:q} --config {params.config:q} "
+            "--table {output.table:q} --checksums {output.checksums:q} > {log:q} 2>&1"
 
 
 rule checksum_videos:
@@ -44,6 +96,8 @@ rule checksum_videos:
         f"{RESULTS}/logs/checksum_videos/{{shard}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/checksum_videos/{{shard}}.tsv"
+    wildcard_constraints:
+        shard=shards_of("drawn", "on_disk") or "(?!)",
     conda:
         "../../environment.yml"
     resources:
@@ -51,10 +105,21 @@ rule checksum_videos:
         runtime=60,
     params:
         root=data_root,
-        rows=lambda wildcards: rows_of(VIDEOS, wildcards.shard),
-        config=videos_config,
+        rows=shard_fingerprint,
+        source=source_config,
         code=code_version("checksum_videos"),
     shell:
         "python -m pipeline.checksum_videos --shard {wildcards.shard:q} "
-        "--config {params.config:q} --table {output.table:q} "
+        "--source {params.source:q} --table {output.table:q} "
         "--checksums {output.checksums:q} > {log:q} 2>&1"
+
+
+rule videos:
+    input:
+        rules.index_videos.output,
+        expand(
+            rules.checksum_videos.output,
+            shard=[
+                name for split in SPLITS for name in shard_names(CONFIG.sources, split)
+            ],
+        ),

@@ -1,0 +1,279 @@
+"""Download a file over HTTP so that nothing is fetched twice, and nothing half is used.
+
+A file comes to `.<name>.part` beside its place. What is needed to go on with it stands
+in `.<name>.part.json`: the address, the server's validator (its ETag, or when the file
+was modified), and the length. An interrupted file goes on where it stopped if the
+server vouches that it is still the same one (If-Range, RFC 9110 section 13.1.5), and
+begins anew if not. It gets its name once its length, its checksum and a check of the
+caller's hold.
+"""
+
+import fcntl
+import http.client
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import requests
+import urllib3
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from pipeline.checksums import file_sha256
+from pipeline.config.fetch import FetchConfig
+
+CHUNK = 2**16  # bytes that are waited for at most
+LATER = {408, 425, 429, 500, 502, 503, 504}  # statuses that may pass
+LONGEST_PAUSE = 60.0  # s
+WRONG = 2  # times that a file may come whole and be wrong
+
+_sessions = threading.local()
+
+
+class Unavailable(Exception):
+    """A file that cannot be had; the message says why."""
+
+
+class Interrupted(Exception):
+    """A try that failed, of which another one may not."""
+
+    def __init__(self, reason: str, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause  # s that the server asks to wait
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a partial file is part of."""
+
+    url: str
+    validator: str = ""  # "" where the server gives none: then nothing can go on
+    total: int | None = None  # bytes
+
+
+def download(
+    url: str,
+    path: Path,
+    config: FetchConfig,
+    known_sha256: str = "",
+    check: Callable[[Path], str] = lambda path: "",
+    count: Callable[[int], None] = lambda bytes_come: None,
+    note: Callable[[str], None] = lambda digest: None,
+) -> str:
+    """Download `url` to `path` unless it is there; return its SHA-256.
+
+    `check` says what is wrong with a whole file, "" if nothing; `count` is told of
+    bytes as they come; `note` of the SHA-256, before the file has its name. Raises
+    Unavailable, which leaves nothing at `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with _locked(part) as file:
+        if path.exists():  # another run has fetched it meanwhile
+            file.truncate(0)
+            return file_sha256(path)
+        for _ in range(WRONG):
+            _receive_all(url, part, file, config, count)
+            os.fsync(file.fileno())
+            digest = file_sha256(part)
+            fault = check(part) if digest == known_sha256 or not known_sha256 else ""
+            if known_sha256 and digest != known_sha256:
+                fault = f"its SHA-256 is {digest}, and should be {known_sha256}"
+            if not fault:
+                note(digest)
+                _note_file(part).unlink(missing_ok=True)
+                os.replace(part, path)
+                return digest
+            file.truncate(0)
+            _note_file(part).unlink(missing_ok=True)
+        raise Unavailable(f"{url}: came whole, {WRONG} times, but {fault}")
+
+
+@contextmanager
+def _locked(part: Path) -> Iterator[BinaryIO]:
+    """The partial file, open for appending, and for no other process meanwhile."""
+    while True:
+        with open(part, "ab", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                try:
+                    yield file
+                finally:
+                    if part.exists() and not part.stat().st_size:
+                        part.unlink()
+                        _note_file(part).unlink(missing_ok=True)
+                return
+
+
+def _receive_all(
+    url: str,
+    part: Path,
+    file: BinaryIO,
+    config: FetchConfig,
+    count: Callable[[int], None],
+) -> None:
+    """Try, and try again while bytes come, until the file is whole."""
+    tries = _Tries(file, config.attempts)
+    again = Retrying(
+        retry=retry_if_exception_type(Interrupted),
+        stop=tries.are_enough,
+        wait=tries.pause,
+        reraise=True,
+    )
+    try:
+        again(_receive, url, part, file, config, count)
+    except Interrupted as error:
+        told = f"{url}: {error}; given up after {config.attempts} tries without a byte"
+        raise Unavailable(told) from error
+
+
+class _Tries:
+    """Counts the tries in a row that brought no byte."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self.file, self.most = file, most
+        self.largest, self.fruitless = _size(file), 0
+
+    def are_enough(self, state: RetryCallState) -> bool:
+        size = _size(self.file)
+        self.fruitless = 1 if size > self.largest else self.fruitless + 1
+        self.largest = max(size, self.largest)
+        return self.fruitless >= self.most
+
+    def pause(self, state: RetryCallState) -> float:
+        """Seconds: as the server asks, or one, two, four, ..."""
+        assert state.outcome is not None
+        asked = getattr(state.outcome.exception(), "pause", 0.0)
+        return min(max(asked, 2.0 ** (self.fruitless - 1)), LONGEST_PAUSE)
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _receive(
+    url: str,
+    part: Path,
+    file: BinaryIO,
+    config: FetchConfig,
+    count: Callable[[int], None],
+) -> None:
+    """One try: ask for the rest of a file, and append it."""
+    note, have = _read_note(part), _size(file)
+    resumes = have > 0 and note.url == url and note.validator != ""
+    if resumes and note.total == have:
+        return
+    headers = {"Accept-Encoding": "identity"}  # bytes as they are, to be counted
+    if resumes:
+        headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
+    with _asking(url, headers, config.patience) as response:
+        offset, total = _extent(response)
+        if response.status_code == 416 or offset not in (0, have):
+            _start_anew(part, file)
+            raise Interrupted("another range came than was asked for")
+        if not offset:
+            _start_anew(part, file)
+        _write_note(part, Note(url, _validator(response), total))
+        for data in _watched(response, config):
+            file.write(data)
+            count(len(data))
+    if total is not None and _size(file) != total:
+        raise Interrupted(f"ended after {_size(file)} of {total} bytes")
+
+
+@contextmanager
+def _asking(
+    url: str, headers: dict[str, str], patience: float
+) -> Iterator[requests.Response]:
+    """An answer that has the file, or a part of it, to come."""
+    if not hasattr(_sessions, "session"):
+        _sessions.session = requests.Session()  # one a thread: they are not shared
+    session: requests.Session = _sessions.session
+    try:
+        response = session.get(url, headers=headers, stream=True, timeout=patience)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise Interrupted(f"no answer ({error})") from error
+    except requests.RequestException as error:
+        raise Unavailable(f"{url}: {error}") from error
+    with response:
+        told = f"the server answers {response.status_code} {response.reason}"
+        if response.status_code in LATER:
+            raise Interrupted(told, _asked_to_wait(response))
+        if response.status_code not in (200, 206, 416):
+            raise Unavailable(f"{url}: {told}")
+        yield response
+
+
+def _asked_to_wait(response: requests.Response) -> float:
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else 0.0
+
+
+def _watched(response: requests.Response, config: FetchConfig) -> Iterator[bytes]:
+    """The bytes of an answer, as long as they come fast enough."""
+    since, come = time.monotonic(), 0
+    while True:
+        try:
+            data = response.raw.read1(CHUNK, decode_content=False)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
+            raise Interrupted(f"the connection broke ({error})") from error
+        except OSError as error:
+            raise Interrupted(f"the connection broke ({error})") from error
+        if not data:
+            return
+        yield data
+        come += len(data)
+        passed = time.monotonic() - since
+        if passed > config.patience:
+            if come < config.slowest * passed:
+                raise Interrupted(f"only {come / passed:.0f} bytes/s come")
+            since, come = time.monotonic(), 0
+
+
+def _extent(response: requests.Response) -> tuple[int, int | None]:
+    """Where an answer's bytes begin, and the file's length if it is told."""
+    if response.status_code == 200:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    if response.status_code == 416:
+        return 0, None
+    told = response.headers.get("Content-Range", "")
+    try:
+        extent, total = told.removeprefix("bytes ").split("/")
+        return int(extent.split("-")[0]), int(total)
+    except ValueError:
+        raise Interrupted(f"an answer with the range {told!r}") from None
+
+
+def _validator(response: requests.Response) -> str:
+    """What tells the server's file from another: a strong ETag, or its date."""
+    tag = response.headers.get("ETag", "")
+    if tag and not tag.startswith("W/"):
+        return tag
+    return response.headers.get("Last-Modified", "")
+
+
+def _start_anew(part: Path, file: BinaryIO) -> None:
+    _note_file(part).unlink(missing_ok=True)
+    file.truncate(0)
+
+
+def _note_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _read_note(part: Path) -> Note:
+    """The note beside a partial file; an empty one where there is none, or half."""
+    try:
+        return Note(**json.loads(_note_file(part).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return Note("")
+
+
+def _write_note(part: Path, note: Note) -> None:
+    _note_file(part).write_text(json.dumps(asdict(note)), encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Fetch a shard's videos and masks from a server (rule `fetch_videos`).
+
+Runs where Snakemake runs. What is there stays; `SHA256SUMS` in the data set's folder
+keeps what each file was when it first came (trust on first use).
+"""
+
+from pathlib import Path
+
+from pipeline.atomic import write_csv
+from pipeline.checksums import write_checksums
+from pipeline.command_line import log, parse, run
+from pipeline.config.fetch import FetchConfig
+from pipeline.config.sources import ServedConfig, SourcesConfig
+from pipeline.errors import StepError
+from pipeline.fetching import fetch_files
+from pipeline.videos import files_of, list_shard, shard_table
+
+
+def main() -> None:
+    args = parse(
+        __doc__, files=["table", "checksums"], texts=["shard", "source", "config"]
+    )
+    sources = SourcesConfig.model_validate_json(args.source)
+    config = FetchConfig.model_validate_json(args.config)
+    (source,) = sources.by_name().values()
+    assert isinstance(source, ServedConfig)
+    rows, root = list_shard(sources, args.shard), Path(source.root)
+    known = dict(zip(rows["path"], rows["known_sha256"], strict=True))
+    sums: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    names = files_of(rows)
+    for name, digest, problem in fetch_files(
+        source.address, root, names, known, config
+    ):
+        if problem:
+            problems[name] = problem
+        else:
+            sums[name] = digest
+    check_failures(problems, len(names), config.max_failed)
+    write_checksums(dict(sorted(sums.items())), args.checksums)
+    write_csv(shard_table(rows, root, sums, problems), args.table)
+
+
+def check_failures(problems: dict[str, str], files: int, allowed: float) -> None:
+    """Raise StepError where too many files cannot be had; it names them."""
+    if len(problems) > max(1, allowed * files):
+        worst = "\n".join(f"  {problem}" for problem in problems.values())
+        raise StepError(
+            f"{len(problems)} of {files} files cannot be had, more than the share "
+            f"{allowed} that fetch.max_failed allows:\n{worst}\n"
+            "Run the same command again: what has come is kept, half files as well. Or "
+            "raise fetch.max_failed, to do without."
+        )
+    if problems:
+        log.warning(
+            "%d of %d files cannot be had; to try again: delete this shard's table and "
+            "run Snakemake again",
+            len(problems),
+            files,
+        )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""List all videos, and what the official splits let through (rule `index_videos`)."""
+
+from pipeline.atomic import write_csv
+from pipeline.command_line import log, parse, run
+from pipeline.config.sources import SourcesConfig
+from pipeline.videos import leak_report, list_videos
+
+
+def main() -> None:
+    args = parse(__doc__, files=["index", "leaks"], texts=["sources"])
+    table = list_videos(SourcesConfig.model_validate_json(args.sources))
+    write_csv(table, args.index)
+    counts = table.groupby(["dataset", "split", "compression", "method"]).size()
+    log.info("videos:\n%s", counts.to_string())
+    left_out = table.loc[table["left_out"] != "", ["dataset", "left_out"]]
+    for (dataset, reason), count in left_out.value_counts().items():
+        log.info("%s: %d videos are left out: %s", dataset, count, reason)
+    leaks = leak_report(table)
+    write_csv(leaks, args.leaks)
+    for (dataset, what), rows in leaks.groupby(["dataset", "what"]):
+        log.info("%s: leak: %s: %s", dataset, what, " and ".join(rows["split"]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,161 @@
+"""Clips of the user's own: listed in a CSV, or in folders of real and fake ones."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from pipeline.config.sources import FolderConfig
+from pipeline.video_table import (
+    COLUMNS,
+    NATIVE,
+    REAL,
+    SPLITS,
+    path_fault,
+    stable_share,
+    video_rows,
+)
+
+ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+FAKE = "fake"  # the method of fakes of which none is named
+NEEDED = ["path", "label"]
+OPTIONAL = "split method compression target source mask sha256".split()
+LABELS = {"real": 0, "0": 0, "fake": 1, "1": 1}
+VALIDATED, TESTED = 0.15, 0.2  # shares of the targets, where the table has no split
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+WORST = 10  # faulty rows that are told at once
+
+
+def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
+    """The clips; `video_table.COLUMNS`.
+
+    Raises ValueError with the rows of the table (the header is row 1) that are refused.
+    """
+    clips = _read_table(config) if config.table else _walk(Path(config.root))
+    if config.use == "test":
+        clips["split"] = "test"
+    elif "split" not in clips:
+        clips["split"] = clips["target"].map(_split)
+    rows = zip(
+        *(clips[k] for k in ("split", "method", "compression", "path")),
+        *(clips[k] for k in ("target", "source", "path")),
+        strict=True,
+    )
+    table = video_rows(rows, name)
+    given = {"mask": clips["mask"], "known_sha256": clips["sha256"].str.lower()}
+    return table.assign(**given)[COLUMNS]
+
+
+def _split(target: str) -> str:
+    share = stable_share(f"folder {target}")
+    return "val" if share < VALIDATED else "test" if share < 0.35 else "train"
+
+
+def _walk(root: Path) -> pd.DataFrame:
+    """The clips in `real` and in `fake`, or in folders of methods in it."""
+    rows = []
+    for path in _videos(root):
+        relative = path.relative_to(root)
+        fault = path_fault(str(relative))
+        if fault:
+            raise ValueError(f"{str(path)!r}: the name {fault}; rename it")
+        label, *folders = relative.parts[:-1]
+        method = REAL if label == "real" else folders[0] if folders else FAKE
+        if label == "fake" and (method == REAL or not re.fullmatch(NAME, method)):
+            raise ValueError(
+                f"{path}: its folder is the method's name, and {method!r} is none: "
+                "letters, digits, - and _ only"
+            )
+        rows.append((str(relative), method))
+    table = pd.DataFrame(rows, columns=["path", "method"], dtype=str)
+    if table.empty:
+        raise ValueError(
+            f"{root}: has no videos in the folders `real` and `fake`; put them there, "
+            "or name a `table`"
+        )
+    return _completed(table)
+
+
+def _videos(root: Path) -> Iterator[Path]:
+    for folder in ("real", "fake"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix.lower() in ENDINGS and path.is_file():
+                yield path
+
+
+def _read_table(config: FolderConfig) -> pd.DataFrame:
+    file = config.table
+    try:
+        table = pd.read_csv(
+            file, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read as a table ({error})") from None
+    unknown = sorted({*table.columns} - {*NEEDED, *OPTIONAL})
+    absent = sorted({*NEEDED} - {*table.columns})
+    if unknown or absent:
+        told = ", ".join(
+            [f"{c!r} is unknown" for c in unknown]
+            + [f"{c!r} is needed" for c in absent]
+        )
+        known = ", ".join([*NEEDED, *OPTIONAL])
+        raise ValueError(f"{file}: its columns: {told}; known are {known}")
+    _check_rows(table, str(file))
+    real = table["label"].str.lower().map(LABELS) == 0
+    method = table["method"] if "method" in table else pd.Series(FAKE, table.index)
+    method = method.mask(method == "", FAKE).mask(real, REAL)
+    return _completed(table.assign(method=method))
+
+
+def _check_rows(table: pd.DataFrame, file: str) -> None:
+    """Raise ValueError that names the rows which cannot be, and why."""
+    faults: list[str] = []
+    seen: dict[str, int] = {}
+    for number, row in enumerate(table.to_dict("records"), 2):
+        for key, problem in _faults(row):
+            faults.append(f"{file}: row {number}: {key} = {row[key]!r}: {problem}")
+        path = str(PurePosixPath(row["path"]))
+        if path in seen:
+            told = f"path = {path!r}: stands in row {seen[path]} already"
+            faults.append(f"{file}: row {number}: {told}")
+        seen.setdefault(path, number)
+    if faults:
+        more = len(faults) - WORST
+        told = "\n".join(faults[:WORST])
+        raise ValueError(told + (f"\n... and {more} more" if more > 0 else ""))
+
+
+def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """(column, problem) of what is wrong in a row."""
+    problem = path_fault(row["path"])
+    if problem:
+        yield "path", problem
+    if row.get("mask") and (problem := path_fault(row["mask"])):
+        yield "mask", problem
+    if row["label"].lower() not in LABELS:
+        yield "label", "is neither real nor fake"
+    if "split" in row and row["split"] not in SPLITS:
+        yield "split", "is none of train, val, test"
+    method = row.get("method")
+    fake = LABELS.get(row["label"].lower()) == 1
+    if method and fake and (method in (REAL, "all") or not re.fullmatch(NAME, method)):
+        yield "method", "is no name of a method: letters, digits, - and _ only"
+    if row.get("compression") not in (None, "", "raw", "c23", "c40", NATIVE):
+        yield "compression", f"is none of raw, c23, c40, {NATIVE}"
+    for key in ("target", "source"):
+        if re.search(r"[\x00-\x1f\x7f-\x9f]", row.get(key, "")):
+            yield key, "has a line break or another control character"
+    if row.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", row["sha256"]):
+        yield "sha256", "is no SHA-256: 64 hexadecimal digits"
+
+
+def _completed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column; a clip without a target is a person of its own."""
+    table = table.assign(path=[str(PurePosixPath(p)) for p in table["path"]])
+    for key in ("target", "source", "mask", "sha256", "compression"):
+        if key not in table:
+            table[key] = ""
+    table["target"] = table["target"].mask(table["target"] == "", table["path"])
+    compression = table["compression"]
+    return table.assign(compression=compression.mask(compression == "", NATIVE))

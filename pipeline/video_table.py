@@ -1,0 +1,116 @@
+"""The table of videos that every source gives, and what may stand in it."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+SPLITS = ("train", "val", "test")
+REAL = "real"  # what stands in the column `method` for original videos
+NATIVE = "native"  # the compression of data sets that come in one only
+
+# One row a video, everything text but the label:
+COLUMNS = [
+    "video",  # its id: <dataset>/<compression>/<method>/<name>
+    "dataset",
+    "split",  # train, val, test; "" for a video that is left out
+    "label",  # 0 real, 1 fake
+    "method",  # REAL for original videos
+    "compression",
+    "target",  # the person or sequence whose face is seen, or was replaced
+    "source",  # the one whose face or expression it was replaced by; "" for real videos
+    "path",  # of the file, below the data set's folder
+    "mask",  # of the mask video, likewise; "" where there is none
+    "known_sha256",  # what the file must be; "" where nobody says
+    "left_out",  # why the video is not used; "" for the others
+]
+
+
+def video_rows(
+    rows: Iterable[tuple[str, str, str, str, str, str, str]],
+    dataset: str,
+    mask: Callable[[str, str], str] = lambda method, name: "",
+) -> pd.DataFrame:
+    """A table of `rows`: (split, method, compression, name, target, source, path).
+
+    `mask` gives the path of a mask from a fake's method and name.
+    """
+    keys = "split method compression name target source path".split()
+    table = pd.DataFrame(list(rows), columns=keys, dtype=str)
+    told = zip(table["compression"], table["method"], table["name"], strict=True)
+    pairs = zip(table["method"], table["name"], strict=True)
+    table = table.assign(
+        dataset=dataset,
+        video=[f"{dataset}/{'/'.join(parts)}" for parts in told],
+        label=(table["method"] != REAL).astype(int),
+        mask=[mask(*pair) for pair in pairs],
+        known_sha256="",
+        left_out="",
+    )
+    return table[COLUMNS]
+
+
+def used(table: pd.DataFrame) -> pd.DataFrame:
+    """The videos that are not left out."""
+    return table[table["left_out"] == ""]
+
+
+def leave_out(table: pd.DataFrame, which: pd.Series, reason: str) -> pd.DataFrame:
+    """The table with the rows `which` (bool) out of every split, and why."""
+    table = table.copy()
+    which = which & (table["left_out"] == "")
+    table.loc[which, "left_out"], table.loc[which, "split"] = reason, ""
+    return table
+
+
+def subset(table: pd.DataFrame, made_of: pd.Series, most: int | None) -> pd.DataFrame:
+    """At most so many real videos of each split, and the fakes made of them.
+
+    `made_of` names the real video that each is, or was made of. Which ones are taken
+    hangs on these names alone: more of them keep the fewer.
+    """
+    if most is None:
+        return table
+    real = table["method"] == REAL
+    videos = table[["split"]].assign(name=made_of)[real].drop_duplicates()
+    videos = videos.sort_values("name", key=lambda names: names.map(stable_share))
+    chosen = videos.groupby("split").head(most)["name"]
+    return table[made_of.isin(chosen)].reset_index(drop=True)
+
+
+def stable_share(name: str) -> float:
+    """A number in 0..1 that hangs on a name alone, evenly spread over names."""
+    return stable_number(name) / 2**64
+
+
+def stable_number(name: str) -> int:
+    """A whole number below 2**64 that hangs on a name alone."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def path_fault(path: str) -> str:
+    """What forbids a path of unknown origin; "" for one that stays in its folder.
+
+    Spaces, quotes and all letters are fine: paths never reach a shell.
+    """
+    parts = PurePosixPath(path).parts
+    if not path.strip("/."):
+        return "names no file"
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", path):
+        return "has a line break or another control character"
+    if re.search(r"[\ud800-\udfff]", path):
+        return "is not UTF-8"
+    if path != path.strip():
+        return "begins or ends with a space"
+    if "\\" in path:
+        return "has a backslash: write folders with /"
+    if path.startswith("/"):
+        return "is absolute: give it relative to `root`"
+    if ".." in parts:
+        return "leads out of its folder"
+    if any(len(part.encode()) > 255 for part in parts) or len(path.encode()) > 3000:
+        return "is too long"
+    return ""
