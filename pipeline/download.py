@@ -47,6 +47,10 @@ class Interrupted(Exception):
         self.pause = pause  # s that the server asks to wait
 
 
+class TooSlow(Interrupted):
+    """Bytes came, but at this rate they would come for ever."""
+
+
 @dataclass(frozen=True)
 class Note:
     """What a partial file is part of."""
@@ -128,20 +132,22 @@ def _receive_all(
     try:
         again(_receive, url, part, file, config, count)
     except Interrupted as error:
-        told = f"{url}: {error}; given up after {config.attempts} tries without a byte"
+        told = f"{url}: {error}; given up after {config.attempts} tries in vain"
         raise Unavailable(told) from error
 
 
 class _Tries:
-    """Counts the tries in a row that brought no byte."""
+    """Counts the tries in a row that brought nothing to speak of."""
 
     def __init__(self, file: BinaryIO, most: int) -> None:
         self.file, self.most = file, most
         self.largest, self.fruitless = _size(file), 0
 
     def are_enough(self, state: RetryCallState) -> bool:
+        assert state.outcome is not None
         size = _size(self.file)
-        self.fruitless = 1 if size > self.largest else self.fruitless + 1
+        slow = isinstance(state.outcome.exception(), TooSlow)
+        self.fruitless = 1 if size > self.largest and not slow else self.fruitless + 1
         self.largest = max(size, self.largest)
         return self.fruitless >= self.most
 
@@ -175,7 +181,7 @@ def _receive(
         offset, total = _extent(response)
         if response.status_code == 416 or offset not in (0, have):
             _start_anew(part, file)
-            raise Interrupted("another range came than was asked for")
+            raise Interrupted(f"what follows {have} bytes was asked for, and not sent")
         if not offset:
             _start_anew(part, file)
         _write_note(part, Note(url, _validator(response), total))
@@ -231,7 +237,7 @@ def _watched(response: requests.Response, config: FetchConfig) -> Iterator[bytes
         passed = time.monotonic() - since
         if passed > config.patience:
             if come < config.slowest * passed:
-                raise Interrupted(f"only {come / passed:.0f} bytes/s come")
+                raise TooSlow(f"only {come / passed:.0f} bytes/s come")
             since, come = time.monotonic(), 0
 
 

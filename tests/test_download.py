@@ -1,0 +1,231 @@
+"""Downloads from a server that fails: whole and right, or nothing under the name."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REPOSITORY
+from servers import FileServer
+
+from pipeline.config.fetch import FetchConfig
+from pipeline.download import Unavailable, download
+
+CONTENT = bytes(range(256)) * 400  # 102,400 bytes
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+IMPATIENT = FetchConfig(attempts=4, patience=0.5)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.download.LONGEST_PAUSE", 0.05)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served/a.mp4").write_bytes(CONTENT)
+    server = FileServer(tmp_path / "served")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "data/folder/a.mp4"
+
+
+def get(server, place, known="", **how):
+    return download(f"{server.address}/a.mp4", place, IMPATIENT, known, **how)
+
+
+def nothing_is_left_under(place) -> bool:
+    return not place.exists()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        ["503"],
+        ["503", "500", "429"],
+        ["drop 5000"],
+        ["drop 5000", "drop 1", "drop 0", "drop 9999"],
+        ["drop 5000", "no ranges"],
+        ["drop 5000", "503", "drop 70000"],
+        ["claims 50"],
+        ["trickle", ""],
+        ["chunked"],
+        ["unvouched"],
+        ["redirect a.mp4"],
+        ["redirect a.mp4", "drop 100", "redirect a.mp4"],
+        ["weak"],
+    ],
+    ids=" ".join,
+)
+def test_what_passes_ends_in_the_servers_bytes(server, place, faults):
+    server.faults["a.mp4"] = list(faults)
+    come = []
+    assert get(server, place, count=come.append) == SHA256
+    assert place.read_bytes() == CONTENT
+    assert [p.name for p in place.parent.iterdir()] == ["a.mp4"]
+    assert sum(come) >= len(CONTENT)
+
+
+def test_a_dropped_download_goes_on_where_it_stopped(server, place):
+    server.faults["a.mp4"] = ["drop 60000", "drop 20000"]
+    get(server, place)
+    assert [asked for _, asked in server.asked] == ["", "bytes=60000-", "bytes=80000-"]
+    assert server.sent["a.mp4"] == len(CONTENT)
+
+
+def test_it_goes_on_in_another_run_too(server, place):
+    server.faults["a.mp4"] = ["drop 60000", "503", "503", "503", "503"]
+    with pytest.raises(Unavailable, match=r"503.*given up after 4 tries"):
+        get(server, place)
+    assert nothing_is_left_under(place)
+    get(server, place)
+    assert server.asked[-1][1] == "bytes=60000-"
+    assert place.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("validator", ["", "weak", "unvouched"])
+def test_a_file_that_changed_meanwhile_is_begun_anew(server, place, validator):
+    server.faults["a.mp4"] = ["drop 60000", "404"]
+    with pytest.raises(Unavailable, match="404"):
+        get(server, place)
+    other = CONTENT[::-1]
+    (server.root / "a.mp4").write_bytes(other)
+    os.utime(server.root / "a.mp4", (1e9, 1e9))
+    server.standing["a.mp4"] = validator
+    assert get(server, place) == hashlib.sha256(other).hexdigest()
+    assert place.read_bytes() == other
+
+
+def test_without_a_validator_nothing_is_pieced_together(server, place):
+    server.faults["a.mp4"] = ["unvouched"]
+    server.standing["a.mp4"] = "404"
+    (place.parent).mkdir(parents=True)
+    part = place.with_name(".a.mp4.part")
+    part.write_bytes(CONTENT[:100])  # of who knows what
+    assert get(server, place) == SHA256
+    assert server.asked == [("a.mp4", "")]
+
+
+def test_another_servers_half_is_not_gone_on_with(server, place, tmp_path):
+    server.faults["a.mp4"] = ["drop 60000", "404"]
+    with pytest.raises(Unavailable):
+        get(server, place)
+    mirror = FileServer(server.root)
+    assert download(f"{mirror.address}/a.mp4", place, IMPATIENT) == SHA256
+    assert mirror.asked == [("a.mp4", "")]
+    mirror.close()
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        ("404", "404"),
+        ("403", "403"),
+        ("503", "given up after 4 tries in vain"),
+        ("trickle", "bytes/s come"),
+        ("drop 0", "0 bytes read, 102400 more expected"),
+        ("claims 50", "what follows 102400 bytes was asked for, and not sent"),
+        ("redirect a.mp4", "redirects"),
+    ],
+)
+def test_what_lasts_is_said_and_leaves_nothing(server, place, standing, said):
+    server.standing["a.mp4"] = standing
+    with pytest.raises(Unavailable, match=said) as caught:
+        get(server, place)
+    assert f"{server.address}/a.mp4" in str(caught.value)
+    assert nothing_is_left_under(place)
+
+
+@pytest.mark.parametrize("standing", ["other", "short 5000"])
+def test_wrong_bytes_are_refused_by_a_known_checksum(server, place, standing):
+    server.standing["a.mp4"] = standing
+    with pytest.raises(Unavailable, match=f"should be {SHA256}"):
+        get(server, place, SHA256)
+    assert nothing_is_left_under(place)
+    assert len(server.asked) == 2  # once more, and no more
+    del server.standing["a.mp4"]
+    assert get(server, place, SHA256) == SHA256
+
+
+def test_wrong_once_is_right_the_second_time(server, place):
+    server.faults["a.mp4"] = ["other"]
+    assert get(server, place, SHA256) == SHA256
+
+
+def test_what_the_callers_check_refuses_gets_no_name(server, place):
+    with pytest.raises(Unavailable, match="came whole, 2 times, but it is no good"):
+        get(server, place, check=lambda path: "it is no good")
+    assert nothing_is_left_under(place)
+    assert not list(place.parent.iterdir())
+
+
+def test_a_server_that_is_not_there(server, place):
+    server.close()
+    with pytest.raises(Unavailable, match="no answer"):
+        get(server, place)
+    assert not list(place.parent.iterdir())
+
+
+def test_the_pause_is_as_long_as_the_server_asks(server, place, monkeypatch):
+    monkeypatch.setattr("pipeline.download.LONGEST_PAUSE", 60.0)
+    server.faults["a.mp4"] = ["503 2"]
+    start = time.monotonic()
+    get(server, place)
+    assert 2 <= time.monotonic() - start < 4
+
+
+def test_names_are_quoted_in_addresses(server, tmp_path):
+    from pipeline.fetching import fetch_files
+
+    name = 'b #?%41 "é".mp4'
+    (server.root / name).write_bytes(CONTENT)
+    root = tmp_path / "data"
+    results = list(fetch_files(server.address, root, [name], {}, IMPATIENT))
+    assert server.asked[0][0] == name
+    assert "cannot be opened as a video" in results[0][2]  # it is none
+    assert not (root / name).exists()
+
+
+GETTER = """
+import sys
+from pathlib import Path
+from pipeline.config.fetch import FetchConfig
+from pipeline.download import download
+download(sys.argv[1], Path(sys.argv[2]), FetchConfig())
+"""
+
+
+def start_getter(server, place) -> subprocess.Popen:
+    address = f"{server.address}/a.mp4"
+    command = [sys.executable, "-c", GETTER, address, str(place)]
+    return subprocess.Popen(command, cwd=REPOSITORY)
+
+
+def test_killed_and_started_again_it_goes_on(server, place):
+    server.pace = 0.05
+    process = start_getter(server, place)
+    part = place.with_name(".a.mp4.part")
+    while not part.exists() or part.stat().st_size < 20_000:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = part.stat().st_size
+    assert not place.exists()
+    server.pace = 0.0
+    get(server, place)
+    assert server.asked[-1][1] == f"bytes={kept}-"
+    assert place.read_bytes() == CONTENT
+
+
+def test_two_at_once_fetch_it_once(server, place):
+    server.pace = 0.02
+    processes = [start_getter(server, place) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert place.read_bytes() == CONTENT
+    assert len(server.asked) == 1
