@@ -34,10 +34,15 @@ def write_checksums(sums: Mapping[str, str], output: Path) -> None:
 
 
 def read_checksums(file: Path) -> dict[str, str]:
-    """File names and their checksums, as `write_checksums` wrote them."""
-    lines = file.read_text(encoding="utf-8").split("\n")
-    pairs = (line.split("  ", 1) for line in lines if line)
-    return {name: digest for digest, name in pairs}
+    """SHA-256 by name, as `write_checksums` wrote them; ChecksumError if it is torn."""
+    sums = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+        digest, mark, name = line.partition("  ")
+        if mark and len(digest) == 64:
+            sums[name] = digest
+        elif line:
+            raise ChecksumError(f"{file}: line {number} is no checksum; remove it")
+    return sums
 
 
 def verify(root: Path, name: str, sums: dict[str, str]) -> None:

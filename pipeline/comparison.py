@@ -5,8 +5,9 @@ from itertools import combinations
 import pandas as pd
 
 from pipeline.calibration import OperatingPoint
-from pipeline.metrics import SLICE, counts, persons, score, slices
+from pipeline.metrics import SLICE, counts, score, slices
 from pipeline.resampling import bootstrap, interval
+from pipeline.video_table import persons
 
 DIFFERENCE_COLUMNS = [
     *("protocol", "model", "other", *SLICE, "metric", "difference", "low", "high"),

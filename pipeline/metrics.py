@@ -23,6 +23,7 @@ from pipeline.resampling import (
     hits_at,
     interval,
 )
+from pipeline.video_table import persons
 
 ALL = "all"
 SLICE = ["dataset", "compression", "method"]
@@ -125,8 +126,3 @@ def counts(items: pd.DataFrame) -> tuple[int, int, int]:
     """Numbers of real items, of fakes and of target persons."""
     fakes = int(items["label"].sum())
     return len(items) - fakes, fakes, persons(items).nunique()
-
-
-def persons(items: pd.DataFrame) -> pd.Series:
-    """Whose face each item shows, or was replaced; names are a data set's own."""
-    return items["dataset"] + "/" + items["target"]

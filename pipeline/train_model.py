@@ -17,11 +17,10 @@ from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, check_classes
 from pipeline.devices import set_threads
 from pipeline.learner import make_fabric
-from pipeline.metrics import persons
 from pipeline.networks import build_detector, save_detector
 from pipeline.training import NotANumber, train
 from pipeline.training_state import fingerprint
-from pipeline.video_table import REAL
+from pipeline.video_table import REAL, persons
 
 LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 

@@ -57,6 +57,11 @@ def used(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["left_out"] == ""]
 
 
+def persons(items: pd.DataFrame) -> pd.Series:
+    """Whose face each item shows, or was replaced; names are a data set's own."""
+    return items["dataset"] + "/" + items["target"]
+
+
 def leave_out(table: pd.DataFrame, which: pd.Series, reason: str) -> pd.DataFrame:
     """The table with the rows `which` (bool) out of every split, and why."""
     table = table.copy()

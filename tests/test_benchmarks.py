@@ -34,3 +34,9 @@ def test_memory_is_flat_over_300_videos():
     print(told)
     assert told["early_mb"] > 100
     assert 0.9 < told["late_over_early"] < 1.1
+
+
+@pytest.mark.slow
+def test_planning():
+    told = benchmark("planning", "--plans", 1)
+    assert {line.split()[0] for line in told.splitlines()[1:]} == {"server", "disk"}

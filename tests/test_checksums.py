@@ -43,3 +43,10 @@ def test_a_change_is_found(tmp_path, before, after, word):
         file.write_bytes(after)
     with pytest.raises(ChecksumError, match=rf"a\.mp4 {word}.*touch"):
         verify(tmp_path, "a.mp4", sums)
+
+
+def test_a_torn_file_of_checksums_is_told_of(tmp_path):
+    file = tmp_path / "sums"
+    file.write_text(f"{'a' * 64}  fine.mp4\n{'b' * 20}")
+    with pytest.raises(ChecksumError, match="sums: line 2 is no checksum"):
+        read_checksums(file)

@@ -13,6 +13,7 @@ from servers import FileServer
 
 from pipeline.config.fetch import FetchConfig
 from pipeline.download import Unavailable, download
+from pipeline.fetching import fetch_files
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -180,8 +181,6 @@ def test_the_pause_is_as_long_as_the_server_asks(server, place, monkeypatch):
 
 
 def test_names_are_quoted_in_addresses(server, tmp_path):
-    from pipeline.fetching import fetch_files
-
     name = 'b #?%41 "é".mp4'
     (server.root / name).write_bytes(CONTENT)
     root = tmp_path / "data"
@@ -189,6 +188,18 @@ def test_names_are_quoted_in_addresses(server, tmp_path):
     assert server.asked[0][0] == name
     assert "cannot be opened as a video" in results[0][2]  # it is none
     assert not (root / name).exists()
+
+
+def test_where_nothing_comes_not_everything_is_tried(server, tmp_path):
+    server.close()
+    once = FetchConfig(attempts=1, connections=2)
+    names = [f"{n}.mp4" for n in range(100)]
+    results = list(fetch_files(server.address, tmp_path / "data", names, {}, once))
+    assert sorted(name for name, _, _ in results) == sorted(names)
+    problems = [problem for _, _, problem in results]
+    assert all(problems)
+    tried = [p for p in problems if not p.startswith("not tried, after many others")]
+    assert 8 <= len(tried) < 30
 
 
 GETTER = """

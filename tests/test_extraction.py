@@ -14,7 +14,12 @@ import psutil
 import pytest
 from mutations import ffmpeg, mutations
 
-from pipeline.checksums import ChecksumError, file_sha256, write_checksums
+from pipeline.checksums import (
+    ChecksumError,
+    file_sha256,
+    take_checksums,
+    write_checksums,
+)
 from pipeline.config.faces import FacesConfig
 from pipeline.extraction import Task, extract_all
 from pipeline.face_shards import USABLE, FaceShard
@@ -25,10 +30,10 @@ CONFIG = FacesConfig(frames=4, size=48, max_failed=1.0)
 def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, workers=2):
     """The rule's command, on files below `root`; returns what it logged."""
     table = pd.DataFrame({"video": names, "path": names, "mask": "", "label": 0})
-    table = table.assign(method="youtube", split="test")
+    table = table.assign(method="youtube", split="test", problem="")
     lists = output.with_suffix(".csv"), output.with_suffix(".sha256")
     table.to_csv(lists[0], index=False)
-    write_checksums(root, names, lists[1])
+    write_checksums(take_checksums(root, names), lists[1])
     command = [sys.executable, "-m", "pipeline.extract_faces", "--table", lists[0]]
     command += ["--checksums", lists[1], "--root", root, "--output", output]
     command += ["--workers", str(workers), "--config", config.model_dump_json()]

@@ -255,3 +255,36 @@ def test_one_job_fetches_at_a_time_whatever_the_command_line_limits(server, tmp_
     run = from_server(server, tmp_path / "run", {"fetch": {"connections": 3}})
     run.snakemake("videos", "--resources", "gpu=1")
     assert server.most_at_once == 3
+
+
+def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
+    import torch
+    from retinaface.model.retinaface_pth_model import RetinaFace
+
+    torch.save(RetinaFace().state_dict(), server.root / "weights.pth")
+    address = f"{server.address}/weights.pth"
+    faces = {"detector": "retinaface", "retinaface_address": address}
+    run = from_server(server, tmp_path / "run", {"faces": faces})
+    assert "fetch_detector" in run.stale()
+    wanted = "results/weights/retinaface.pth"
+    run.snakemake(wanted)
+    folder = run.folder / "results/weights"
+    assert (run.folder / wanted).read_bytes() == (
+        server.root / "weights.pth"
+    ).read_bytes()
+    subprocess.run(["sha256sum", "-c", "retinaface.sha256"], cwd=folder, check=True)
+    assert "fetch_detector" not in run.stale()
+    given = {"detector": "retinaface", "retinaface_weights": wanted}
+    run = from_server(server, run.folder, {"faces": given})
+    assert "fetch_detector" not in run.stale()
+
+
+def test_what_is_no_file_of_weights_is_not_kept(server, tmp_path):
+    (server.root / "weights.pth").write_bytes(b"<html>not found</html>")
+    address = f"{server.address}/weights.pth"
+    faces = {"detector": "retinaface", "retinaface_address": address}
+    run = from_server(server, tmp_path / "run", {"faces": faces})
+    printed = run.snakemake("results/weights/retinaface.pth", check=False)
+    assert run.code != 0
+    assert "give the file as faces.retinaface_weights" in printed
+    assert not (run.folder / "results/weights/retinaface.pth").exists()

@@ -92,7 +92,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
         assert len(pd.read_csv(tmp_path / "s.csv")) == len(shard.videos)
     assert len(pd.read_csv(tmp_path / "empty-p.csv")) == 0
     whole = results / "predictions/small/all"
-    tables = [*sorted(whole.glob("test-*.csv")), tmp_path / "empty-p.csv"]
+    tables = [*sorted(whole.glob("*-test-*.csv")), tmp_path / "empty-p.csv"]
     evaluated = step(
         "evaluate_model",
         tmp_path,

@@ -11,8 +11,8 @@ class FetchConfig(Section):
     connections: int = Field(4, ge=1, le=32)
     """Files that are fetched at the same time."""
     attempts: int = Field(6, ge=1, le=100)
-    """Tries in a row that bring nothing, or too little, before a file is given up; the pauses between
-    them grow from one second to a minute."""
+    """Tries in a row that bring nothing, or too little, before a file is given up; the
+    pauses between them grow from one second to a minute."""
     patience: float = Field(60.0, gt=0, le=3600)
     """Seconds that a server may take to answer, or in which at least `slowest` bytes
     a second must come; a connection slower than that is made anew."""
