@@ -76,7 +76,6 @@ localrules:
     atlases,
     fetch_weights,
     fetch_detector,
-    fetch_videos,
     index_videos,
 
 

@@ -108,6 +108,8 @@ def path_fault(path: str) -> str:
         return "has a line break or another control character"
     if re.search(r"[\ud800-\udfff]", path):
         return "is not UTF-8"
+    if set(path) & set("{}<>"):
+        return "has one of { } < >, which Snakemake takes for a variable's"
     if path != path.strip():
         return "begins or ends with a space"
     if "\\" in path:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 # A name that becomes a folder or a Snakemake wildcard.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
-# A folder's path: part of Snakemake's patterns, where braces would be wildcards.
-Folder = Annotated[str, Field(pattern=r"^[^{}\x00-\x1f]+$")]
+# A folder's path: part of Snakemake's patterns, where {} and <> have a meaning.
+Folder = Annotated[str, Field(pattern=r"^[^{}<>\x00-\x1f]+$")]
 
 
 class Section(BaseModel):

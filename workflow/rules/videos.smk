@@ -57,6 +57,9 @@ for shard in sorted(set(VIDEOS.loc[VIDEOS["dataset"] == "miniature", "shard"])):
 
 if shards_of("fetched"):
 
+    localrules:
+        fetch_videos,
+
     # No `code`: what has come is what it is, whatever fetched it. The files are no
     # outputs, which Snakemake would delete before a job runs again.
     rule fetch_videos:
