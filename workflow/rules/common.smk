@@ -143,6 +143,10 @@ def source_config(wildcards, threads):
     return CONFIG.sources.only(dataset_of(wildcards.shard))
 
 
+def drawn_root(wildcards):
+    return CONFIG.sources.miniature.root
+
+
 def drawn_source(wildcards, threads):
     """The miniature corpus, likewise."""
     return CONFIG.sources.only("miniature")

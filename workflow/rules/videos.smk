@@ -45,7 +45,7 @@ for shard in sorted(set(VIDEOS.loc[VIDEOS["dataset"] == "miniature", "shard"])):
             runtime=30,
         params:
             shard=shard,
-            root=CONFIG.sources.miniature.root,
+            root=drawn_root,
             rows=fingerprint(rows_of(shard)),
             drawing=drawing_config,
             source=drawn_source,
