@@ -52,6 +52,23 @@ def dfdc(data: Path, root: Path) -> dict[str, str]:
     return names
 
 
+def deepfakedetection(data: Path, root: Path) -> dict[str, str]:
+    fakes = "manipulated_sequences/DeepFakeDetection"
+    names = {
+        "original_sequences/actors/c23/videos/24__talking.mp4": REALS[0],
+        "original_sequences/actors/c23/videos/25__talking.mp4": REALS[1],
+        f"{fakes}/c23/videos/24_25__talking__ABCD1234.mp4": FAKES[0],
+        f"{fakes}/c23/videos/25_24__talking__ABCD1235.mp4": FAKES[1],
+    }
+    copy(data, root, names)
+    folder = data / "manipulated_sequences/Deepfakes/masks/videos"
+    (root / fakes / "masks/videos").mkdir(parents=True)
+    for path, name in [*names.items()][2:]:
+        mask = root / path.replace("c23", "masks")
+        shutil.copy(folder / f"{name}.mp4", mask)
+    return names
+
+
 def own(data: Path, root: Path) -> dict[str, str]:
     names = {
         f"a b/{ODD}": REALS[0],
@@ -71,14 +88,22 @@ def copy(data: Path, root: Path, names: dict[str, str]) -> None:
         shutil.copy(clip(data, name), root / path)
 
 
+LAYOUTS = {
+    "celebdf": celebdf,
+    "dfdc": dfdc,
+    "deepfakedetection": deepfakedetection,
+    "mine": own,
+}
+
+
 @pytest.fixture(scope="module")
 def run(finished, tmp_path_factory) -> tuple[Run, dict[str, dict[str, str]]]:
-    """The finished run, to which three data sets are added that are only tested on."""
+    """The finished run, to which four data sets are added that are only tested on."""
     run = finished.copy(tmp_path_factory.mktemp("datasets") / "run")
     data = run.folder / "data/miniature"
     names = {
         name: lay_out(data, run.folder / "data" / name)
-        for name, lay_out in (("celebdf", celebdf), ("dfdc", dfdc), ("mine", own))
+        for name, lay_out in LAYOUTS.items()
     }
     shards = {"test": 1}
     folder = {"root": "data/mine", "table": "data/mine/clips.csv", "use": "test"}
@@ -86,6 +111,11 @@ def run(finished, tmp_path_factory) -> tuple[Run, dict[str, dict[str, str]]]:
         **SMALL["sources"],
         "celebdf": {"root": "data/celebdf", "shards": shards},
         "dfdc": {"root": "data/dfdc", "shards": shards},
+        "deepfakedetection": {
+            "root": "data/deepfakedetection",
+            "use": "test",
+            "shards": shards,
+        },
         "folders": {"mine": {**folder, "shards": shards}},
     }
     run.configure({"sources": sources})
@@ -96,8 +126,7 @@ def test_added_test_sets_train_nothing_and_touch_no_shard_of_the_first(run):
     stale = run[0].stale()
     assert not any("train_model" in job for job in stale)
     shards = {job for job in stale if job.startswith("extract_faces")}
-    added = ("celebdf", "dfdc", "mine")
-    assert shards == {f"extract_faces {name}-test-000" for name in added}
+    assert shards == {f"extract_faces {name}-test-000" for name in LAYOUTS}
 
 
 def test_the_same_clips_get_the_same_logits_by_any_name(run):
@@ -133,6 +162,7 @@ def test_each_data_set_has_rows_of_its_own(run):
     for method in (
         ("celebdf", "Celeb-synthesis"),
         ("dfdc", "DFDC"),
+        ("deepfakedetection", "DeepFakeDetection"),
         ("mine", "fake"),
     ):
         assert rows.loc[method, "value"] == drawn

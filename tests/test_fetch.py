@@ -116,6 +116,7 @@ def shard_table(run: Run, split: str = "train") -> pd.DataFrame:
     return pd.read_csv(file, keep_default_na=False).set_index("video")
 
 
+@pytest.mark.slow
 def test_a_video_that_is_not_to_be_had_is_a_row_with_a_reason(server, tmp_path):
     server.standing[VIDEO] = "404"
     run = from_server(server, tmp_path / "run", {"faces": {"max_failed": 0.5}})
@@ -130,6 +131,7 @@ def test_a_video_that_is_not_to_be_had_is_a_row_with_a_reason(server, tmp_path):
     assert (summary["crops"] > 0).sum() == 29
 
 
+@pytest.mark.slow
 def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp_path):
     lost = [VIDEO, VIDEO.replace("FaceSwap", "Deepfakes")]
     server.standing |= dict.fromkeys(lost, "404")
@@ -145,6 +147,7 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
     assert {path for path, _ in server.asked} == set(lost)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -166,6 +169,7 @@ def test_faults_that_last_leave_no_file(server, tmp_path, fault, said):
     assert len(videos(run)) == 53
 
 
+@pytest.mark.slow
 def test_a_file_that_the_server_has_changed_is_not_taken_for_the_first_one(
     server, tmp_path
 ):
@@ -182,6 +186,7 @@ def test_a_file_that_the_server_has_changed_is_not_taken_for_the_first_one(
     assert not here.exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_here_is_told_of(server, tmp_path):
     run = from_server(server, tmp_path / "run")
     run.snakemake("videos")
@@ -249,6 +254,7 @@ def test_killed_in_mid_fetch_it_goes_on_where_it_was(server, tmp_path):
     subprocess.run(["sha256sum", "-c", "--quiet", FIRST_SUMS], cwd=root, check=True)
 
 
+@pytest.mark.slow
 def test_one_job_fetches_at_a_time_whatever_the_command_line_limits(server, tmp_path):
     """`--resources gpu=1` replaces a profile's limits, and must not lift this one."""
     server.pace = 0.02
@@ -257,6 +263,7 @@ def test_one_job_fetches_at_a_time_whatever_the_command_line_limits(server, tmp_
     assert server.most_at_once == 3
 
 
+@pytest.mark.slow
 def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     import torch
     from retinaface.model.retinaface_pth_model import RetinaFace
@@ -279,6 +286,7 @@ def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     assert "fetch_detector" not in run.stale()
 
 
+@pytest.mark.slow
 def test_what_is_no_file_of_weights_is_not_kept(server, tmp_path):
     (server.root / "weights.pth").write_bytes(b"<html>not found</html>")
     address = f"{server.address}/weights.pth"
