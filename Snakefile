@@ -21,7 +21,13 @@ from pipeline.protocols import selected
 from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
 from pipeline.summary import summarize
 from pipeline.video_table import REAL, SPLITS, used
-from pipeline.videos import files_of, list_source, list_videos, shard_names
+from pipeline.videos import (
+    dataset_of,
+    files_of,
+    list_source,
+    list_videos,
+    shard_names,
+)
 
 if not workflow.overwrite_configfiles:
 

@@ -30,7 +30,8 @@ def take_checksums(root: Path, names: Iterable[str]) -> dict[str, str]:
 def write_checksums(sums: Mapping[str, str], output: Path) -> None:
     """Write checksums by name; `cd ROOT && sha256sum -c OUTPUT` checks them."""
     with replacing(output) as part:
-        part.write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+        lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
+        part.write_text("".join(lines), encoding="utf-8")
 
 
 def read_checksums(file: Path) -> dict[str, str]:
@@ -54,8 +55,9 @@ def verify(root: Path, name: str, sums: dict[str, str]) -> None:
     change = "is gone" if found is None else "is new" if known is None else "changed"
     raise ChecksumError(
         f"{path} {change} since its checksum was taken. If that was meant, touch the "
-        "file (for a fetched one: delete its shard's table in `videos/`) and run "
-        "Snakemake again, and all that rests on it is made anew; if not, restore it."
+        "file (for a fetched one: remove its line from SHA256SUMS, and delete its "
+        "shard's table in `videos/`) and run Snakemake again, and all that rests on it "
+        "is made anew; if not, restore it."
     )
 
 

@@ -9,7 +9,12 @@ from pipeline.atomic import replacing, write_csv
 from pipeline.command_line import parse, run
 from pipeline.comparison import overview
 from pipeline.figures import plot_heat_table
-from pipeline.literature import FACEFORENSICS, beside_published, read_published
+from pipeline.literature import (
+    FACEFORENSICS,
+    TRAIN_VIDEOS,
+    beside_published,
+    read_published,
+)
 from pipeline.prediction import read_metrics
 
 
@@ -46,10 +51,11 @@ def trained_table(runs: list[dict], videos: pd.DataFrame) -> pd.DataFrame:
 
     `test_videos` is the number of real videos, or of any method's fakes if that is
     smaller. Left out: controls, detectors that were trained elsewhere, and those that
-    saw another data set in training.
+    saw another data set, or not all of the official split, in training.
     """
     runs = [run for run in runs if run["trained_here"]]
     runs = [run for run in runs if run["datasets"] == [FACEFORENSICS]]
+    runs = [run for run in runs if run["train_videos"] == TRAIN_VIDEOS]
     columns = ["model", "protocol", "network"]
     table = pd.DataFrame(runs, columns=columns).assign(
         trained_methods=["+".join(sorted(run["methods"])) for run in runs],

@@ -12,10 +12,11 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +40,10 @@ class Unavailable(Exception):
     """A file that cannot be had; the message says why."""
 
 
+class Unanswered(Unavailable):
+    """A file that cannot be had since the server does not answer, or not for good."""
+
+
 class Interrupted(Exception):
     """A try that failed, of which another one may not."""
 
@@ -60,50 +65,69 @@ class Note:
     total: int | None = None  # bytes
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What a download asks of its caller, and tells."""
+
+    check: Callable[[Path], str] = lambda file: ""  # what is wrong with a whole file
+    count: Callable[[int], None] = lambda come: None  # bytes, as they come
+    note: Callable[[str], None] = lambda digest: None  # before the file has its name
+    sleep: Callable[[float], object] = time.sleep  # s; may raise, to end it all
+
+
 def download(
     url: str,
     path: Path,
     config: FetchConfig,
     known_sha256: str = "",
-    check: Callable[[Path], str] = lambda path: "",
-    count: Callable[[int], None] = lambda bytes_come: None,
-    note: Callable[[str], None] = lambda digest: None,
+    hooks: Hooks = Hooks(),
+    replace: bool = False,
 ) -> str:
-    """Download `url` to `path` unless it is there; return its SHA-256.
+    """Download `url` to `path`, unless it is there; return its SHA-256.
 
-    `check` says what is wrong with a whole file, "" if nothing; `count` is told of
-    bytes as they come; `note` of the SHA-256, before the file has its name. Raises
-    Unavailable, which leaves nothing at `path`.
+    With `replace`, what is there gives way once the new file is whole. Raises
+    Unavailable, which leaves what is at `path` as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     with _locked(part) as file:
-        if path.exists():  # another run has fetched it meanwhile
+        if path.exists() and not replace:  # another run has fetched it meanwhile
             file.truncate(0)
-            return file_sha256(path)
+            digest = file_sha256(path)
+            fault = _fault(path, digest, known_sha256, hooks)
+            if fault:
+                raise Unavailable(f"another run has fetched it, but {fault}")
+            return digest
         for _ in range(WRONG):
-            _receive_all(url, part, file, config, count)
+            _receive_all(url, part, file, config, hooks)
             os.fsync(file.fileno())
             digest = file_sha256(part)
-            fault = check(part) if digest == known_sha256 or not known_sha256 else ""
-            if known_sha256 and digest != known_sha256:
-                fault = f"its SHA-256 is {digest}, and should be {known_sha256}"
+            fault = _fault(part, digest, known_sha256, hooks)
             if not fault:
-                note(digest)
+                hooks.note(digest)
                 _note_file(part).unlink(missing_ok=True)
                 os.replace(part, path)
                 return digest
-            file.truncate(0)
-            _note_file(part).unlink(missing_ok=True)
-        raise Unavailable(f"{url}: came whole, {WRONG} times, but {fault}")
+            _start_anew(part, file)
+        raise Unavailable(f"came whole, {WRONG} times, but {fault}")
+
+
+def _fault(file: Path, digest: str, known: str, hooks: Hooks) -> str:
+    if known and digest != known:
+        return f"its SHA-256 is {digest}, and should be {known}"
+    return "" if known else hooks.check(file)
 
 
 @contextmanager
 def _locked(part: Path) -> Iterator[BinaryIO]:
-    """The partial file, open for appending, and for no other process meanwhile."""
+    """The partial file, open for appending, and for no other process meanwhile.
+
+    Where the file system has no locks, nothing keeps two runs apart.
+    """
     while True:
         with open(part, "ab", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
             if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 try:
                     yield file
@@ -115,11 +139,7 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
 
 
 def _receive_all(
-    url: str,
-    part: Path,
-    file: BinaryIO,
-    config: FetchConfig,
-    count: Callable[[int], None],
+    url: str, part: Path, file: BinaryIO, config: FetchConfig, hooks: Hooks
 ) -> None:
     """Try, and try again while bytes come, until the file is whole."""
     tries = _Tries(file, config.attempts)
@@ -127,13 +147,14 @@ def _receive_all(
         retry=retry_if_exception_type(Interrupted),
         stop=tries.are_enough,
         wait=tries.pause,
+        sleep=hooks.sleep,
         reraise=True,
     )
     try:
-        again(_receive, url, part, file, config, count)
+        again(_receive, url, part, file, config, hooks.count)
     except Interrupted as error:
-        told = f"{url}: {error}; given up after {config.attempts} tries in vain"
-        raise Unavailable(told) from error
+        told = f"{error}; given up after {config.attempts} tries in vain"
+        raise Unanswered(told) from error
 
 
 class _Tries:
@@ -147,12 +168,12 @@ class _Tries:
         assert state.outcome is not None
         size = _size(self.file)
         slow = isinstance(state.outcome.exception(), TooSlow)
-        self.fruitless = 1 if size > self.largest and not slow else self.fruitless + 1
+        self.fruitless = 0 if size > self.largest and not slow else self.fruitless + 1
         self.largest = max(size, self.largest)
         return self.fruitless >= self.most
 
     def pause(self, state: RetryCallState) -> float:
-        """Seconds: as the server asks, or one, two, four, ..."""
+        """Seconds: as the server asks, or a half, one, two, four, ..."""
         assert state.outcome is not None
         asked = getattr(state.outcome.exception(), "pause", 0.0)
         return min(max(asked, 2.0 ** (self.fruitless - 1)), LONGEST_PAUSE)
@@ -179,12 +200,16 @@ def _receive(
         headers |= {"Range": f"bytes={have}-", "If-Range": note.validator}
     with _asking(url, headers, config.patience) as response:
         offset, total = _extent(response)
-        if response.status_code == 416 or offset not in (0, have):
+        validator = _validator(response)
+        # Some servers know ranges, but not If-Range.
+        same = (offset, total) == (have, note.total)
+        same = same and validator in ("", note.validator)
+        if offset != 0 and not same:
             _start_anew(part, file)
             raise Interrupted(f"what follows {have} bytes was asked for, and not sent")
-        if not offset:
+        if offset == 0:
             _start_anew(part, file)
-        _write_note(part, Note(url, _validator(response), total))
+            _write_note(part, Note(url, validator, total))
         for data in _watched(response, config):
             file.write(data)
             count(len(data))
@@ -205,13 +230,13 @@ def _asking(
     except (requests.ConnectionError, requests.Timeout) as error:
         raise Interrupted(f"no answer ({error})") from error
     except requests.RequestException as error:
-        raise Unavailable(f"{url}: {error}") from error
+        raise Unavailable(str(error)) from error
     with response:
         told = f"the server answers {response.status_code} {response.reason}"
         if response.status_code in LATER:
             raise Interrupted(told, _asked_to_wait(response))
         if response.status_code not in (200, 206, 416):
-            raise Unavailable(f"{url}: {told}")
+            raise Unavailable(told)
         yield response
 
 
@@ -241,19 +266,14 @@ def _watched(response: requests.Response, config: FetchConfig) -> Iterator[bytes
             since, come = time.monotonic(), 0
 
 
-def _extent(response: requests.Response) -> tuple[int, int | None]:
-    """Where an answer's bytes begin, and the file's length if it is told."""
+def _extent(response: requests.Response) -> tuple[int | None, int | None]:
+    """Where an answer's bytes begin, and the file's length; None where not told."""
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    if response.status_code == 416:
-        return 0, None
     told = response.headers.get("Content-Range", "")
-    try:
-        extent, total = told.removeprefix("bytes ").split("/")
-        return int(extent.split("-")[0]), int(total)
-    except ValueError:
-        raise Interrupted(f"an answer with the range {told!r}") from None
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", told)
+    return (int(match[1]), int(match[2])) if match else (None, None)
 
 
 def _validator(response: requests.Response) -> str:

@@ -43,7 +43,9 @@ def main() -> None:
         results = extract_all(tasks, config, int(args.workers))
         results = progress(results, len(videos), "extract", "videos")
         for video, faces, problem in zip(videos, results, problems, strict=True):
-            shard.add(video, replace(faces, reason=problem) if problem else faces)
+            told = [problem] if faces.status == "missing" else [faces.reason, problem]
+            reason = "; ".join(filter(None, told))
+            shard.add(video, replace(faces, reason=reason) if problem else faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.atomic import write_csv
 from pipeline.checksums import write_checksums
-from pipeline.command_line import log, parse, run
+from pipeline.command_line import parse, run
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import ServedConfig, SourcesConfig
 from pipeline.errors import StepError
@@ -26,16 +26,10 @@ def main() -> None:
     assert isinstance(source, ServedConfig)
     rows, root = list_shard(sources, args.shard), Path(source.root)
     known = dict(zip(rows["path"], rows["known_sha256"], strict=True))
-    sums: dict[str, str] = {}
-    problems: dict[str, str] = {}
     names = files_of(rows)
-    for name, digest, problem in fetch_files(
-        source.address, root, names, known, config
-    ):
-        if problem:
-            problems[name] = problem
-        else:
-            sums[name] = digest
+    come = list(fetch_files(source.address, root, names, known, config))
+    sums = {one.name: one.sha256 for one in come if one.sha256}
+    problems = {one.name: one.problem for one in come if one.problem}
     check_failures(problems, len(names), config.max_failed)
     write_checksums(dict(sorted(sums.items())), args.checksums)
     write_csv(shard_table(rows, root, sums, problems), args.table)
@@ -44,19 +38,12 @@ def main() -> None:
 def check_failures(problems: dict[str, str], files: int, allowed: float) -> None:
     """Raise StepError where too many files cannot be had; it names them."""
     if len(problems) > max(1, allowed * files):
-        worst = "\n".join(f"  {problem}" for problem in problems.values())
+        worst = "\n".join(f"  {name}: {why}" for name, why in problems.items())
         raise StepError(
             f"{len(problems)} of {files} files cannot be had, more than the share "
             f"{allowed} that fetch.max_failed allows:\n{worst}\n"
             "Run the same command again: what has come is kept, half files as well. Or "
             "raise fetch.max_failed, to do without."
-        )
-    if problems:
-        log.warning(
-            "%d of %d files cannot be had; to try again: delete this shard's table and "
-            "run Snakemake again",
-            len(problems),
-            files,
         )
 
 

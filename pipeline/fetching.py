@@ -2,11 +2,12 @@
 
 import fcntl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from urllib.parse import quote
 
 from pipeline.checksums import ChecksumError, file_sha256, read_checksums
@@ -14,10 +15,25 @@ from pipeline.command_line import log
 from pipeline.config.fetch import FetchConfig
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.frame_index import read_index
-from pipeline.download import Unavailable, download
+from pipeline.download import Hooks, Unanswered, Unavailable, download
 from pipeline.progress import LOG_INTERVAL
 
 FIRST_SUMS = "SHA256SUMS"  # in the data set's folder: what each file was at first
+
+
+class Stopped(Exception):
+    """Raised in the downloads of a fetch that is to end."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What became of a file: the SHA-256 of what is there, "" if nothing is, and why
+    it is not what it should be."""
+
+    name: str
+    sha256: str = ""
+    problem: str = ""
+    unanswered: bool = False  # nothing is known of it: the server did not answer
 
 
 @dataclass
@@ -29,56 +45,66 @@ class Traffic:
     done: int = 0
     fetched: int = 0
     bytes: int = 0
+    stop: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
 
     def count(self, come: int) -> None:
+        """Add bytes. Raises Stopped once all is to end."""
         with self._lock:
             self.bytes += come
+        if self.stop.is_set():
+            raise Stopped
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; as soon as all is to end, raise Stopped."""
+        if self.stop.wait(seconds):
+            raise Stopped
 
     def __str__(self) -> str:
         rate = self.bytes / max(time.monotonic() - self.began, 1e-9)
         told = f"{self.done} of {self.files} files, {self.bytes / 1e6:.1f} MB, "
         told += f"{rate / 1e6:.2f} MB/s"
-        if not self.fetched or self.done == self.files:
+        if not self.fetched or not self.bytes or self.done == self.files:
             return told
         left = (self.files - self.done) * self.bytes / self.fetched / rate
         return f"{told}, about {left:.0f} s left"
 
 
 def fetch_files(
-    server: str,
+    address: str,
     root: Path,
     names: Sequence[str],
     known: Mapping[str, str],
     config: FetchConfig,
-) -> Iterator[tuple[str, str, str]]:
-    """Fetch files to below `root` from the same paths below `server`.
+) -> Iterator[Fetched]:
+    """Fetch files to below `root` from the same paths below `address`.
 
-    `known` has the SHA-256 that is known of some names. Yields, as they are done, each
-    name, its SHA-256 ("" if it cannot be had), and why it cannot. Raises ChecksumError
+    `known` has the SHA-256 that is known of some names. Yields files as they are done.
+    Where many in a row are not answered, the others are not tried. Raises ChecksumError
     for a file that is there, and is not what it was when it was fetched.
     """
     known = {**read_first_sums(root), **{k: v for k, v in known.items() if v}}
     traffic = Traffic(len(names))
-    one = _FileFetch(server, root, known, config, traffic)
+    one = _FileFetch(address, root, known, config, traffic)
     unanswered = 0
-    with ThreadPoolExecutor(config.connections) as pool:
-        waiting = {pool.submit(one.fetch, name): name for name in names}
-        try:
-            for future in _finished(waiting, traffic):
-                name, (digest, problem) = waiting[future], future.result()
-                unanswered = unanswered + 1 if problem else 0
-                if unanswered >= 4 * config.connections:
-                    one.given_up = problem
-                yield name, digest, problem
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ThreadPoolExecutor(config.connections)
+    try:
+        waiting = [pool.submit(one.fetch, name) for name in names]
+        for future in _finished(waiting, traffic):
+            fetched = future.result()
+            unanswered = unanswered + 1 if fetched.unanswered else 0
+            if unanswered >= 4 * config.connections:
+                one.given_up = fetched.problem
+            yield fetched
+    finally:
+        traffic.stop.set()
+        pool.shutdown(cancel_futures=True)
     log.info("fetch: %s", traffic)
 
 
-def _finished(waiting: Mapping[Future, str], traffic: Traffic) -> Iterator[Future]:
+def _finished(futures: Iterable[Future], traffic: Traffic) -> Iterator[Future]:
     """The futures as they finish, with a line on the traffic now and then."""
-    left, said = set(waiting), time.monotonic()
+    left, said = set(futures), time.monotonic()
     while left:
         done, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
         traffic.done += len(done)
@@ -90,40 +116,52 @@ def _finished(waiting: Mapping[Future, str], traffic: Traffic) -> Iterator[Futur
 
 @dataclass
 class _FileFetch:
-    server: str
+    address: str
     root: Path
     known: Mapping[str, str]
     config: FetchConfig
     traffic: Traffic
     given_up: str = ""  # why no more files are tried
 
-    def fetch(self, name: str) -> tuple[str, str]:
-        """SHA-256 and problem of a file that is there, or is fetched; one is ""."""
+    def fetch(self, name: str) -> Fetched:
+        """A file that is there, or is fetched."""
         path, known = self.root / name, self.known.get(name, "")
+        unusable = ""  # SHA-256 of a file that is there, and is no video
         if path.is_file():
-            digest = self._there(path, known)
-            if digest:
-                return digest, ""
+            digest, fault = self._there(name, known)
+            if not fault:
+                return Fetched(name, digest)
+            unusable = digest
+            log.warning("%s is there, but %s; it is fetched", path, fault)
         if self.given_up:
-            return "", f"not tried, after many others: {self.given_up}"
+            told = f"not tried, since many others had no answer: {self.given_up}"
+            return Fetched(name, unusable, told, unanswered=True)
+        hooks = Hooks(
+            check=video_fault,
+            count=self.traffic.count,
+            note=lambda digest: None if known else remember(self.root, name, digest),
+            sleep=self.traffic.sleep,
+        )
+        url = f"{self.address}/{quote(name)}"
         try:
-            digest = download(
-                f"{self.server.rstrip('/')}/{quote(name)}",
-                path,
-                self.config,
-                known,
-                video_fault,
-                self.traffic.count,
-                lambda digest: remember(self.root, name, digest, known),
-            )
+            digest = download(url, path, self.config, known, hooks, bool(unusable))
         except Unavailable as error:
-            log.warning("%s", error)
-            return "", str(error)
+            log.warning("%s: %s", url, error)
+            silent = isinstance(error, Unanswered)
+            return Fetched(name, unusable, self._told(error, known), silent)
         self.traffic.fetched += 1
-        return digest, ""
+        return Fetched(name, digest)
 
-    def _there(self, path: Path, known: str) -> str:
-        """SHA-256 of a file that is there; "" for one to be fetched anew."""
+    def _told(self, error: Unavailable, known: str) -> str:
+        told = str(error)
+        if known and known in told:
+            told += f" (as {self.root / FIRST_SUMS} says: remove its line if the "
+            told += "server's file has changed for good)"
+        return told
+
+    def _there(self, name: str, known: str) -> tuple[str, str]:
+        """SHA-256 of a file that is there, and what is wrong with it."""
+        path = self.root / name
         digest = file_sha256(path)
         if known and digest != known:
             raise ChecksumError(
@@ -131,14 +169,10 @@ class _FileFetch:
                 f"fetched. Delete it to have it fetched again; if the change was "
                 f"meant, remove its line from {self.root / FIRST_SUMS}."
             )
-        if not known:
-            fault = video_fault(path)
-            if fault:
-                log.warning("%s: %s; it is fetched anew", path, fault)
-                path.unlink()
-                return ""
-            remember(self.root, str(path.relative_to(self.root)), digest, known)
-        return digest
+        fault = "" if known else video_fault(path)
+        if not known and not fault:
+            remember(self.root, name, digest)
+        return digest, fault
 
 
 def video_fault(path: Path) -> str:
@@ -159,11 +193,11 @@ def read_first_sums(root: Path) -> dict[str, str]:
     return read_checksums(file) if file.exists() else {}
 
 
-def remember(root: Path, name: str, digest: str, known: str) -> None:
-    """Write down what a file was when it first came, unless that is known."""
-    if known:
-        return
-    with open(root / FIRST_SUMS, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(f"{digest}  {name}\n")
-        file.flush()
+def remember(root: Path, name: str, digest: str) -> None:
+    """Write down what a file was when it first came."""
+    with open(root / FIRST_SUMS, "a+b") as file:
+        with suppress(OSError):  # of a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        torn = file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n"
+        line = f"{digest}  {name}\n".encode()
+        file.write(b"\n" + line if torn else line)

@@ -12,6 +12,11 @@ def main() -> None:
     write_csv(table, args.index)
     counts = table.groupby(["dataset", "split", "compression", "method"]).size()
     log.info("videos:\n%s", counts.to_string())
+    tested = table[table["split"] == "test"]
+    for dataset, labels in tested.groupby("dataset")["label"].unique().items():
+        if len(labels) == 1:
+            kind = "fake" if labels[0] else "real"
+            log.info("%s: all test videos are %s: no metrics of its own", dataset, kind)
     left_out = table.loc[table["left_out"] != "", ["dataset", "left_out"]]
     for (dataset, reason), count in left_out.value_counts().items():
         log.info("%s: %d videos are left out: %s", dataset, count, reason)

@@ -16,7 +16,7 @@ BESIDE_COLUMNS = [
 ]
 COMPRESSIONS = ["raw", "c23", "c40"]
 FACEFORENSICS = "faceforensics"
-TEST_VIDEOS = 140  # of the official test split
+TRAIN_VIDEOS, TEST_VIDEOS = 720, 140  # of the official splits
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def beside_published(
     `metrics`: tidy metrics with model, protocol and level. `trained`: one row a model x
     protocol, with its network, trained_methods and trained_compressions joined by "+",
     and test_videos, the number of real test videos at each compression. Only runs over
-    the whole official test set of FaceForensics++ count. Fakes of `all` methods must be
+    the whole official splits of FaceForensics++ count. Fakes of `all` methods must be
     of those that training had, as in the publications: another mixture, another figure.
     """
     kept = ["model", "protocol", "dataset", *SLICE, "value", "low", "high"]

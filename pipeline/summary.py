@@ -25,6 +25,13 @@ def summarize(results: Path) -> str:
         count = pd.read_csv(leaks)["what"].nunique()
         told = f"{count} recordings or people are in more than one split: see {leaks}"
         lines += [told] if count else []
+    tables = [pd.read_csv(t, dtype=str) for t in (results / "videos").glob("*-*.csv")]
+    lost = sum(int(table["problem"].notna().sum()) for table in tables)
+    if lost:
+        lines.append(
+            f"{lost} videos or masks could not be fetched: see `problem` in the tables "
+            f"in {results / 'videos'}; to try again, delete those tables and run again"
+        )
     folders = {
         "atlases": "heatmap atlases and galleries of each detector",
         "metrics": "metrics, their intervals, and figures; overview.md to start with",

@@ -85,6 +85,12 @@ def subset(table: pd.DataFrame, made_of: pd.Series, most: int | None) -> pd.Data
     return table[made_of.isin(chosen)].reset_index(drop=True)
 
 
+def common_split(target: str, source: str, split_of: Callable[[str], str]) -> str:
+    """The split of a video's people, "" if they are in two; `source` may be ""."""
+    splits = {split_of(person) for person in (target, source or target)}
+    return splits.pop() if len(splits) == 1 else ""
+
+
 def stable_share(name: str) -> float:
     """A number in 0..1 that hangs on a name alone, evenly spread over names."""
     return stable_number(name) / 2**64

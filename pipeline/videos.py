@@ -72,13 +72,17 @@ def shard_table(
     """What `videos/<shard>.csv` says: the rows, with what their files are.
 
     Added: bytes, sha256 (0 and "" for a file that is not there) and problem, which is
-    why a file cannot be had, "" if it is not known or not so.
+    why a video or its mask cannot be had, "" if it is not known or not so.
     """
-    paths = rows["path"]
+    paths, masks = rows["path"], rows["mask"]
+    of_mask = {name: f"its mask: {why}" for name, why in problems.items()}
     return rows.drop(columns=["known_sha256", "left_out", "shard"]).assign(
         bytes=[(root / p).stat().st_size if p in sums else 0 for p in paths],
         sha256=[sums.get(p, "") for p in paths],
-        problem=[problems.get(p, "") for p in paths],
+        problem=[
+            problems.get(path) or of_mask.get(mask, "")
+            for path, mask in zip(paths, masks, strict=True)
+        ],
     )
 
 
@@ -112,9 +116,9 @@ def shard_names(sources: SourcesConfig, split: str) -> list[str]:
     ]
 
 
-def source_of(sources: SourcesConfig, shard: str) -> SourceConfig:
-    """The source whose videos are in a shard."""
-    return sources.by_name()[shard.rsplit("-", 2)[0]]
+def dataset_of(shard: str) -> str:
+    """The data set, hence the source, whose videos are in a shard."""
+    return shard.rsplit("-", 2)[0]
 
 
 def leak_report(table: pd.DataFrame) -> pd.DataFrame:

@@ -48,8 +48,9 @@ FAULTS = [
     ),
     (
         {"sources": {"folders": {"celebdf": {"root": "."}}}},
-        "the name 'celebdf' is taken",
+        "the name 'celebdf' has another meaning",
     ),
+    ({"sources": {"folders": {"all": {"root": "."}}}}, "'all' has another meaning"),
     ({"sources": {}}, "name at least one of miniature, faceforensics"),
     (
         {"sources": {"faceforensics": {"server": "http://example.org"}}},

@@ -16,6 +16,7 @@ from servers import FileServer
 from pipeline.config.sources import MiniatureConfig
 from pipeline.fetching import FIRST_SUMS
 from pipeline.sources.miniature import miniature_pairs
+from pipeline.summary import summarize
 
 TARGETS = ("results/videos", "results/checksums", "results/faces")
 FETCH = {"attempts": 2, "patience": 5}
@@ -123,12 +124,30 @@ def test_a_video_that_is_not_to_be_had_is_a_row_with_a_reason(server, tmp_path):
     run.snakemake("faces")
     row = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]
     assert (row["bytes"], row["sha256"]) == (0, "")
-    assert f"{server.address}/{VIDEO}: the server answers 404" in row["problem"]
+    assert row["problem"] == "the server answers 404 Not Found"  # and no address
     summary = pd.read_csv(run.folder / "results/faces/summary.csv").set_index("video")
     row = summary.loc["faceforensics/c23/FaceSwap/000_001"]
     assert (row["status"], row["crops"]) == ("missing", 0)
     assert "404" in row["reason"]
     assert (summary["crops"] > 0).sum() == 29
+    assert server.address not in (run.folder / "results/faces/summary.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path):
+    server.standing[VIDEO.replace("c23", "masks")] = "404"
+    run = from_server(server, tmp_path / "run")
+    run.snakemake("faces")
+    row = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]
+    assert row["bytes"] > 0
+    assert row["problem"] == "its mask: the server answers 404 Not Found"
+    summary = pd.read_csv(run.folder / "results/faces/summary.csv").set_index("video")
+    row = summary.loc["faceforensics/c23/FaceSwap/000_001"]
+    assert row["crops"] > 0
+    assert not row["has_mask"]
+    assert "its mask: the server answers 404" in row["reason"]
+    told = summarize(run.folder / "results")
+    assert "1 videos or masks could not be fetched" in told
 
 
 @pytest.mark.slow
@@ -139,7 +158,7 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
     printed = run.snakemake("videos", check=False)
     assert run.code != 0
     assert "2 of 18 files cannot be had, more than the share 0.02" in printed
-    assert all(f"{server.address}/{name}" in printed for name in lost)
+    assert all(f"  {name.removeprefix('v3/')}: the server" in printed for name in lost)
     assert not (run.folder / "results/videos/faceforensics-train-000.csv").exists()
     server.standing.clear()
     server.asked.clear()
@@ -183,6 +202,9 @@ def test_a_file_that_the_server_has_changed_is_not_taken_for_the_first_one(
     run.snakemake("videos")
     problem = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]["problem"]
     assert "its SHA-256 is" in problem
+    assert (
+        "SHA256SUMS says: remove its line if the server's file has changed" in problem
+    )
     assert not here.exists()
 
 

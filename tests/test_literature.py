@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.collect_metrics import trained_table
 from pipeline.errors import StepError
 from pipeline.literature import BESIDE_COLUMNS, beside_published, read_published
 
@@ -135,3 +136,34 @@ def test_a_faulty_table_is_refused_by_name_and_line(lines, words, tmp_path):
     with pytest.raises(StepError, match=words) as error:
         read_published(file)
     assert "mine.csv" in str(error.value)
+
+
+def run_of(**changes):
+    """What the workflow says of a detector that is comparable, but for `changes`."""
+    run = {"model": "mine", "protocol": "four", "network": "legacy_xception"}
+    run |= {"trained_here": True, "train_videos": 720, "datasets": ["faceforensics"]}
+    return run | {"methods": METHODS, "compressions": ["c23"]} | changes
+
+
+def tested_on(*datasets):
+    counts = {"real": 140, "fake": 140}
+    return pd.concat([metrics(dataset).assign(**counts) for dataset in datasets])
+
+
+def test_what_a_run_was_trained_and_tested_on():
+    told = trained_table([run_of()], tested_on("all", "celebdf", "faceforensics"))
+    assert told.iloc[0].to_dict() == trained().iloc[0].to_dict()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trained_here": False},
+        {"train_videos": 713},  # leaks dropped
+        {"train_videos": 140},  # a subset
+        {"train_videos": 0},  # splits of one's own
+        {"datasets": ["deepfakedetection", "faceforensics"]},
+    ],
+)
+def test_runs_unlike_the_published_are_not_compared(changes):
+    assert len(trained_table([run_of(**changes)], tested_on("faceforensics"))) == 0

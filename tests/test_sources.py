@@ -11,6 +11,7 @@ from servers import FileServer
 from benchmarks.file_lists import PLACES, SIZES, write_names, write_splits
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import SourcesConfig
+from pipeline.fetching import read_first_sums
 from pipeline.file_lists import fetch_lists
 from pipeline.sources import faceforensics
 from pipeline.video_table import COLUMNS, path_fault, used
@@ -204,11 +205,46 @@ def test_lists_are_fetched_once(server, tmp_path, monkeypatch):
 
 def test_lists_that_are_not_the_authors_are_not_kept(server, tmp_path, monkeypatch):
     config = listed_by(server, tmp_path, monkeypatch, official=False)
-    with pytest.raises(
-        ValueError, match=r"cannot be fetched: .*should be e59386911255"
-    ):
+    with pytest.raises(ValueError, match=r"cannot be fetched .*should be e59386911255"):
         fetch_lists(config, FetchConfig())
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_page_in_place_of_a_list_is_not_kept(server, tmp_path, monkeypatch):
+    config = listed_by(server, tmp_path, monkeypatch)
+    listed = server.root / "misc/deepfake_detection_filenames.json"
+    content = listed.read_bytes()
+    listed.write_text("<html>please come back later</html>")
+    with pytest.raises(ValueError, match="cannot be read as the authors' list"):
+        fetch_lists(config, FetchConfig())
+    listed.write_bytes(content)
+    fetch_lists(config, FetchConfig())
+    assert len(list_videos(config)) == 5 * 1000 + 3431
+    assert read_first_sums(tmp_path) == {
+        "misc/deepfake_detection_filenames.json": hashlib.sha256(content).hexdigest()
+    }
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({"actors": ["25__a"] * 2 + ["25__a.mp4"], "DeepFakesDetection": []}, None),
+        ({"actors": ["25__" + "a" * 300], "DeepFakesDetection": []}, "is no name of"),
+        ({"actors": ["../25__a"], "DeepFakesDetection": []}, "is no name of"),
+        ({"actors": [3], "DeepFakesDetection": []}, "cannot be read as"),
+        ({"actors": []}, "cannot be read as"),
+    ],
+)
+def test_lists_of_names_are_not_trusted(tmp_path, listed, said):
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps(listed))
+    section = {"root": str(tmp_path), "names": str(names)}
+    config = SourcesConfig(deepfakedetection=section).deepfakedetection
+    if said is None:
+        assert list_source("deepfakedetection", config)["video"].is_unique
+    else:
+        with pytest.raises(ValueError, match=said):
+            list_source("deepfakedetection", config)
 
 
 def test_lists_that_cannot_be_had(server, tmp_path, monkeypatch):
@@ -253,6 +289,17 @@ def test_celebdf_tests_on_its_list(celeb):
     row = table.set_index("path").loc["Celeb-synthesis/id2_id3_0000.mp4"]
     assert (row["label"], row["target"], row["source"]) == (1, "id2", "id3")
     assert set(table["compression"]) == {"native"}
+
+
+def test_a_subset_of_celebdf_has_both_kinds(celeb):
+    config = SourcesConfig(celebdf={"root": str(celeb), "videos": 2}).celebdf
+    table = list_source("celebdf", config)
+    assert table.groupby("label").size().to_dict() == {0: 2, 1: 2}
+
+
+def test_a_slash_at_a_folders_end_is_no_other_folder(celeb):
+    config = SourcesConfig(celebdf={"root": f"{celeb}/"}).celebdf
+    assert config.root == str(celeb)
 
 
 def test_celebdf_trains_on_no_testing_recording_and_tells_of_its_people(celeb):
@@ -426,6 +473,7 @@ def test_hostile_names_are_refused_with_their_row(tmp_path, name):
             "row 2: split = 'dev': is none of",
         ),
         ("path,label,method\na.mp4,fake,a b\n", "row 2: method = 'a b': is no name"),
+        ("path,label,method\na.mp4,fake,all\n", "row 2: method = 'all'"),
         ("path,label,method\na.mp4,fake,real\n", "row 2: method = 'real'"),
         ("path,label,mask\na.mp4,fake,/m.mp4\n", "row 2: mask = '/m.mp4': is absolute"),
         ("path,label,sha256\na.mp4,fake,xyz\n", "row 2: sha256 = 'xyz': is no SHA-256"),
@@ -473,9 +521,19 @@ def test_folders_of_real_and_fake_clips(tmp_path):
         "fake/d.mkv": "fake",
         "fake/lip-sync/e.mp4": "lip-sync",
     }
+    (tmp_path / "real/._a.mp4").touch()  # of a Mac's copy
+    assert len(own(tmp_path, use="test")) == 4
     (tmp_path / "fake/a b").mkdir()
     (tmp_path / "fake/a b/g.mp4").touch()
     with pytest.raises(ValueError, match="'a b' is none"):
+        own(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["real", "all"])
+def test_folders_of_methods_with_a_meaning_are_refused(tmp_path, name):
+    (tmp_path / "fake" / name).mkdir(parents=True)
+    (tmp_path / "fake" / name / "a.mp4").touch()
+    with pytest.raises(ValueError, match="and neither real nor all"):
         own(tmp_path)
 
 
@@ -507,6 +565,18 @@ def test_splits_of_a_folder_hang_on_the_target_alone(tmp_path):
     few = own(tmp_path, text + "\n".join(rows[::-7])).set_index("path")
     both = table.set_index("path").loc[few.index]
     assert (both[["split", "shard"]] == few[["split", "shard"]]).all().all()
+
+
+def test_clips_of_two_people_in_two_splits_are_left_out(tmp_path):
+    people = [f"p{n}" for n in range(60)]
+    rows = [f"{p}.mp4,real,{p}," for p in people]
+    rows += [f"{p}{q}.mp4,fake,{p},{q}" for p in people for q in people[:20] if p != q]
+    table = own(tmp_path, "path,label,target,source\n" + "\n".join(rows))
+    out = table[table["left_out"] != ""]
+    assert set(out["left_out"]) == {"its two people are in different splits"}
+    assert 0.2 < len(out) / len(table) < 0.8
+    places = [sequences(part) for _, part in used(table).groupby("split")]
+    assert sum(map(len, places)) == len(people)
 
 
 def test_a_second_source_moves_no_shard_of_the_first(root, celeb):

@@ -2,13 +2,17 @@
 
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 # A name that becomes a folder or a Snakemake wildcard.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
 # A folder's path: part of Snakemake's patterns, where {} and <> have a meaning.
-Folder = Annotated[str, Field(pattern=r"^[^{}<>\x00-\x1f]+$")]
+Folder = Annotated[
+    str,
+    Field(pattern=r"^[^{}<>\x00-\x1f]+$"),
+    AfterValidator(lambda path: path.rstrip("/") or "/"),
+]
 
 
 class Section(BaseModel):

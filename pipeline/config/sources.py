@@ -38,7 +38,8 @@ class SourceConfig(Section):
     """What every source has."""
 
     use: Literal["all", "test"] = "all"
-    """`all`: for training, validation and test. `test`: for testing only."""
+    """`all`: for training, validation and test. `test`: for testing only, namely the
+    test split where the authors or the table give one, else everything."""
     shards: ShardsConfig = ShardsConfig()
     """How many shards each split is cut into: a job each."""
 
@@ -96,7 +97,9 @@ class ServedConfig(SourceConfig):
     `manipulated_sequences`. What is fetched is written here."""
     server: str | None = None
     """Address of the authors' server, which they send to those whom they give access:
-    what is not in `root` is fetched from there. null: everything is in `root`."""
+    what is not in `root` is fetched from there. null: everything is in `root`, and a
+    file that changes there is noticed. Leave it when all has come: a change from one to
+    the other makes all steps run again."""
     agree_to_terms: bool = False
     """Whether you have agreed to the authors' terms of use; needed to fetch."""
     compressions: list[Literal["raw", "c23", "c40"]] = Field(["c23"], min_length=1)
@@ -144,8 +147,9 @@ class FaceForensicsConfig(ServedConfig):
     official_splits: bool = True
     """Refuse split files that are not the authors' to the byte."""
     leaks: Literal["keep", "drop"] = "keep"
-    """Seven YouTube videos gave sequences to two official splits (see
-    `videos/leaks.csv`). `drop`: leave out the sequence in training, with its fakes."""
+    """Seven YouTube videos gave sequences to two official splits, training and another
+    (see `videos/leaks.csv`). `drop`: leave out the sequence in training, and its fakes:
+    training is the larger, and the official tests stay whole."""
     methods: list[Method] = Field(ALL_METHODS, min_length=1)
     """Manipulation methods to use. DeepFakeDetection is a source of its own."""
 
@@ -168,7 +172,7 @@ class CelebDFConfig(SourceConfig):
     """`test`: the listed testing videos. `all`: trains on the others too; the people
     of the listed ones are among them (see `videos/leaks.csv`)."""
     videos: int | None = Field(None, ge=1)
-    """Use only so many real videos of each split, and the fakes made of them."""
+    """Use only so many real videos of each split, and as many fakes."""
 
 
 class DFDCConfig(SourceConfig):
@@ -216,9 +220,9 @@ class SourcesConfig(Section):
     @model_validator(mode="after")
     def _some_with_names_apart(self) -> "SourcesConfig":
         fixed = [name for name in type(self).model_fields if name != "folders"]
-        for name in fixed:
+        for name in [*fixed, "all"]:
             if name in self.folders:
-                raise ValueError(f"folders: the name {name!r} is taken by a data set")
+                raise ValueError(f"folders: the name {name!r} has another meaning")
         if not self.by_name():
             raise ValueError(f"name at least one of {', '.join(fixed)}, folders")
         return self

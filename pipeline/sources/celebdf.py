@@ -15,9 +15,9 @@ from pipeline.config.sources import CelebDFConfig
 from pipeline.video_table import (
     NATIVE,
     REAL,
+    common_split,
     leave_out,
     stable_share,
-    subset,
     used,
     video_rows,
 )
@@ -42,7 +42,9 @@ def list_videos(config: CelebDFConfig, name: str) -> pd.DataFrame:
     paths = testing if config.use == "test" else [*testing, *_others(root, testing)]
     rows = [_row(path, path in testing) for path in paths]
     table = video_rows(rows, name)
-    table = subset(table, table["path"].map(_recording), config.videos)
+    if config.videos is not None:
+        kinds = table.sort_values("path", key=lambda paths: paths.map(stable_share))
+        table = kinds.groupby(["split", "label"]).head(config.videos).sort_index()
     reason = "its two people are in different splits"
     table = leave_out(table, table["split"] == "", reason)
     made_of = table["path"].map(_recording)
@@ -75,8 +77,7 @@ def _row(path: str, tested: bool) -> tuple[str, str, str, str, str, str, str]:
     folder, stem = path.removesuffix(".mp4").split("/")
     groups = re.fullmatch(FORMS[folder], stem, re.ASCII).groups()
     target, source = groups[0], groups[1] if folder == METHOD else ""
-    splits = {"test"} if tested else {_split(p) for p in (target, source or target)}
-    split = splits.pop() if len(splits) == 1 else ""
+    split = "test" if tested else common_split(target, source, _split)
     method = METHOD if folder == METHOD else REAL
     name = f"{folder}/{stem}" if method == REAL else stem
     return split, method, NATIVE, name, target, source, path
@@ -94,7 +95,7 @@ def _recording(path: str) -> str:
 def _others(root: Path, testing: dict[str, None]) -> Iterator[str]:
     """Paths of the videos in the folders that are not for testing."""
     for folder in FORMS:
-        for file in sorted((root / folder).glob("*.mp4")):
+        for file in sorted((root / folder).glob("[!.]*.mp4")):
             path = f"{folder}/{file.name}"
             _check(path, str(file))
             if path not in testing:

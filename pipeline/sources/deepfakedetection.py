@@ -12,7 +12,14 @@ import pandas as pd
 
 from pipeline.config.sources import DeepFakeDetectionConfig
 from pipeline.sources.faceforensics import mask_path, video_path
-from pipeline.video_table import REAL, leave_out, subset, video_rows
+from pipeline.video_table import (
+    REAL,
+    common_split,
+    leave_out,
+    path_fault,
+    subset,
+    video_rows,
+)
 
 METHOD = "DeepFakeDetection"
 LIST = "misc/deepfake_detection_filenames.json"  # below the folder, and on the server
@@ -30,7 +37,9 @@ def list_videos(config: DeepFakeDetectionConfig, name: str) -> pd.DataFrame:
         for compression in config.compressions
         for stem, method in _names(config, compression)
         for target, source in [_actors(stem, method, config)]
-        for split in [_split(target, source) if config.use == "all" else "test"]
+        for split in [
+            common_split(target, source, _split) if config.use == "all" else "test"
+        ]
         for path in [_path(method, compression, stem)]
     ]
     table = video_rows(rows, name, mask_path if config.masks else lambda *_: "")
@@ -50,13 +59,13 @@ def _names(config: DeepFakeDetectionConfig, compression: str) -> list[tuple[str,
     """(name, method) of every video: those listed, or those on disk."""
     file = list_file(config)
     if file is not None:
-        listed = _read_list(file)
+        listed = read_list(file)
         kinds = ((listed[ORIGINALS], REAL), (listed[FAKES], METHOD))
-        return [(name, method) for names, method in kinds for name in sorted(names)]
+        return [(name, method) for names, method in kinds for name in sorted({*names})]
     found = []
     for method in (REAL, METHOD):
         folder = Path(config.root, _path(method, compression, "x")).parent
-        found += [(path.stem, method) for path in sorted(folder.glob("*.mp4"))]
+        found += [(path.stem, method) for path in sorted(folder.glob("[!.]*.mp4"))]
     if not found:
         raise ValueError(
             f"{config.root}: has no DeepFakeDetection videos in {compression}, such as "
@@ -71,13 +80,12 @@ def _path(method: str, compression: str, name: str) -> str:
     return path.replace("/youtube/", "/actors/") if method == REAL else path
 
 
-def _read_list(file: Path) -> dict[str, list[str]]:
+def read_list(file: Path) -> dict[str, list[str]]:
+    """Names of the videos, by the list's keys; ValueError if it is not the list."""
     try:
         listed = json.loads(file.read_text(encoding="utf-8"))
-        return {
-            key: [name.removesuffix(".mp4") for name in listed[key]]
-            for key in (ORIGINALS, FAKES)
-        }
+        names = {key: list(listed[key]) for key in (ORIGINALS, FAKES)}
+        return {k: [name.removesuffix(".mp4") for name in n] for k, n in names.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{file}: cannot be read as the authors' list of names ({error!r}), a JSON "
@@ -89,7 +97,7 @@ def _actors(name: str, method: str, config: DeepFakeDetectionConfig) -> tuple[st
     """Target and source of a video, two digits each; the source of an original: ""."""
     form = r"(\d\d)__[\w-]+" if method == REAL else r"(\d\d)_(\d\d)__[\w-]+__[\w-]+"
     match = re.fullmatch(form, name, re.ASCII)
-    if match is None:
+    if match is None or path_fault(f"{name}.mp4"):
         example = "01__walking" if method == REAL else "01_02__walking__ABCD1234"
         raise ValueError(
             f"{list_file(config) or config.root}: {name!r} is no name of "
@@ -105,14 +113,8 @@ def _made_of(path: str) -> str:
     return f"{actors[:2]}__{scene}"
 
 
-def _split(target: str, source: str) -> str:
-    """The split of a video's actors; "" if they are in two."""
-    splits = {
-        "train"
-        if int(actor) <= LAST_TRAINED
-        else "val"
-        if int(actor) <= LAST_VALIDATED
-        else "test"
-        for actor in (target, source or target)
-    }
-    return splits.pop() if len(splits) == 1 else ""
+def _split(actor: str) -> str:
+    number = int(actor)
+    if number <= LAST_TRAINED:
+        return "train"
+    return "val" if number <= LAST_VALIDATED else "test"

@@ -16,6 +16,7 @@ from pipeline.checksums import file_sha256
 from pipeline.config.sources import FaceForensicsConfig
 from pipeline.video_table import REAL, SPLITS, leave_out, used, video_rows
 
+SPLITS_FOLDER = "splits"  # below the data set's folder, where no other is given
 WITHOUT_MASKS = frozenset({"FaceShifter"})
 Pairs = Mapping[str, Sequence[tuple[str, str]]]
 
@@ -56,7 +57,7 @@ def list_videos(config: FaceForensicsConfig, name: str) -> pd.DataFrame:
 def splits_folder(config: FaceForensicsConfig) -> Path:
     """Where the split files are, or are fetched to."""
     if config.splits is None or "://" in config.splits:
-        return Path(config.root) / "splits"
+        return Path(config.root) / SPLITS_FOLDER
     return Path(config.splits)
 
 
@@ -142,7 +143,7 @@ def read_splits(folder: Path, official: bool) -> dict[str, list[tuple[str, str]]
     owners: dict[str, str] = {}
     for split in SPLITS:
         file = folder / f"{split}.json"
-        pairs[split] = _read_pairs(file)
+        pairs[split] = read_pairs(file)
         if official:
             check_official(file, split)
         for sequence in {name for pair in pairs[split] for name in pair}:
@@ -167,7 +168,8 @@ def check_official(file: Path, split: str) -> None:
         )
 
 
-def _read_pairs(file: Path) -> list[tuple[str, str]]:
+def read_pairs(file: Path) -> list[tuple[str, str]]:
+    """The pairs of a split file; ValueError that names it if it is none."""
     try:
         listed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -12,6 +12,8 @@ from pipeline.video_table import (
     NATIVE,
     REAL,
     SPLITS,
+    common_split,
+    leave_out,
     path_fault,
     stable_share,
     video_rows,
@@ -22,7 +24,7 @@ FAKE = "fake"  # the method of fakes of which none is named
 NEEDED = ["path", "label"]
 OPTIONAL = "split method compression target source mask sha256".split()
 LABELS = {"real": 0, "0": 0, "fake": 1, "1": 1}
-VALIDATED, TESTED = 0.15, 0.2  # shares of the targets, where the table has no split
+VALIDATED, TESTED = 0.15, 0.2  # shares of the people, where the table has no split
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 WORST = 10  # faulty rows that are told at once
 
@@ -33,10 +35,11 @@ def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
     Raises ValueError with the rows of the table (the header is row 1) that are refused.
     """
     clips = _read_table(config) if config.table else _walk(Path(config.root))
+    people = zip(clips["target"], clips["source"], strict=True)
     if config.use == "test":
         clips["split"] = "test"
     elif "split" not in clips:
-        clips["split"] = clips["target"].map(_split)
+        clips["split"] = [common_split(t, s, _split) for t, s in people]
     rows = zip(
         *(clips[k] for k in ("split", "method", "compression", "path")),
         *(clips[k] for k in ("target", "source", "path")),
@@ -44,12 +47,16 @@ def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
     )
     table = video_rows(rows, name)
     given = {"mask": clips["mask"], "known_sha256": clips["sha256"].str.lower()}
-    return table.assign(**given)[COLUMNS]
+    table = table.assign(**given)[COLUMNS]
+    reason = "its two people are in different splits"
+    return leave_out(table, table["split"] == "", reason)
 
 
-def _split(target: str) -> str:
-    share = stable_share(f"folder {target}")
-    return "val" if share < VALIDATED else "test" if share < 0.35 else "train"
+def _split(person: str) -> str:
+    share = stable_share(f"folder {person}")
+    if share < VALIDATED:
+        return "val"
+    return "test" if share < VALIDATED + TESTED else "train"
 
 
 def _walk(root: Path) -> pd.DataFrame:
@@ -62,10 +69,10 @@ def _walk(root: Path) -> pd.DataFrame:
             raise ValueError(f"{str(path)!r}: the name {fault}; rename it")
         label, *folders = relative.parts[:-1]
         method = REAL if label == "real" else folders[0] if folders else FAKE
-        if label == "fake" and (method == REAL or not re.fullmatch(NAME, method)):
+        if label == "fake" and not _is_method(method):
             raise ValueError(
                 f"{path}: its folder is the method's name, and {method!r} is none: "
-                "letters, digits, - and _ only"
+                "letters, digits, - and _ only, and neither real nor all"
             )
         rows.append((str(relative), method))
     table = pd.DataFrame(rows, columns=["path", "method"], dtype=str)
@@ -80,8 +87,14 @@ def _walk(root: Path) -> pd.DataFrame:
 def _videos(root: Path) -> Iterator[Path]:
     for folder in ("real", "fake"):
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix.lower() in ENDINGS and path.is_file():
+            hidden = path.name.startswith(".")
+            if path.suffix.lower() in ENDINGS and path.is_file() and not hidden:
                 yield path
+
+
+def _is_method(name: str) -> bool:
+    """Whether fakes may be called so; `real` and `all` have a meaning in the tables."""
+    return re.fullmatch(NAME, name) is not None and name not in (REAL, "all")
 
 
 def _read_table(config: FolderConfig) -> pd.DataFrame:
@@ -139,7 +152,7 @@ def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
         yield "split", "is none of train, val, test"
     method = row.get("method")
     fake = LABELS.get(row["label"].lower()) == 1
-    if method and fake and (method in (REAL, "all") or not re.fullmatch(NAME, method)):
+    if method and fake and not _is_method(method):
         yield "method", "is no name of a method: letters, digits, - and _ only"
     if row.get("compression") not in (None, "", "raw", "c23", "c40", NATIVE):
         yield "compression", f"is none of raw, c23, c40, {NATIVE}"

@@ -34,6 +34,16 @@ def trained_on(name):
     }
 
 
+def official_videos(protocol):
+    """How many real videos of FaceForensics++'s official split are trained on."""
+    source = CONFIG.sources.faceforensics
+    if source is None or not source.official_splits:
+        return 0
+    trained = VIDEOS[(VIDEOS["split"] == "train") & (VIDEOS["label"] == 0)]
+    trained = trained[selected(trained, CONFIG.protocols[protocol])]
+    return trained.loc[trained["dataset"] == "faceforensics", "target"].nunique()
+
+
 def protocol_config(wildcards):
     return json.dumps(trained_on(wildcards.protocol))
 
@@ -72,6 +82,7 @@ def trained_runs(wildcards):
             "protocol": protocol,
             "network": model.timm,
             "trained_here": model.epochs > 0 and not model.shuffle_labels,
+            "train_videos": official_videos(protocol),
             **trained_on(protocol),
         }
         for name, model in CONFIG.models.items()
@@ -92,10 +103,6 @@ def shards_of(*kinds):
     sources = CONFIG.sources.by_name().items()
     names = [name for name, source in sources if kind_of(name, source) in kinds]
     return names and rf"({'|'.join(names)})-(train|val|test)-\d+"
-
-
-def dataset_of(shard):
-    return shard.rsplit("-", 2)[0]
 
 
 def data_root(wildcards):
