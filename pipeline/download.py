@@ -228,7 +228,7 @@ def _asking(
     try:
         response = session.get(url, headers=headers, stream=True, timeout=patience)
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise Interrupted(f"no answer ({error})") from error
+        raise Interrupted(f"no answer ({_cause(error)})") from error
     except requests.RequestException as error:
         raise Unavailable(str(error)) from error
     with response:
@@ -238,6 +238,16 @@ def _asking(
         if response.status_code not in (200, 206, 416):
             raise Unavailable(told)
         yield response
+
+
+def _cause(error: BaseException) -> str:
+    """What the system says at the bottom of it, without the server's address, which is
+    not to stand in results."""
+    told, below = type(error).__name__, error
+    while below := below.__cause__ or below.__context__:
+        if isinstance(below, OSError) and below.strerror:
+            told = below.strerror
+    return told
 
 
 def _asked_to_wait(response: requests.Response) -> float:
@@ -251,6 +261,8 @@ def _watched(response: requests.Response, config: FetchConfig) -> Iterator[bytes
     while True:
         try:
             data = response.raw.read1(CHUNK, decode_content=False)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise Interrupted(f"nothing came for {config.patience:.0f} s") from error
         except (urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
             raise Interrupted(f"the connection broke ({error})") from error
         except OSError as error:

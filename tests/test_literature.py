@@ -145,13 +145,13 @@ def run_of(**changes):
     return run | {"methods": METHODS, "compressions": ["c23"]} | changes
 
 
-def tested_on(*datasets):
+def scored_on(*datasets):
     counts = {"real": 140, "fake": 140}
     return pd.concat([metrics(dataset).assign(**counts) for dataset in datasets])
 
 
-def test_what_a_run_was_trained_and_tested_on():
-    told = trained_table([run_of()], tested_on("all", "celebdf", "faceforensics"))
+def test_what_a_run_was_trained_and_scored_on():
+    told = trained_table([run_of()], scored_on("all", "celebdf", "faceforensics"))
     assert told.iloc[0].to_dict() == trained().iloc[0].to_dict()
 
 
@@ -166,4 +166,4 @@ def test_what_a_run_was_trained_and_tested_on():
     ],
 )
 def test_runs_unlike_the_published_are_not_compared(changes):
-    assert len(trained_table([run_of(**changes)], tested_on("faceforensics"))) == 0
+    assert len(trained_table([run_of(**changes)], scored_on("faceforensics"))) == 0
