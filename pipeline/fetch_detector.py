@@ -11,7 +11,7 @@ from retinaface.model.retinaface_pth_model import WEIGHTS_URLS
 from pipeline.checksums import take_checksums, write_checksums
 from pipeline.command_line import log, parse, run
 from pipeline.config.fetch import FetchConfig
-from pipeline.download import Unavailable, download
+from pipeline.download import Hooks, Unavailable, download
 from pipeline.errors import StepError
 from pipeline.weights import read_weights
 
@@ -22,10 +22,10 @@ def main() -> None:
     problems = []
     for url in json.loads(args.addresses) or WEIGHTS_URLS:
         try:
-            download(url, args.weights, config, check=weights_fault)
+            download(url, args.weights, config, hooks=Hooks(check=weights_fault))
             break
         except Unavailable as error:
-            problems.append(str(error))
+            problems.append(f"{url}: {error}")
     else:
         raise StepError(
             "RetinaFace's weights cannot be had:\n  " + "\n  ".join(problems) + "\n"

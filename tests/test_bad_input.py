@@ -141,6 +141,7 @@ def test_read_only_results_folder(tmp_path):
 
 
 @needs_mount
+@pytest.mark.slow
 def test_full_disk_is_told_and_the_same_command_goes_on(finished, tmp_path):
     run = Run(tmp_path / "run").configure()
     with SmallDisk(run.folder / "results") as disk:
