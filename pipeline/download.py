@@ -243,10 +243,11 @@ def _asking(
 def _cause(error: BaseException) -> str:
     """What the system says at the bottom of it, without the server's address, which is
     not to stand in results."""
-    told, below = type(error).__name__, error
-    while below := below.__cause__ or below.__context__:
+    told, below = type(error).__name__, error.__context__
+    while below is not None:
         if isinstance(below, OSError) and below.strerror:
             told = below.strerror
+        below = below.__context__
     return told
 
 

@@ -37,6 +37,8 @@ class ShardsConfig(Section):
 class SourceConfig(Section):
     """What every source has."""
 
+    root: Folder
+    """Folder that all its paths are below."""
     use: Literal["all", "test"] = "all"
     """`all`: for training, validation and test. `test`: for testing only, namely the
     test split where the authors or the table give one, else everything."""
