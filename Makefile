@@ -6,17 +6,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check docs lock format
+.PHONY: demo test test-slow test-slurm check docs lock format
 
 demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and not slurm"
 
 # What takes minutes: a run killed in every stage.
 test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow
+
+# On a SLURM cluster that it starts here, from Debian's packages: needs root and apt-get,
+# and says so where it skips.
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -q -m slurm -rs tests/slurm
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import sys
+import warnings
 from pathlib import Path
 
 from snakemake.resources import Resource
@@ -13,12 +14,14 @@ from snakemake.resources import Resource
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
+from pipeline.allocation import extraction_mb
 from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.config.check import check_config, check_protocols
 from pipeline.file_lists import fetch_lists
 from pipeline.protocols import selected
 from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
+from pipeline.slurm_jobs import ignore_warnings, wait_for_lost_jobs
 from pipeline.summary import summarize
 from pipeline.video_table import REAL, SPLITS, used
 from pipeline.videos import (
@@ -48,11 +51,17 @@ RESULTS = CONFIG.results
 if workflow.is_main_process:
     try:
         check_writable(Path(RESULTS))
-        clear_stale_lock(Path.cwd())
+        alone = clear_stale_lock(Path.cwd())
     except OSError as error:
         raise WorkflowError(str(error)) from None
+    if alone and not workflow.output_settings.dryrun:
+        wait_for_lost_jobs(Path.cwd())
+else:
+    ignore_warnings()
 
 use_this_python(REPOSITORY)
+# Of Snakemake's own, for each resource that a profile gives as an expression.
+warnings.filterwarnings("ignore", "coroutine 'InputFiles.* was never awaited")
 # However many jobs there are, one at a time fetches: `--resources gpu=1` on the command
 # line would make a limit in the profile forgotten.
 workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
@@ -61,6 +70,7 @@ workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
 wildcard_constraints:
     model="|".join(CONFIG.models),
     protocol="|".join(CONFIG.protocols),
+    baseline="|".join(CONFIG.attribution.baselines),
     network=r"[\w.-]+",
     shard=r"[\w-]+-(train|val|test)-\d+",
 
@@ -80,6 +90,7 @@ localrules:
     models,
     metrics,
     atlases,
+    virelay,
     fetch_weights,
     fetch_detector,
     index_videos,
@@ -96,4 +107,12 @@ rule all:
 
 
 onsuccess:
-    print(summarize(Path(RESULTS)))
+    print(summarize(Path(RESULTS), set(VIDEOS["shard"])))
+
+
+onerror:
+    # A full disk leaves no room for the reason in a step's log.
+    try:
+        check_writable(Path(RESULTS))
+    except OSError as error:
+        print(error)

@@ -1,132 +1,335 @@
-"""Aggregate attribution maps over the test set: means, agreement with masks, examples.
+"""Reduce attribution maps to the cells of an atlas, shard by shard.
 
-Signed maps add up: the sum over a cell's mean map is the mean of its frames' change of
-the logit, F(x) - F(baseline), as far as the integrals have converged.
+Signed maps add up: the sum over a cell's mean map, and what registration has put beside
+the grid, is the mean of its frames' change of the logit, F(x) - F(baseline), as far as
+the integrals have converged. All sums are of frames in the order of their shard, and
+shards are merged in the order of their names: the same bits however they are given.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from pipeline.atlas_arrays import CELL, OUTCOMES, CellArrays
 from pipeline.attribution_shards import AttributionShard
 from pipeline.face_shards import FaceShard
+from pipeline.map_bootstrap import (
+    FEWEST,
+    Replicates,
+    significant_difference,
+    weights,
+)
+from pipeline.mask_agreement import (
+    ATTRIBUTION,
+    SCORES,
+    control_heats,
+    mask_scores,
+)
+from pipeline.moments import Moments, Sketch, tree_merge
+from pipeline.pooling import POOLED, keep_sample, pooled
+from pipeline.regions import REGIONS
+from pipeline.registration import register, to_canonical, warp
+from pipeline.video_table import REAL, persons
 
-OUTCOMES = ("right", "wrong")
-
-
-@dataclass
-class Cell:
-    """Sums over the frames of one method with one outcome."""
-
-    frames: int
-    map: np.ndarray  # (S, S) float64: sum of signed maps
-    face: np.ndarray  # (S, S, 3) float64: sum of crops
-    mask: np.ndarray  # (S, S) float64: sum of masks
-    masks: int = 0  # frames of which the mask is known
-
-    def mean_map(self) -> np.ndarray:
-        """Mean attribution in logits, (S, S)."""
-        return self.map / self.frames
-
-    def mean_face(self) -> np.ndarray:
-        """Mean crop, (S, S, 3) uint8."""
-        return np.rint(self.face / self.frames).astype(np.uint8)
-
-    def mean_mask(self) -> np.ndarray:
-        """Share of the frames with a mask that it marks at each pixel, (S, S) 0..1."""
-        return self.mask / max(self.masks, 1)
+GRID = 128  # px of the canonical face at most
+REPLICATES = 400
+SAMPLE = 2000  # maps that are kept for clusters and ranks
+KEY = ["video", "subject", "number"]  # of a frame
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One explained frame with all that is known of it."""
+class Cell:
+    """Sums over the frames of a cell, on the canonical grid."""
 
-    row: pd.Series  # of the attribution shard's table, with `outcome` and `shard`
-    map: np.ndarray  # (S, S) float32
-    crop: np.ndarray  # (S, S, 3) uint8
-    mask: np.ndarray  # (S, S) uint8
+    videos: int
+    signed: Moments
+    absolute: Moments
+    sketch: Sketch
+    face: np.ndarray  # (G, G, 3) float64: sum of crops
+    mask: np.ndarray  # (G, G) float64: sum of masks
+    masks: int  # frames whose mask is known
+    squares: Replicates  # of (P * P,) pooled maps
+    regions: Replicates  # of (R + 1,) sums over regions, and what is beside the grid
+    sums: np.ndarray  # (R + 1,) float64: the same, not resampled
+    people: frozenset[str]  # identities, up to FEWEST
 
 
-def explained_frames(
-    attributions: Sequence[Path], faces: Sequence[Path], threshold: float
-) -> Iterator[Frame]:
-    """All frames of matching attribution and face shards, one in memory at a time.
+@dataclass(frozen=True)
+class Registered:
+    """Frames of one video on the canonical grid, (n, ...) each."""
 
-    `threshold` is the logit from which a frame counts as fake.
+    maps: np.ndarray  # (n, G, G) float64
+    lost: np.ndarray  # (n,) logits beside the grid
+    faces: np.ndarray  # (n, G, G, 3) uint8
+    masks: np.ndarray  # (n, G, G) uint8
+    has_mask: np.ndarray  # (n,) bool
+
+
+@dataclass(frozen=True)
+class ShardSums:
+    """What a shard comes to."""
+
+    cells: dict[tuple, Cell]
+    frames: pd.DataFrame  # a row a frame
+    scores: pd.DataFrame  # a row a frame and heat: agreement with its mask
+    sample: np.ndarray  # (n, P, P) float32
+    sampled: pd.DataFrame  # their rows
+
+
+def cell_of(
+    frames: Registered, identity: str, drawn: np.ndarray, regions: np.ndarray
+) -> Cell:
+    """The cell of one video's frames; `drawn` (B,) are its identity's weights."""
+    squares = np.stack([pooled(map, POOLED) for map in frames.maps])
+    parts = np.column_stack([region_sums(frames.maps, regions), frames.lost])
+    return Cell(
+        videos=1,
+        signed=Moments.of(frames.maps),
+        absolute=Moments.of(np.abs(frames.maps)),
+        sketch=Sketch.of(frames.maps),
+        face=frames.faces.sum(0, dtype=np.float64),
+        mask=frames.masks.sum(0, dtype=np.float64),
+        masks=int(frames.has_mask.sum()),
+        squares=Replicates.of(squares.reshape(len(squares), -1), drawn),
+        regions=Replicates.of(parts, drawn),
+        sums=parts.sum(0),
+        people=frozenset([identity]),
+    )
+
+
+def merged(one: Cell, other: Cell) -> Cell:
+    """The cell of the frames of both, which have no video in common."""
+    people = sorted(one.people | other.people)[:FEWEST]
+    return Cell(
+        one.videos + other.videos,
+        one.signed.merged(other.signed),
+        one.absolute.merged(other.absolute),
+        one.sketch.merged(other.sketch),
+        one.face + other.face,
+        one.mask + other.mask,
+        one.masks + other.masks,
+        one.squares.merged(other.squares),
+        one.regions.merged(other.regions),
+        one.sums + other.sums,
+        frozenset(people),
+    )
+
+
+def sum_shard(
+    attributions: Path,
+    faces: Path,
+    mean_mask: np.ndarray,
+    threshold: float,
+    regions: np.ndarray,
+    seed: int,
+) -> ShardSums:
+    """Reduce a shard, one video in memory at a time.
+
+    `threshold` is the logit from which a frame counts as fake, `mean_mask` (S, S) the
+    training set's, and `regions` (G, G) what each pixel of the canonical grid is.
     """
-    for number, (maps_path, faces_path) in enumerate(
-        zip(attributions, faces, strict=True)
-    ):
-        with AttributionShard(maps_path) as maps, FaceShard(faces_path) as shard:
-            if not len(maps.maps):  # no video fell into this shard
-                continue
-            table = maps.frames
-            fake = table["logit"] >= threshold
-            right = fake == (table["label"] == 1)
-            table = table.assign(outcome=np.where(right, *OUTCOMES), shard=number)
-            for index, row in table.iterrows():
-                crop = row["crop"]
-                yield Frame(
-                    row,
-                    maps.maps[index].astype(np.float32),
-                    shard.crops[crop],
-                    shard.masks[crop],
-                )
+    cells: dict[tuple, Cell] = {}
+    with AttributionShard(attributions) as shard, FaceShard(faces) as crops:
+        heats = {ATTRIBUTION: None, **control_heats(mean_mask)}
+        table = told(shard.frames, threshold, attributions.stem)
+        lost = np.zeros(len(table))
+        scores = np.zeros((len(table), len(heats), len(SCORES)))
+        chosen = np.flatnonzero(keep_sample(table[KEY], SAMPLE))
+        place_of = {place: number for number, place in enumerate(chosen)}
+        side = min(len(regions), POOLED)
+        sample = np.zeros((len(chosen), side, side), np.float32)
+        for _, video in table.groupby("video", sort=False):
+            places = video["place"].to_numpy()
+            raw = shard.maps[places].astype(np.float64)
+            masks = crops.masks[video["crop"]]
+            frames = registered(raw, masks, video, crops, len(regions))
+            identity = persons(video).iloc[0]
+            (drawn,) = weights([identity], REPLICATES, seed)
+            for outcome, part in video.reset_index(drop=True).groupby("outcome"):
+                key = (*part.iloc[0][CELL[:-1]], outcome)
+                cell = cell_of(_rows(frames, part.index), identity, drawn, regions)
+                cells[key] = merged(cells[key], cell) if key in cells else cell
+            lost[places] = frames.lost
+            scores[places] = _scores(raw, masks, mean_mask, heats.values())
+            for place, map in zip(places, frames.maps, strict=True):
+                if place in place_of:
+                    sample[place_of[place]] = pooled(map)
+    own = dict(zip(SCORES, scores[:, 0].T, strict=True))
+    table = table.assign(**own, lost=lost)
+    return ShardSums(
+        dict(sorted(cells.items())),
+        table,
+        _long(table, scores, list(heats)),
+        sample,
+        table.iloc[chosen].reset_index(drop=True),
+    )
 
 
-def sum_cells(
-    frames: Iterator[Frame],
-) -> tuple[dict[tuple[str, str], Cell], pd.DataFrame]:
-    """Sum maps, faces and masks by (method, outcome); keep each frame's numbers.
+def told(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
+    """The table of a shard's frames with outcome, shard, and place in the shard."""
+    right = (frames["logit"] >= threshold) == (frames["label"] == 1)
+    outcome = np.where(right, *OUTCOMES)
+    return frames.assign(outcome=outcome, shard=shard, place=np.arange(len(frames)))
 
-    The table has one row a frame: the attribution shard's columns, outcome, and the
-    shares of mask_agreement.
-    """
-    cells: dict[tuple[str, str], Cell] = {}
-    rows = []
-    for frame in frames:
-        size = len(frame.map)
-        cell = cells.setdefault(
-            (frame.row["method"], frame.row["outcome"]),
-            Cell(0, *(np.zeros((size, size, *c)) for c in ((), (3,), ()))),
+
+def registered(
+    maps: np.ndarray,
+    masks: np.ndarray,
+    frames: pd.DataFrame,
+    shard: FaceShard,
+    grid: int,
+) -> Registered:
+    """Maps (n, S, S), masks and crops of `frames` on the canonical grid."""
+    rows, size = frames["crop"].to_numpy(), maps.shape[1]
+    boxes, turns = (shard.file[f"frames/{n}"][rows] for n in ("box", "alignment"))
+    matrices = to_canonical(boxes, turns, size, grid)
+    pairs = [register(map, m, grid) for map, m in zip(maps, matrices, strict=True)]
+    on_grid, lost = zip(*pairs, strict=True)
+    faces = zip(shard.crops[rows], matrices, strict=True)
+    seen = [warp(face, matrix, grid) for face, matrix in faces]
+    marked = [warp(mask, m, grid) for mask, m in zip(masks, matrices, strict=True)]
+    has_mask = frames["has_mask"].to_numpy(bool)
+    return Registered(
+        np.stack(on_grid), np.array(lost), np.stack(seen), np.stack(marked), has_mask
+    )
+
+
+def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Sums of maps (n, G, G) over each region of `regions` (G, G) int: (n, R)."""
+    inside = regions.ravel()[:, None] == np.arange(len(REGIONS))
+    return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
+
+
+def _rows(frames: Registered, which: pd.Index) -> Registered:
+    return Registered(*(getattr(frames, name)[which] for name in vars(frames)))
+
+
+def _scores(
+    maps: np.ndarray,
+    masks: np.ndarray,
+    prior: np.ndarray,
+    heats: Iterable[np.ndarray | None],
+) -> np.ndarray:
+    """Agreement with masks (n, S, S), (n, heats, SCORES); a heat of None is the map."""
+    found = [
+        [mask_scores(map if heat is None else heat, mask, prior) for heat in heats]
+        for map, mask in zip(maps, masks, strict=True)
+    ]
+    return np.array(
+        [[[of[name] for name in SCORES] for of in frame] for frame in found]
+    )
+
+
+def _long(table: pd.DataFrame, scores: np.ndarray, heats: list[str]) -> pd.DataFrame:
+    """A row a frame and heat, with the frame's keys and the heat's scores."""
+    keys = table[["dataset", "compression", "method", "target", "video"]]
+    parts = [
+        keys.assign(heat=heat, **dict(zip(SCORES, scores[:, number].T, strict=True)))
+        for number, heat in enumerate(heats)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
+    """What two shards come to."""
+    keys = sorted(one.cells.keys() | other.cells.keys())
+    cells = {}
+    for key in keys:
+        both = [s.cells[key] for s in (one, other) if key in s.cells]
+        cells[key] = merged(*both) if len(both) == 2 else both[0]
+    frames, scores, rows = (
+        _stacked(getattr(one, name), getattr(other, name))
+        for name in ("frames", "scores", "sampled")
+    )
+    maps = np.concatenate([one.sample, other.sample])
+    kept = keep_sample(rows[KEY], SAMPLE)
+    rows = rows[kept].reset_index(drop=True)
+    return ShardSums(cells, frames, scores, maps[kept], rows)
+
+
+def _stacked(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """One table over the other; an empty one has no types, and would spoil them."""
+    tables = [table for table in (one, other) if len(table)]
+    return pd.concat(tables, ignore_index=True) if tables else one
+
+
+def sum_shards(
+    attributions: Sequence[Path],
+    faces: Sequence[Path],
+    mean_mask: np.ndarray,
+    threshold: float,
+    regions: np.ndarray,
+    seed: int,
+) -> ShardSums:
+    """Reduce all shards: see `sum_shard`."""
+    faces_of = {path.stem: path for path in faces}
+    parts = {
+        path.stem: sum_shard(
+            path, faces_of[path.stem], mean_mask, threshold, regions, seed
         )
-        cell.frames += 1
-        cell.map += frame.map
-        cell.face += frame.crop
-        cell.mask += frame.mask
-        cell.masks += int(frame.row["has_mask"])
-        share = mask_agreement(frame.map, frame.mask)
-        rows.append(dict(frame.row) | share)
-    return dict(sorted(cells.items())), pd.DataFrame(rows)
-
-
-def mask_agreement(map: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """How much of the positive attribution falls into the manipulated region.
-
-    `mask_share` is the mask's share of the area, `attribution_share` the share of the
-    positive attribution inside it (relevance mass); both NaN where the mask is empty.
-    """
-    positive = np.clip(map, 0, None)
-    if not mask.any() or not positive.any():
-        return {"mask_share": np.nan, "attribution_share": np.nan}
-    return {
-        "mask_share": float(mask.mean()),
-        "attribution_share": float(positive[mask > 0].sum() / positive.sum()),
+        for path in sorted(attributions, key=lambda path: path.stem)
     }
+    return tree_merge(parts, merge_shards)
 
 
-def cell_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a method x outcome: counts, mean logits, and how complete the maps are.
+def with_all_outcomes(cells: Mapping[tuple, Cell]) -> dict[tuple, Cell]:
+    """Cells by (dataset, compression, method, label, outcome), and of any outcome."""
+    found = dict(cells)
+    for key, cell in cells.items():
+        every = (*key[:-1], "all")
+        found[every] = merged(found[every], cell) if every in found else cell
+    return dict(sorted(found.items()))
+
+
+def cell_arrays(cells: Mapping[tuple, Cell]) -> list[CellArrays]:
+    """What is stored of cells, with the test of each fake cell against the real one."""
+    found = []
+    for key, cell in cells.items():
+        real = cells.get((*key[:2], REAL, 0, "all"))
+        mean = pooled(cell.signed.mean, POOLED)
+        resampled = cell.squares.means()
+        significant = np.zeros(mean.size, bool)
+        if key[3] == 1 and real is not None:
+            significant = significant_difference(
+                (mean - pooled(real.signed.mean, POOLED)).ravel(),
+                resampled - real.squares.means(),
+                min(len(cell.people), len(real.people)),
+            )
+        found.append(
+            CellArrays(
+                *key,
+                frames=cell.signed.count,
+                videos=cell.videos,
+                people=len(cell.people),
+                lost=float(cell.sums[-1] / cell.signed.count),
+                mean=cell.signed.mean.astype(np.float32),
+                median=cell.sketch.median().astype(np.float32),
+                std=cell.signed.std().astype(np.float32),
+                mean_abs=cell.absolute.mean.astype(np.float32),
+                median_abs=cell.sketch.median_absolute().astype(np.float32),
+                std_abs=cell.absolute.std().astype(np.float32),
+                face=np.rint(cell.face / cell.signed.count).astype(np.uint8),
+                mask=(cell.mask / max(cell.masks, 1)).astype(np.float32),
+                pooled=mean.astype(np.float32),
+                replicates=resampled.reshape(-1, *mean.shape).astype(np.float32),
+                significant=significant.reshape(mean.shape),
+            )
+        )
+    return found
+
+
+def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell: counts, mean logits, and how complete the maps are.
 
     `explained_share` is the part of the mean change of the logit that the cell's mean
     map adds up to: its certificate. 1 is complete.
     """
-    table = table.assign(change=table["logit"] - table["baseline_logit"])
-    grouped = table.groupby(["method", "label", "outcome"])
-    cells = grouped.agg(
+    every = pd.concat([frames, frames.assign(outcome="all")])
+    every = every.assign(change=every["logit"] - every["baseline_logit"])
+    cells = every.groupby(CELL, as_index=False).agg(
         frames=("video", "size"),
         videos=("video", "nunique"),
         mean_logit=("logit", "mean"),
@@ -134,56 +337,9 @@ def cell_table(table: pd.DataFrame) -> pd.DataFrame:
         mean_change=("change", "mean"),
         mean_attribution_sum=("attribution_sum", "mean"),
         median_completeness_error=("completeness_error", "median"),
+        largest_completeness_error=("completeness_error", "max"),
         converged_share=("converged", "mean"),
-    ).reset_index()
+        mean_steps=("steps", "mean"),
+    )
     share = cells["mean_attribution_sum"] / cells["mean_change"]
     return cells.assign(explained_share=share)
-
-
-def agreement_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a method: the attribution's share in the mask against the mask's share.
-
-    `lift` is the ratio of the two means: 1 is what a map that ignores the mask gets.
-    """
-    known = table.dropna(subset=["mask_share"])
-    methods = known.groupby("method").agg(
-        frames=("video", "size"),
-        videos=("video", "nunique"),
-        mask_share=("mask_share", "mean"),
-        attribution_share=("attribution_share", "mean"),
-    )
-    lift = methods["attribution_share"] / methods["mask_share"]
-    return methods.assign(lift=lift).reset_index()
-
-
-def pick_examples(
-    table: pd.DataFrame, typical: pd.Series, count: int
-) -> dict[str, pd.DataFrame]:
-    """Rows of `table` for the gallery, at most one frame a video.
-
-    `typical` is each frame's likeness to the mean map of its cell.
-    """
-    surest = table["logit"].abs()
-    rows = {}
-    for outcome in OUTCOMES:
-        for label, kind in ((1, "fake"), (0, "real")):
-            part = table[(table.outcome == outcome) & (table.label == label)]
-            called = (
-                kind if outcome == "right" else {"fake": "real", "real": "fake"}[kind]
-            )
-            rows[f"{kind},\ncalled {called}:\nsurest"] = _best(part, surest, count)
-    for label, kind in ((1, "fake"), (0, "real")):
-        part = table[(table.outcome == "right") & (table.label == label)]
-        rows[f"{kind},\ncalled {kind}:\nmost typical"] = _best(part, typical, count)
-    return {title: part for title, part in rows.items() if len(part)}
-
-
-def _best(table: pd.DataFrame, merit: pd.Series, count: int) -> pd.DataFrame:
-    order = merit[table.index].sort_values(ascending=False, kind="stable").index
-    return table.loc[order].drop_duplicates("video").head(count)
-
-
-def likeness(map: np.ndarray, mean: np.ndarray) -> float:
-    """Cosine of the angle between a map and a mean map, -1..1."""
-    norm = np.linalg.norm(map) * np.linalg.norm(mean)
-    return float((map * mean).sum() / norm) if norm else 0.0

@@ -17,7 +17,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # Jobs on two nodes of a cluster may have the same process number.
+    process = f"{os.uname().nodename}.{os.getpid()}"
+    part = path.with_name(f".{path.stem}.{process}.part{path.suffix}")
     try:
         yield part
         with open(part, "rb") as file:

@@ -1,67 +1,88 @@
 """Integrated Gradients of one model over a test shard (rule `attribute_frames`)."""
 
+import json
+from contextlib import nullcontext
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
-from pipeline.attribution_shards import writing_attributions
+from pipeline.attribution_shards import KEYS, writing_attributions
+from pipeline.baselines import frame_keys, make_baselines
+from pipeline.checksums import file_sha256
+from pipeline.code_version import code_version
 from pipeline.command_line import log, parse, run
 from pipeline.config.attribution import AttributionConfig
 from pipeline.devices import pick_device, set_threads
+from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
-from pipeline.integrated_gradients import integrated_gradients, make_baselines
-from pipeline.networks import load_detector, to_images
+from pipeline.memory_plan import plan_batch
+from pipeline.networks import load_detector
+from pipeline.originals import Originals
 from pipeline.progress import progress
+from pipeline.references import References
+from pipeline.resume import finished_parts
 from pipeline.sampling import evenly_spaced
 
-CHUNK = 16  # images explained together
-COLUMNS = ["video", "method", "label", "has_mask", "number", "crop"]
+# Images explained together: what a killed job does again. A GPU wants long queues.
+CHUNK = {"cpu": 16, "cuda": 512}
 
 
 def main() -> None:
-    args = parse(
-        __doc__, files=["weights", "faces", "output"], texts=["config", "threads"]
-    )
+    files = ["weights", "faces", "references", "output"]
+    texts = ["originals", "baseline", "config", "seed", "threads"]
+    args = parse(__doc__, files=files, texts=texts)
     config = AttributionConfig.model_validate_json(args.config)
     set_threads(int(args.threads))
     device = pick_device()
     detector = load_detector(args.weights, device)
     provenance = {
-        "attribution": config.model_dump(),
+        "attribution": config.model_dump(exclude={"baselines"}),
+        "baseline": args.baseline,
+        "seed": int(args.seed),
         "detector": detector.spec.timm,
-        "versions": {name: version(name) for name in ("torch", "timm")},
+        "versions": {name: version(name) for name in ("torch", "timm", "captum")},
     }
-    with FaceShard(args.faces) as shard:
+    inputs = [args.weights, args.faces, args.references, args.originals]
+    sums = [file_sha256(Path(path)) for path in inputs if path]
+    work = json.dumps([sums, provenance, code_version("attribute_frames"), device.type])
+    given = Originals(Path(args.originals)) if args.originals else nullcontext()
+    with (
+        FaceShard(args.faces) as shard,
+        References(args.references) as references,
+        given as originals,
+        finished_parts(args.output, work) as parts,
+        writing_attributions(
+            args.output, shard.crops.shape[1], provenance, args.baseline
+        ) as out,
+    ):
         frames = choose_frames(shard.labelled_frames(), config.frames)
-        starts = range(0, len(frames), CHUNK)
         size = shard.crops.shape[1]
-        with writing_attributions(args.output, size, provenance, COLUMNS) as out:
-            for start in progress(starts, len(starts), "attribute", "chunks"):
-                rows = frames[start : start + CHUNK]
-                images = to_images(torch.from_numpy(shard.crops[rows["crop"]]))
-                images = images.to(device)
-                baselines = make_baselines(images, config.baseline)
-                found = integrated_gradients(
-                    detector, images, baselines, config.steps, config.batch_size
+        batch_size = config.batch_size or plan_batch(detector, size)
+        log.info("%d crops, %d gradients at once", len(frames), batch_size)
+        chunk = CHUNK[device.type]
+        starts = range(0, len(frames), chunk)
+        for start in progress(starts, len(starts), "attribute", "chunks"):
+            rows = frames[start : start + chunk]
+            if str(start) not in parts:
+                crops, wanted = shard.crops[rows["crop"]], rows["crop"].to_numpy()
+                aligned = originals.crops_of(wanted) if originals else None
+                baselines = make_baselines(
+                    *(args.baseline, crops, frame_keys(rows), references, aligned),
+                    draws=config.noise_draws,
+                    seed=int(args.seed),
                 )
-                error = found.completeness_error().cpu().numpy()
-                maps = found.pixels.sum(1).cpu().numpy()
-                table = rows.assign(
-                    logit=found.logits.cpu().numpy(),
-                    baseline_logit=found.baseline_logits.cpu().numpy(),
-                    attribution_sum=maps.sum((1, 2), dtype=np.float64),
-                    completeness_error=error,
-                    converged=error <= config.tolerance,
-                )
-                out.add(maps, table)
-                log.info("completeness error up to %.3f", error.max())
+                found = explain(detector, crops, baselines, config, batch_size)
+                own = originals.aligned[wanted] if originals else np.zeros(len(rows))
+                parts.save(str(start), {**found, "aligned": own.astype(bool)})
+            found = parts.load(str(start))
+            out.add(found.pop("maps"), rows.assign(**found))
 
 
 def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:
     """`wanted` evenly spaced crops of each video (all if None), with their row."""
-    frames = frames.assign(crop=np.arange(len(frames)))[COLUMNS]
+    frames = frames.assign(crop=np.arange(len(frames)))[KEYS]
     if wanted is None:
         return frames
     parts = [

@@ -1,15 +1,13 @@
 """Attribution shards: the HDF5 files that hold a test shard's attribution maps.
 
-Layout (version 1), N maps:
+Layout (version 2), N maps from one baseline:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
-    frames/<column>   (N,): video, method, label, has_mask, number, crop (row of the
-                      face shard), logit, baseline_logit, attribution_sum,
-                      completeness_error, converged
-    attributes        format, version, provenance (JSON)
+    frames/<column>   (N,): see KEYS and FOUND
+    attributes        format, version, provenance (JSON), baseline
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,22 @@ import pandas as pd
 from pipeline.atomic import replacing
 from pipeline.face_shards import check_mark, mark, read_table, write_table
 
-FORMAT, VERSION = "deepfake-atlas attributions", 1
+FORMAT, VERSION = "deepfake-atlas attributions", 2
+
+# A frame, as the face shard knows it; `crop` is its row there.
+KEYS = (
+    "video dataset compression method label target subject number has_mask crop".split()
+)
+# What was found of it; of the map as it is stored.
+FOUND = [
+    "logit",  # F(x)
+    "baseline_logit",  # F(b), the mean over the draws of noise
+    "attribution_sum",
+    "completeness_error",  # a share of |logit - baseline_logit|
+    "converged",  # whether that is within the tolerance
+    "steps",  # gradients that were computed for it
+    "aligned",  # whether the baseline is the original of the same frame
+]
 
 
 class AttributionShardWriter:
@@ -50,14 +63,15 @@ class AttributionShardWriter:
 
 @contextmanager
 def writing_attributions(
-    path: Path, size: int, provenance: Mapping[str, Any], columns: Sequence[str]
+    path: Path, size: int, provenance: Mapping[str, Any], baseline: str
 ) -> Iterator[AttributionShardWriter]:
     """A writer to a new shard, which appears at `path` only when all went well."""
     with replacing(path) as part, h5py.File(part, "w") as file:
         mark(file, FORMAT, VERSION, provenance)
+        file.attrs["baseline"] = baseline
         writer = AttributionShardWriter(file, size)
         yield writer
-        tables = writer.tables or [pd.DataFrame(columns=columns)]
+        tables = writer.tables or [pd.DataFrame(columns=[*KEYS, *FOUND])]
         write_table(file.create_group("frames"), pd.concat(tables, ignore_index=True))
 
 

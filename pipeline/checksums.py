@@ -34,10 +34,16 @@ def write_checksums(sums: Mapping[str, str], output: Path) -> None:
         part.write_text("".join(lines), encoding="utf-8")
 
 
-def read_checksums(file: Path) -> dict[str, str]:
-    """SHA-256 by name, as `write_checksums` wrote them; ChecksumError if it is torn."""
+def read_checksums(file: Path, may_end_torn: bool = False) -> dict[str, str]:
+    """SHA-256 by name, as `write_checksums` wrote them; ChecksumError if it is torn.
+
+    With `may_end_torn`, a last line that has no end is none.
+    """
     sums = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+    lines = file.read_bytes().split(b"\n")
+    if may_end_torn:
+        lines = lines[:-1]
+    for number, line in enumerate((line.decode() for line in lines), 1):
         digest, mark, name = line.partition("  ")
         if mark and len(digest) == 64:
             sums[name] = digest

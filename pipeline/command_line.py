@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pipeline.allocation import described, in_slurm
 from pipeline.errors import StepError
 
 log = logging.getLogger("pipeline")
@@ -40,6 +41,11 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
+    if in_slurm():
+        log.info(described())
+    # What OpenCV spreads its work over; the others' pools have what Snakemake sets.
+    if "OMP_NUM_THREADS" in os.environ:
+        os.environ["OPENCV_FOR_THREADS_NUM"] = os.environ["OMP_NUM_THREADS"]
     try:
         main()
     except StepError as error:

@@ -1,18 +1,23 @@
 """What a step computes on: the GPU or how many cores, and in which precision."""
 
-import os
-
 import torch
+
+from pipeline.allocation import may_use_gpu, usable_cores
+
+
+def usable_gpus() -> int:
+    """How many GPUs this process may use."""
+    return torch.cuda.device_count() if may_use_gpu() else 0
 
 
 def pick_device() -> torch.device:
     """The GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if usable_gpus() else "cpu")
 
 
 def set_threads(threads: int) -> None:
     """Compute on at most `threads` cores, and on no more than this process may use."""
-    torch.set_num_threads(max(1, min(threads, len(os.sched_getaffinity(0)))))
+    torch.set_num_threads(usable_cores(threads))
 
 
 def fast_precision(device: torch.device, wanted: str) -> torch.dtype:

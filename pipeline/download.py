@@ -13,10 +13,11 @@ import http.client
 import json
 import os
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,7 @@ import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from pipeline.checksums import file_sha256
+from pipeline.command_line import log
 from pipeline.config.fetch import FetchConfig
 
 CHUNK = 2**16  # bytes that are waited for at most
@@ -90,7 +92,7 @@ def download(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with _locked(part) as file:
+    with _locked(part, hooks) as file:
         if path.exists() and not replace:  # another run has fetched it meanwhile
             file.truncate(0)
             digest = file_sha256(path)
@@ -105,8 +107,8 @@ def download(
             fault = _fault(part, digest, known_sha256, hooks)
             if not fault:
                 hooks.note(digest)
-                _note_file(part).unlink(missing_ok=True)
                 os.replace(part, path)
+                _note_file(part).unlink(missing_ok=True)
                 return digest
             _start_anew(part, file)
         raise Unavailable(f"came whole, {WRONG} times, but {fault}")
@@ -119,23 +121,46 @@ def _fault(file: Path, digest: str, known: str, hooks: Hooks) -> str:
 
 
 @contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
+def _locked(part: Path, hooks: Hooks) -> Iterator[BinaryIO]:
     """The partial file, open for appending, and for no other process meanwhile.
 
     Where the file system has no locks, nothing keeps two runs apart.
     """
     while True:
         with open(part, "ab", buffering=0) as file:
-            with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                try:
-                    yield file
-                finally:
-                    if part.exists() and not part.stat().st_size:
-                        part.unlink()
-                        _note_file(part).unlink(missing_ok=True)
-                return
+            _wait_for_lock(file, part, hooks)
+            if not _is_at(file, part):  # another run has finished or removed it
+                continue
+            try:
+                yield file
+            finally:
+                if _is_at(file, part) and not _size(file):
+                    part.unlink()
+                    _note_file(part).unlink(missing_ok=True)
+            return
+
+
+def _wait_for_lock(file: BinaryIO, part: Path, hooks: Hooks) -> None:
+    told = False
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not told:
+                log.info("%s: another run fetches it; waiting", part)
+            told = True
+            hooks.sleep(1.0)
+        except OSError:  # of a file system without locks
+            return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _receive_all(
@@ -211,10 +236,17 @@ def _receive(
             _start_anew(part, file)
             _write_note(part, Note(url, validator, total))
         for data in _watched(response, config):
-            file.write(data)
+            _append(file, data)
             count(len(data))
     if total is not None and _size(file) != total:
         raise Interrupted(f"ended after {_size(file)} of {total} bytes")
+
+
+def _append(file: BinaryIO, data: bytes) -> None:
+    """Write all of it: a nearly full disk takes a part and tells of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 @contextmanager
@@ -229,8 +261,10 @@ def _asking(
         response = session.get(url, headers=headers, stream=True, timeout=patience)
     except (requests.ConnectionError, requests.Timeout) as error:
         raise Interrupted(f"no answer ({_cause(error)})") from error
-    except requests.RequestException as error:
-        raise Unavailable(str(error)) from error
+    except requests.TooManyRedirects as error:
+        raise Unavailable("the server's redirects lead nowhere") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as e:
+        raise Unavailable(f"no answer that makes sense ({_cause(e)})") from e
     with response:
         told = f"the server answers {response.status_code} {response.reason}"
         if response.status_code in LATER:
@@ -245,7 +279,9 @@ def _cause(error: BaseException) -> str:
     not to stand in results."""
     told, below = type(error).__name__, error.__context__
     while below is not None:
-        if isinstance(below, OSError) and below.strerror:
+        if isinstance(below, ssl.SSLError):
+            told = f"{type(below).__name__}: {below.reason or 'not trusted'}"
+        elif isinstance(below, OSError) and below.strerror:
             told = below.strerror
         below = below.__context__
     return told

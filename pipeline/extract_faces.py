@@ -1,19 +1,31 @@
 """Extract a shard's face crops (rule `extract_faces`)."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.checksums import read_checksums
+from pipeline.allocation import workers_that_fit
+from pipeline.checksums import file_sha256, read_checksums
+from pipeline.code_version import code_version
 from pipeline.command_line import parse, run
 from pipeline.config.faces import FacesConfig
 from pipeline.errors import StepError
 from pipeline.extraction import Task, extract_all
-from pipeline.face_shards import USABLE, writing_faces
+from pipeline.face_shards import (
+    USABLE,
+    VideoFaces,
+    from_arrays,
+    to_arrays,
+    writing_faces,
+)
 from pipeline.progress import progress
+from pipeline.resume import FinishedParts, finished_parts
 
+MAY_PASS = ("missing", "crashed", "timeout")  # statuses that another try may mend
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
 
 
@@ -21,7 +33,7 @@ def main() -> None:
     args = parse(
         __doc__,
         files=["table", "checksums", "root", "output"],
-        texts=["workers", "config"],
+        texts=["workers", "memory", "config"],
     )
     config = FacesConfig.model_validate_json(args.config)
     table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
@@ -39,14 +51,39 @@ def main() -> None:
         Task(args.root, video["path"], video["mask"], known_sums(video, sums))
         for video in videos
     ]
-    with writing_faces(args.output, config.size, provenance, columns) as shard:
-        results = extract_all(tasks, config, int(args.workers))
+    workers = workers_that_fit(int(args.workers), config.detector, int(args.memory))
+    weights = config.retinaface_weights
+    weights_sha256 = file_sha256(Path(weights)) if weights else ""
+    made_from = [table.to_csv(), sums, str(args.root), weights_sha256]
+    work = json.dumps([made_from, provenance, code_version("extract_faces")])
+    with (
+        finished_parts(args.output, work) as parts,
+        writing_faces(args.output, config.size, provenance, columns) as shard,
+    ):
+        results = extract_rest(tasks, config, workers, parts)
         results = progress(results, len(videos), "extract", "videos")
         for video, faces, problem in zip(videos, results, problems, strict=True):
             told = [problem] if faces.status == "missing" else [faces.reason, problem]
             reason = "; ".join(filter(None, told))
             shard.add(video, replace(faces, reason=reason) if problem else faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
+
+
+def extract_rest(
+    tasks: list[Task], config: FacesConfig, workers: int, parts: FinishedParts
+) -> Iterator[VideoFaces]:
+    """What each video gives, in order; what an earlier try has found is taken up."""
+    there = [task.video in parts for task in tasks]
+    todo = [task for task, done in zip(tasks, there, strict=True) if not done]
+    results = extract_all(todo, config, workers)
+    for task, done in zip(tasks, there, strict=True):
+        if done:
+            yield from_arrays(parts.load(task.video))
+            continue
+        faces = next(results)
+        if faces.status not in MAY_PASS:
+            parts.save(task.video, to_arrays(faces))
+        yield faces
 
 
 def known_sums(video: dict[str, str], sums: dict[str, str]) -> dict[str, str]:

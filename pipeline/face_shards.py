@@ -71,6 +71,27 @@ class VideoFaces:
     frames: Mapping[str, np.ndarray] | None = None
 
 
+def to_arrays(faces: VideoFaces) -> dict[str, np.ndarray]:
+    """The same as named arrays, to be kept in a file; see `from_arrays`."""
+    named = {"crops": faces.crops, "masks": faces.masks}
+    named |= {f"frames/{name}": v for name, v in (faces.frames or {}).items()}
+    plain = {k: v for k, v in vars(faces).items() if k not in ("frames", *named)}
+    there = {name: values for name, values in named.items() if values is not None}
+    return {"plain": np.array(json.dumps(plain)), **there}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> VideoFaces:
+    """What `to_arrays` was given."""
+    frames = {
+        name.removeprefix("frames/"): values
+        for name, values in arrays.items()
+        if name.startswith("frames/")
+    }
+    images = {name: arrays.get(name) for name in ("crops", "masks")}
+    plain = json.loads(str(arrays["plain"]))
+    return VideoFaces(**plain, **images, frames=frames or None)
+
+
 class FaceShardWriter:
     """Appends videos one by one, so that memory does not grow with their number."""
 

@@ -146,7 +146,7 @@ class _FileFetch:
         try:
             digest = download(url, path, self.config, known, hooks, bool(unusable))
         except Unavailable as error:
-            log.warning("%s: %s", url, error)
+            log.warning("%s: %s", name, error)
             silent = isinstance(error, Unanswered)
             return Fetched(name, unusable, self._told(error, known), silent)
         self.traffic.fetched += 1
@@ -190,7 +190,7 @@ def video_fault(path: Path) -> str:
 def read_first_sums(root: Path) -> dict[str, str]:
     """SHA-256 by name of all that was ever fetched to below `root`."""
     file = root / FIRST_SUMS
-    return read_checksums(file) if file.exists() else {}
+    return read_checksums(file, may_end_torn=True) if file.exists() else {}
 
 
 def remember(root: Path, name: str, digest: str) -> None:
@@ -198,6 +198,9 @@ def remember(root: Path, name: str, digest: str) -> None:
     with open(root / FIRST_SUMS, "a+b") as file:
         with suppress(OSError):  # of a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
-        torn = file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n"
-        line = f"{digest}  {name}\n".encode()
-        file.write(b"\n" + line if torn else line)
+        file.seek(0)
+        written = file.read()
+        whole = written.rfind(b"\n") + 1
+        if whole < len(written):  # a line that a killed run has not finished
+            file.truncate(whole)
+        file.write(f"{digest}  {name}\n".encode())

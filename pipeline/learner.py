@@ -15,7 +15,7 @@ from torch import nn
 
 from pipeline.command_line import log
 from pipeline.config.models import ModelConfig
-from pipeline.devices import fast_precision
+from pipeline.devices import fast_precision, usable_gpus
 from pipeline.errors import StepError
 from pipeline.networks import ForgeryDetector
 from pipeline.training_state import Progress, Tensors, load_state, save_state
@@ -26,7 +26,7 @@ def make_fabric(config: ModelConfig) -> Fabric:
 
     On a GPU as many as asked for, if there are; else as many processes on the CPU.
     """
-    gpus = torch.cuda.device_count()
+    gpus = usable_gpus()
     device = torch.device("cuda" if gpus else "cpu")
     bfloat16 = fast_precision(device, config.precision) == torch.bfloat16
     devices = min(config.devices, gpus) if gpus else config.devices

@@ -1,21 +1,34 @@
-"""Pictures of attributions: heatmaps laid over faces."""
+"""Pictures of attributions: heatmaps laid over faces, and what they add up to."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import colormaps
+import pandas as pd
+from cmcrameri import cm
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from pipeline.atlas import OUTCOMES, Cell, Frame
+from pipeline.atlas_arrays import OUTCOMES, CellArrays
+from pipeline.examples import Frame
 from pipeline.figures import save
 from pipeline.prediction import probability
 
 SMOOTHING = 1 / 64  # of the side: sigma of the blur before a map is shown
+STRENGTH = cm.batlow  # of what has no sign
+
+
+@dataclass(frozen=True)
+class Look:
+    """How signed maps are coloured: see the `atlases` section of the configuration."""
+
+    colormap: str = "vik"
+    opacity: float = 0.7
 
 
 def smooth(map: np.ndarray) -> np.ndarray:
@@ -31,7 +44,7 @@ def overlay(
     Colours run from -limit to limit and are the more opaque the stronger.
     """
     strength = np.clip(smooth(map) / limit, -1, 1)
-    colours = colormaps[colormap]((strength + 1) / 2)[..., :3]
+    colours = cm.cmaps[colormap]((strength + 1) / 2)[..., :3]
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None] / 255
     cover = opacity * np.abs(strength)[..., None] ** 0.75
     return grey * (1 - cover) + colours * cover
@@ -43,73 +56,197 @@ def shared_limit(maps: Sequence[np.ndarray]) -> float:
     return float(np.quantile(strengths, 0.995)) or 1.0
 
 
-def _colour_bar(figure: Figure, row: np.ndarray, limit: float, colormap: str) -> None:
-    """A row's own scale: rows differ tenfold in strength, and the bar says so."""
-    scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), colormap)
-    bar = figure.colorbar(scale, ax=row, shrink=0.9, aspect=12, pad=0.02, extend="both")
+def colour_bar(
+    figure: Figure, panels: np.ndarray | Axes, limit: float, colormap: str
+) -> None:
+    """The scale of signed maps, in thousandths of a logit a pixel."""
+    scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), cm.cmaps[colormap])
+    bar = figure.colorbar(
+        scale, ax=panels, shrink=0.9, aspect=12, pad=0.02, extend="both"
+    )
     bar.ax.tick_params(labelsize=8)
     bar.set_label("← real   fake →", fontsize=8)
+
+
+def bare(axes: Axes) -> None:
+    """A panel for a picture: without ticks and frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def outline(axes: Axes, mask: np.ndarray) -> None:
+    """A dashed line around where at least half of a mask (G, G) in 0..1 is."""
+    if (mask >= 0.5).any() and (mask < 0.5).any():
+        axes.contour(mask, [0.5], colors="black", linestyles="--", linewidths=0.9)
+
+
+def rows_of(cells: Sequence[CellArrays]) -> list[tuple[str, str, str]]:
+    """The rows of a figure: test set and method, real faces first in each."""
+    places = {cell.place for cell in cells}
+    return sorted(places, key=lambda p: (p[0], p[1], p[2] != "real", p[2]))
+
+
+def row_name(place: tuple[str, str, str], places: Sequence[tuple]) -> str:
+    """A row's label: the method, and the test set where there are several."""
+    dataset, compression, method = place
+    several = len({p[:2] for p in places}) > 1
+    return f"{method}\n{dataset}, {compression}" if several else method
 
 
 SCALE = "colours: thousandths of a logit a pixel, each row on the scale beside it"
 
 
 def plot_atlas(
-    cells: Mapping[tuple[str, str], Cell],
-    certificates: Mapping[tuple[str, str], str],
+    cells: Sequence[CellArrays],
+    certificates: Mapping[tuple, str],
     title: str,
-    colormap: str,
-    opacity: float,
+    look: Look,
     path: Path,
 ) -> None:
-    """Mean heatmaps: a row a method, a column an outcome, over the mean faces.
+    """Mean heatmaps: a row a method of a test set, a column an outcome.
 
-    The dashed line is where half of the cell's masks end.
+    `certificates` gives the words above each cell by (*place, outcome). Dashed is where
+    half of the cell's masks end; a thin line goes around what differs from real faces.
     """
-    methods = sorted({method for method, _ in cells}, key=lambda m: (m != "real", m))
+    found = {(*cell.place, cell.outcome): cell for cell in cells}
+    places = rows_of(cells)
     figure, panels = plt.subplots(
-        len(methods),
+        len(places),
         2 * len(OUTCOMES),
-        figsize=(9.6, 2.45 * len(methods) + 0.8),
+        figsize=(9.6, 2.5 * len(places) + 1.0),
         layout="constrained",
         squeeze=False,
     )
-    for row, method in zip(panels, methods, strict=True):
-        row[0].set_ylabel(method, fontsize=11)
-        own = [cell for (name, _), cell in cells.items() if name == method]
+    for row, place in zip(panels, places, strict=True):
+        row[0].set_ylabel(row_name(place, places), fontsize=11)
+        own = [found[key] for o in OUTCOMES if (key := (*place, o)) in found]
         # A cell of few frames is noisy and strong: it must not set the row's scale.
-        limit = shared_limit([max(own, key=lambda cell: cell.frames).mean_map()])
+        limit = shared_limit([max(own, key=lambda cell: cell.frames).mean])
         for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
-            for axes in (left, right):
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-            cell = cells.get((method, outcome))
+            bare(left)
+            bare(right)
+            cell = found.get((*place, outcome))
             if cell is None:
                 left.set_title(f"{outcome}: none", fontsize=9, loc="left", color="grey")
                 continue
-            face = cell.mean_face()
-            left.imshow(face)
-            right.imshow(overlay(cell.mean_map(), face, limit, colormap, opacity))
-            if cell.mask.any():
-                right.contour(
-                    cell.mean_mask(),
-                    [0.5],
-                    colors="black",
-                    linestyles="--",
-                    linewidths=0.9,
-                )
-            left.set_title(certificates[method, outcome], fontsize=9, loc="left")
-        _colour_bar(figure, row, limit, colormap)
+            left.imshow(cell.face)
+            right.imshow(
+                overlay(cell.mean, cell.face, limit, look.colormap, look.opacity)
+            )
+            outline(right, cell.mask)
+            _mark_significant(right, cell)
+            left.set_title(certificates[(*place, outcome)], fontsize=9, loc="left")
+        colour_bar(figure, row, limit, look.colormap)
     figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)
 
 
+def _mark_significant(axes: Axes, cell: CellArrays) -> None:
+    """A thin line around the squares whose mean differs from real faces'."""
+    if not cell.significant.any() or cell.significant.all():
+        return
+    side = len(cell.face)
+    fine = cv2.resize(
+        cell.significant.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
+    )
+    axes.contour(fine, [0.5], colors="black", linewidths=0.4)
+
+
+def plot_statistics(
+    cells: Sequence[CellArrays], title: str, look: Look, path: Path
+) -> None:
+    """Mean, median and spread of signed and of absolute maps, over all outcomes."""
+    shown = {cell.place: cell for cell in cells if cell.outcome == "all"}
+    places = rows_of(list(shown.values()))
+    signed = {"mean": "mean", "median": "median"}
+    plain = {
+        "std": "std. deviation",
+        "mean_abs": "mean of |map|",
+        "median_abs": "median of |map|",
+        "std_abs": "std. deviation of |map|",
+    }
+    figure, panels = plt.subplots(
+        len(places),
+        len(signed) + len(plain),
+        figsize=(13.5, 2.3 * len(places) + 0.9),
+        layout="constrained",
+        squeeze=False,
+    )
+    for row, place in zip(panels, places, strict=True):
+        cell = shown[place]
+        row[0].set_ylabel(f"{row_name(place, places)}\n{cell.frames} frames")
+        limit = shared_limit([cell.mean])
+        strong = max(shared_limit([getattr(cell, name)]) for name in plain)
+        for axes, (name, words) in zip(row, (signed | plain).items(), strict=True):
+            bare(axes)
+            map = smooth(getattr(cell, name))
+            if name in signed:
+                axes.imshow(map, cm.cmaps[look.colormap], vmin=-limit, vmax=limit)
+            else:
+                axes.imshow(map, STRENGTH, vmin=0, vmax=strong)
+            if place == places[0]:
+                axes.set_title(words, fontsize=10)
+        colour_bar(figure, row[: len(signed)], limit, look.colormap)
+        scale = ScalarMappable(Normalize(0, 1000 * strong), STRENGTH)
+        bar = figure.colorbar(scale, ax=row[len(signed) :], shrink=0.9, aspect=12)
+        bar.set_label("without sign", fontsize=8)
+        bar.ax.tick_params(labelsize=8)
+    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
+    save(figure, path)
+
+
+def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> None:
+    """What each region adds to the logit: a panel a method, a bar a region.
+
+    `ledger` has rows of outcome "all" with dataset, compression, method, region,
+    logits, low and high; the regions of a panel add up to the logit's mean change.
+    """
+    ledger = ledger[(ledger["outcome"] == "all") & (ledger["region"] != "all")]
+    keys = ["dataset", "compression", "method"]
+    places = rows_of_table(ledger)
+    count = max(len(places), 1)
+    columns = min(count, 5)
+    lines = -(-count // columns)
+    figure, panels = plt.subplots(
+        lines,
+        columns,
+        figsize=(2.3 * columns + 1.6, 2.9 * lines + 0.8),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    ends = cm.cmaps[look.colormap]([0.2, 0.8])
+    for axes, place in zip(panels.flat, places, strict=False):
+        part = ledger[(ledger[keys] == place).all(axis=1)]
+        values = part["logits"].to_numpy()
+        spread = np.abs(part[["low", "high"]].to_numpy().T - values)
+        error = {"elinewidth": 0.8, "ecolor": "0.3"}
+        colours = ends[(values > 0).astype(int)]
+        axes.barh(part["region"], values, xerr=spread, color=colours, error_kw=error)
+        axes.axvline(0, color="0.3", lw=0.8)
+        axes.set_title(
+            f"{row_name(place, places)}\nsum {values.sum():+.2f}", fontsize=9
+        )
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels.flat[len(places) :]:
+        axes.set_visible(False)
+    panels[0, 0].invert_yaxis()
+    figure.supxlabel("logits: ← real   fake →, and 95 % intervals", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    save(figure, path)
+
+
+def rows_of_table(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The rows of a figure, from a table's columns: as `rows_of`."""
+    keys = table[["dataset", "compression", "method"]].drop_duplicates()
+    places = keys.itertuples(index=False, name=None)
+    return sorted(places, key=lambda p: (p[0], p[1], p[2] != "real", p[2]))
+
+
 def plot_gallery(
-    examples: Mapping[str, Sequence[Frame]],
-    title: str,
-    colormap: str,
-    opacity: float,
-    path: Path,
+    examples: Mapping[str, Sequence[Frame]], title: str, look: Look, path: Path
 ) -> None:
     """Single frames, a face and its heatmap each; dashed: the manipulated region."""
     columns = max(len(frames) for frames in examples.values())
@@ -122,25 +259,26 @@ def plot_gallery(
     )
     for row, (name, frames) in zip(panels, examples.items(), strict=True):
         for axes in row:
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
+            bare(axes)
         row[0].set_ylabel(name, fontsize=9)
         limit = shared_limit([frame.map for frame in frames])
         for (left, right), frame in zip(row.reshape(-1, 2), frames, strict=False):
             left.imshow(frame.crop)
-            right.imshow(overlay(frame.map, frame.crop, limit, colormap, opacity))
-            if frame.mask.any():
-                right.contour(
-                    frame.mask, [0.5], colors="black", linestyles="--", linewidths=0.8
-                )
-            chance = float(probability(frame.row["logit"]))
-            error = frame.row["completeness_error"]
-            method, name = frame.row["video"].split("/")[-2:]
-            for axes, words in (
-                (left, f"{method} {name}\nfake: {chance:.1%}"),
-                (right, f"completeness\nerror {error:.1%}"),
-            ):
+            right.imshow(
+                overlay(frame.map, frame.crop, limit, look.colormap, look.opacity)
+            )
+            outline(right, frame.mask)
+            for axes, words in zip((left, right), _words(frame.row), strict=True):
                 axes.set_title(words, fontsize=8, loc="left")
-        _colour_bar(figure, row, limit, colormap)
+        colour_bar(figure, row, limit, look.colormap)
     figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)
+
+
+def _words(row: pd.Series) -> tuple[str, str]:
+    """What stands above a frame and above its map."""
+    chance = float(probability(row["logit"]))
+    method, name = row["video"].split("/")[-2:]
+    held = "completeness" if row["converged"] else "NOT CONVERGED"
+    error = f"{held}\nerror {row['completeness_error']:.1%}"
+    return f"{method} {name}\nfake: {chance:.1%}", error

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.allocation import usable_cores
 from pipeline.atomic import write_csv
 from pipeline.command_line import parse, run
 from pipeline.crops import FaceCrops
@@ -17,7 +18,7 @@ BATCH = 64  # crops
 
 def main() -> None:
     args = parse(__doc__, files=["weights", "faces", "output"], texts=["threads"])
-    threads, device = int(args.threads), pick_device()
+    threads, device = usable_cores(int(args.threads)), pick_device()
     set_threads(threads)
     detector = load_detector(args.weights, device)
     crops = FaceCrops([args.faces])

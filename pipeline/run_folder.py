@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+ROOM = 1 << 16  # bytes: what a log takes
 _held: list[object] = []  # the open file whose lock says that this run is alive
 
 
@@ -15,7 +16,7 @@ def check_writable(results: Path) -> None:
     try:
         results.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=results) as file:
-            file.write(b"\0" * 4096)
+            file.write(b"\0" * ROOM)
             file.flush()
     except OSError as error:
         raise OSError(
@@ -25,8 +26,10 @@ def check_writable(results: Path) -> None:
         ) from None
 
 
-def clear_stale_lock(folder: Path) -> None:
+def clear_stale_lock(folder: Path) -> bool:
     """Remove Snakemake's lock on `folder` if the run that took it is dead.
+
+    Returns whether no other run of ours is at work in it.
 
     Snakemake's lock is a file, which outlives a killed run and then refuses the next.
     Every run of ours also shares a lock of the kernel's, which dies with the process:
@@ -39,12 +42,15 @@ def clear_stale_lock(folder: Path) -> None:
     metadata.mkdir(exist_ok=True)
     alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
     _held.append(alive)
+    alone = False
     with contextlib.suppress(OSError):
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
         for stale in (metadata / "locks").glob("*.lock"):
             stale.unlink()
     with contextlib.suppress(OSError):
         fcntl.flock(alive, fcntl.LOCK_SH)
+    return alone
 
 
 def use_this_python(repository: Path) -> None:

@@ -1,5 +1,6 @@
 """What a finished run says: the figures in a few lines, and where to look."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -7,8 +8,8 @@ import pandas as pd
 from pipeline.prediction import read_metrics
 
 
-def summarize(results: Path) -> str:
-    """A short text about the run in `results`."""
+def summarize(results: Path, shards: Collection[str]) -> str:
+    """A short text about the run in `results`, whose shards have these names."""
     lines = []
     file = results / "metrics" / "videos.csv"
     if file.is_file():
@@ -25,7 +26,7 @@ def summarize(results: Path) -> str:
         count = pd.read_csv(leaks)["what"].nunique()
         told = f"{count} recordings or people are in more than one split: see {leaks}"
         lines += [told] if count else []
-    tables = [pd.read_csv(t, dtype=str) for t in (results / "videos").glob("*-*.csv")]
+    tables = (pd.read_csv(file, dtype=str) for file in _shard_tables(results, shards))
     lost = sum(int(table["problem"].notna().sum()) for table in tables)
     if lost:
         lines.append(
@@ -43,6 +44,12 @@ def summarize(results: Path) -> str:
         if (results / name).exists():
             lines.append(f"{results / name}: {what}")
     return "\n".join(lines)
+
+
+def _shard_tables(results: Path, shards: Collection[str]) -> list[Path]:
+    """Their tables: those of other configurations may lie beside them."""
+    files = [results / "videos" / f"{shard}.csv" for shard in sorted(shards)]
+    return [file for file in files if file.is_file()]
 
 
 def _values(auc: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Train a model on train shards, choosing the epoch on val (rule `train_model`)."""
 
 import logging
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from pipeline.allocation import in_slurm, usable_cores
 from pipeline.atomic import write_csv
 from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
@@ -18,10 +20,13 @@ from pipeline.crops import FaceCrops, check_classes
 from pipeline.devices import set_threads
 from pipeline.learner import make_fabric
 from pipeline.networks import build_detector, save_detector
-from pipeline.training import NotANumber, train
+from pipeline.training import NotANumber, Stopped, train
 from pipeline.training_state import fingerprint
 from pipeline.video_table import REAL, persons
 
+# SLURM kills some seconds after SIGTERM. To end before that would count as a failure of
+# its own, and a preempted job that fails is not queued again.
+UNTIL_KILLED = 300.0  # s
 LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 
 
@@ -33,7 +38,7 @@ def main() -> None:
     )
     config = ModelConfig.model_validate_json(args.config)
     protocol = ProtocolConfig.model_validate_json(args.protocol)
-    seed, threads = int(args.seed), int(args.threads)
+    seed, threads = int(args.seed), usable_cores(int(args.threads))
     fabric = make_fabric(config)
     fabric.launch()
     if not fabric.is_global_zero:
@@ -77,6 +82,11 @@ def main() -> None:
     except NotANumber as error:
         if fabric.is_global_zero:
             write_csv(pd.DataFrame({"video": error.videos}), note)
+        raise
+    except Stopped as stop:
+        if in_slurm() and "SIGTERM" in stop.asked:
+            log.info("%s", stop)
+            time.sleep(UNTIL_KILLED)
         raise
     if fabric.is_global_zero:
         write_csv(history, args.history)

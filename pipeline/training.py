@@ -54,7 +54,7 @@ def train(
     it if its fingerprint is this one, and saves to it before and after each validation
     and when a signal asks to stop.
 
-    Raises StepError when a loss is no number, and when it was asked to stop.
+    Raises NotANumber when a loss is none, and Stopped when it was asked to stop.
     """
     learner = prepare(fabric, detector, config, len(data), seed)
     if not config.epochs:
@@ -70,10 +70,11 @@ def train(
             if state_file:  # before validation too, which may take minutes
                 store(learner, state_file, fingerprint)
             if stopped:
-                raise StepError(
+                raise Stopped(
                     f"stopped by {' '.join(asked) or 'a signal'} in epoch "
                     f"{progress.epoch + 1} after {progress.step} of {learner.steps} "
-                    "steps; the same command goes on from there"
+                    "steps; the same command goes on from there",
+                    asked,
                 )
             finish_epoch(learner, validation, readers)
             if state_file:
@@ -162,6 +163,15 @@ def take_step(
     if learner.average:
         learner.average.update(learner.detector, number + 1)
     return losses
+
+
+class Stopped(StepError):
+    """Training was asked to stop, and has saved its state; `asked` names the signals
+    that this process got."""
+
+    def __init__(self, message: str, asked: list[str]) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class NotANumber(StepError):

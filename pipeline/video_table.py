@@ -21,6 +21,7 @@ COLUMNS = [
     "compression",
     "target",  # the person or sequence whose face is seen, or was replaced
     "source",  # the one whose face or expression it was replaced by; "" for real videos
+    "original",  # the id of the used video that a fake was made of; "" if none is known
     "path",  # of the file, below the data set's folder
     "mask",  # of the mask video, likewise; "" where there is none
     "known_sha256",  # what the file must be; "" where nobody says
@@ -49,7 +50,20 @@ def video_rows(
         known_sha256="",
         left_out="",
     )
-    return table[COLUMNS]
+    return with_originals(table, table["target"])[COLUMNS]
+
+
+def with_originals(table: pd.DataFrame, made_of: pd.Series) -> pd.DataFrame:
+    """The table with the column `original`, by the recording that each video is, or was
+    made of; none where several real videos of one compression are of it."""
+    keys = table["compression"] + "/" + made_of
+    real = table["method"] == REAL
+    found = table["video"][real & ~keys.where(real).duplicated(keep=False)]
+    known = dict(zip(keys[found.index], found, strict=True))
+    fakes = zip(keys, real, strict=True)
+    return table.assign(
+        original=["" if is_real else known.get(key, "") for key, is_real in fakes]
+    )
 
 
 def used(table: pd.DataFrame) -> pd.DataFrame:

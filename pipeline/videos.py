@@ -48,6 +48,8 @@ def list_source(name: str, source: SourceConfig) -> pd.DataFrame:
     if source.use == "test":
         table = table[table["split"] == "test"]
     check_apart(used(table))
+    there = table["original"].isin(used(table)["video"])
+    table = table.assign(original=table["original"].where(there, ""))
     return assign_shards(table, source.shards)
 
 

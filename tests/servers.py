@@ -78,9 +78,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if kind == "redirect":
+        if kind in ("redirect", "moved"):  # to another file, or to anywhere
             self.send_response(302)
-            self.send_header("Location", f"{self.files.prefix}/{number}")
+            place = number if kind == "moved" else f"{self.files.prefix}/{number}"
+            self.send_header("Location", place)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

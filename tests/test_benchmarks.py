@@ -36,6 +36,22 @@ def test_memory_is_flat_over_300_videos():
     assert 0.9 < told["late_over_early"] < 1.1
 
 
+def test_cluster_makespan():
+    """More GPUs make it shorter; one is never idle for long; SLURM costs something."""
+    first, _, *rows = benchmark("cluster_makespan").splitlines()
+    kinds = json.loads(first)
+    assert kinds.pop("jobs") == sum(kinds.values())
+    table = [[float(value) for value in row.split()] for row in rows]
+    gpus, spans, bare, _, busy = zip(*table, strict=True)
+    assert gpus == (1, 4, 16)
+    assert spans[0] > spans[1] > spans[2]
+    assert all(s >= b for s, b in zip(spans, bare, strict=True))
+    assert busy[0] > 0.9
+    rates = ["--train_rate", "1600", "--extract", "0.1"]
+    faster = benchmark("cluster_makespan", *rates).splitlines()[2]
+    assert float(faster.split()[1]) < spans[0]
+
+
 @pytest.mark.slow
 def test_planning():
     told = benchmark("planning", "--plans", 1)

@@ -42,9 +42,9 @@ def test_a_shared_module_changes_the_steps_that_reach_it(versions):
     package, read = versions
     before = read()
     edit(package / "cropping.py", "cv2.INTER_AREA", "cv2.INTER_CUBIC")
-    assert changed(before, read()) == {"extract_faces"}
+    assert changed(before, read()) == {"extract_faces", "align_originals"}
     before = read()
-    edit(package / "integrated_gradients.py", "FLOOR = 0.1", "FLOOR = 0.2")
+    edit(package / "integration_path.py", "FLOOR = 0.1", "FLOOR = 0.2")
     assert changed(before, read()) == {"attribute_frames"}
     before = read()
     edit(package / "networks.py", 'VERSION = "deepfake', 'VERSION = "Deepfake')
@@ -54,7 +54,8 @@ def test_a_shared_module_changes_the_steps_that_reach_it(versions):
     before = read()
     edit(package / "figures.py", "dpi=150", "dpi=100")  # no picture touches the GPU
     expected = {"plot_history", "evaluate_model", "build_atlas", "collect_metrics"}
-    expected |= {"write_model_card"}
+    expected |= {"write_model_card", "cluster_maps"}
+    expected |= {"compare_baselines", "compare_atlases"}
     assert changed(before, read()) == expected
 
 
@@ -70,5 +71,5 @@ def test_comments_docstrings_layout_and_times_change_nothing(versions):
 def test_a_section_changes_only_its_own_steps(versions):
     package, read = versions
     before = read()
-    edit(package / "config/attribution.py", "Field(32", "Field(33")
+    edit(package / "config/attribution.py", "Field(257", "Field(258")
     assert changed(before, read()) == {"attribute_frames"}

@@ -73,7 +73,12 @@ FAULTS = [
     ({"sources": {"miniature": {"root": "a{b}"}}}, "sources.miniature.root"),
     ({"sources": {"miniature": {"min_frames": 90}}}, "swap them"),
     ({"sources": {"miniature": {"compressions": ["raw"]}}}, "'c23' or 'c40'"),
-    ({"attribution": {"baseline": "purple"}}, "attribution.baseline = 'purple'"),
+    (
+        {"attribution": {"baselines": ["black", "purple"]}},
+        "attribution.baselines.1 = 'purple'",
+    ),
+    ({"attribution": {"baselines": ["black", "black"]}}, "each baseline once"),
+    ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
         "must be a multiple of accumulate x devices (4)",

@@ -1,5 +1,6 @@
 """Downloads from a server that fails: whole and right, or nothing under the name."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,7 +16,7 @@ from servers import FileServer
 from pipeline.checksums import file_sha256
 from pipeline.config.fetch import FetchConfig
 from pipeline.download import Hooks, Unavailable, download
-from pipeline.fetching import FIRST_SUMS, fetch_files, remember
+from pipeline.fetching import FIRST_SUMS, fetch_files, read_first_sums, remember
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -174,6 +175,68 @@ def test_a_server_that_is_not_there(server, place):
     assert not list(place.parent.iterdir())
 
 
+@pytest.mark.parametrize("place_told", ["http://[::1", "http://\xff\xfe/", "ftp://x/"])
+def test_a_redirect_that_makes_no_sense(server, place, place_told):
+    server.standing["a.mp4"] = f"moved {place_told}"
+    with pytest.raises(Unavailable, match="no answer") as told:
+        get(server, place)
+    assert "127.0.0.1" not in str(told.value)
+    assert nothing_is_left_under(place)
+
+
+def test_a_server_whose_certificate_is_not_trusted(server, place, caplog):
+    """Told without its address; here it speaks no TLS at all."""
+    address = server.address.replace("http:", "https:")
+    with pytest.raises(Unavailable, match="SSLError") as told:
+        download(f"{address}/a.mp4", place, FetchConfig(attempts=1))
+    assert "127.0.0.1" not in str(told.value)
+    root = place.parents[1]
+    list(fetch_files(address, root, ["a.mp4"], {}, FetchConfig(attempts=1)))
+    assert "a.mp4: no answer" in caplog.text
+    assert "127.0.0.1" not in caplog.text
+
+
+def test_a_disk_that_takes_a_part_at_a_time(server, place, monkeypatch):
+    opened = open
+
+    class Hesitant:
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, data):
+            return self.file.write(data[:1000])
+
+    def open_hesitantly(path, mode="r", **how):
+        file = opened(path, mode, **how)
+        return Hesitant(file) if mode == "ab" else file
+
+    monkeypatch.setattr("builtins.open", open_hesitantly)
+    assert get(server, place) == SHA256
+
+
+def test_an_interrupt_reaches_one_that_waits_for_another_run(server, place, caplog):
+    place.parent.mkdir(parents=True)
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    with open(place.with_name(".a.mp4.part"), "ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with caplog.at_level("INFO"), pytest.raises(KeyboardInterrupt):
+            get(server, place, sleep=interrupt)
+    assert "another run fetches it; waiting" in caplog.text
+    assert get(server, place) == SHA256
+
+
 def test_the_pause_is_as_long_as_the_server_asks(server, place, monkeypatch):
     monkeypatch.setattr("pipeline.download.LONGEST_PAUSE", 60.0)
     server.faults["a.mp4"] = ["503 2"]
@@ -241,9 +304,11 @@ def test_a_torn_line_of_checksums_spoils_no_other(tmp_path):
     remember(tmp_path, "a.mp4", "a" * 64)
     with open(tmp_path / FIRST_SUMS, "a") as file:
         file.write("b" * 30)
+    assert read_first_sums(tmp_path) == {"a.mp4": "a" * 64}
     remember(tmp_path, "c.mp4", "c" * 64)
     lines = (tmp_path / FIRST_SUMS).read_text().splitlines()
-    assert lines == [f"{'a' * 64}  a.mp4", "b" * 30, f"{'c' * 64}  c.mp4"]
+    assert lines == [f"{'a' * 64}  a.mp4", f"{'c' * 64}  c.mp4"]
+    assert read_first_sums(tmp_path) == {"a.mp4": "a" * 64, "c.mp4": "c" * 64}
 
 
 def test_one_try_that_brings_something_is_not_in_vain(server, place):

@@ -36,7 +36,8 @@ def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, wor
     write_checksums(take_checksums(root, names), lists[1])
     command = [sys.executable, "-m", "pipeline.extract_faces", "--table", lists[0]]
     command += ["--checksums", lists[1], "--root", root, "--output", output]
-    command += ["--workers", str(workers), "--config", config.model_dump_json()]
+    command += ["--workers", str(workers), "--memory", "9000"]
+    command += ["--config", config.model_dump_json()]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stderr

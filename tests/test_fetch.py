@@ -146,7 +146,8 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     assert row["crops"] > 0
     assert not row["has_mask"]
     assert "its mask: the server answers 404" in row["reason"]
-    told = summarize(run.folder / "results")
+    shards = [table.stem for table in run.folder.glob("results/videos/*.csv")]
+    told = summarize(run.folder / "results", shards)
     assert "1 videos or masks could not be fetched" in told
 
 

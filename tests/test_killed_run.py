@@ -21,6 +21,7 @@ STAGES = {
     "evaluate_model": "metrics",
     "collect_metrics": "metrics",
     "attribute_frames": "atlases",
+    "sum_attributions": "atlases",
     "build_atlas": "atlases",
 }
 

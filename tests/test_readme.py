@@ -135,10 +135,22 @@ def test_detectors_and_attributions_of_the_demo(clone):
         table = pd.read_csv(clone / f"results/metrics/{model}/all/videos.csv")
         auc = table[table.metric == "auc"]
         assert auc[auc.method == "all"]["value"].item() >= 0.95, auc
-        masks = pd.read_csv(clone / f"results/atlases/{model}/all/masks.csv")
-        assert masks["method"].tolist() == METHODS
-        pointed[model] = int((masks["lift"] > 1.5).sum())
-    assert max(pointed.values()) >= 3, pointed
+        atlases = clone / f"results/atlases/{model}/all"
+        lifts = {}
+        for baseline in ("black", "real_face"):
+            cells = pd.read_csv(atlases / baseline / "cells.csv")
+            of_all = cells[cells["outcome"] == "all"]
+            share = np.average(of_all["converged_share"], weights=of_all["frames"])
+            assert share >= 0.99, (model, baseline, share)
+            assert of_all["mean_steps"].mean() < 25
+            masks = pd.read_csv(atlases / baseline / "masks.csv")
+            wanted = (masks["heat"] == "attribution") & (masks["score"] == "lift")
+            lifts[baseline] = masks[wanted].set_index("method")["value"]
+            assert set(lifts[baseline].index) == {"all", *METHODS}
+        pointed[model] = int((lifts["real_face"][METHODS] > 2).sum())
+        # From real faces, maps are on the forgeries more than from black.
+        assert lifts["real_face"]["all"] > 1.3 * lifts["black"]["all"]
+    assert min(pointed.values()) >= 3, pointed
 
 
 def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:

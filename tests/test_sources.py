@@ -66,6 +66,63 @@ def test_all_of_faceforensics_on_paper(root):
     assert row["mask"] == f"manipulated_sequences/Face2Face/masks/videos/{name}"
 
 
+def originals(table: pd.DataFrame) -> pd.DataFrame:
+    """The fakes whose original is known, joined with it."""
+    real = table[table["method"] == "real"].set_index("video")
+    assert not (table["original"] != "")[table["method"] == "real"].any()
+    fakes = table[table["original"] != ""]
+    return fakes.join(real.add_suffix("_real"), on="original")
+
+
+def test_every_fake_knows_the_video_that_it_was_made_of(root):
+    table = list_videos(whole(root, compressions=["raw", "c40"]))
+    found = originals(table)
+    assert (found["compression"] == found["compression_real"]).all()
+    assert (found["target"] == found["target_real"]).all()
+    assert (found["split"] == found["split_real"])[found["split"] != ""].all()
+    known = found["dataset"].value_counts()
+    assert known["faceforensics"] == 2 * 5 * 1000
+    actors = found[found["dataset"] == "deepfakedetection"]
+    scenes = [
+        actors[c].str.split("/").str[-1].str.split("__").str[1]
+        for c in ("video", "original")
+    ]
+    assert len(actors) > 1000
+    assert (scenes[0] == scenes[1]).all()
+
+
+def test_two_videos_that_could_be_the_original_are_none(tmp_path):
+    table = own(
+        tmp_path,
+        "path,label,target\na.mp4,real,ann\nb.mp4,real,bob\nc.mp4,real,bob\n"
+        "d.mp4,fake,ann\ne.mp4,fake,bob\nf.mp4,fake,\n",
+    )
+    told = table.set_index("path")
+    assert told.loc["d.mp4", "original"] == told.loc["a.mp4", "video"]
+    assert (told["original"] == "").sum() == 5
+
+
+def test_an_original_that_is_left_out_is_none(celeb):
+    """Whether others train changes no row of a testing video, hence no test shard."""
+    config = SourcesConfig(celebdf={"root": str(celeb)}).celebdf
+    tested = list_source("celebdf", config)
+    whole = list_source("celebdf", config.model_copy(update={"use": "all"}))
+    again = whole[whole["split"] == "test"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, tested)
+    assert originals(whole)["left_out_real"].eq("").all()
+
+
+def test_dfdc_originals_lie_in_the_fakes_own_folder(tmp_path):
+    for part in ("a", "b"):
+        (tmp_path / part).mkdir()
+        about = {"x.mp4": {"label": "REAL"}}
+        about["y.mp4"] = {"label": "FAKE", "original": "x.mp4"}
+        (tmp_path / part / "metadata.json").write_text(json.dumps(about))
+    table = list_source("dfdc", SourcesConfig(dfdc={"root": str(tmp_path)}).dfdc)
+    told = originals(table).set_index("path")["path_real"]
+    assert told.to_dict() == {"a/y.mp4": "a/x.mp4", "b/y.mp4": "b/x.mp4"}
+
+
 def test_nobody_is_in_two_splits(root):
     table = used(list_videos(whole(root, leaks="drop", compressions=["raw", "c40"])))
     for _, part in table.groupby("dataset"):
@@ -289,6 +346,10 @@ def test_celebdf_tests_on_its_list(celeb):
     row = table.set_index("path").loc["Celeb-synthesis/id2_id3_0000.mp4"]
     assert (row["label"], row["target"], row["source"]) == (1, "id2", "id3")
     assert set(table["compression"]) == {"native"}
+    told = originals(table).set_index("path")["path_real"]
+    assert told["Celeb-synthesis/id2_id3_0000.mp4"] == "Celeb-real/id2_0000.mp4"
+    # That of the fifth fake is not among the testing videos.
+    assert len(told) == 4
 
 
 def test_a_subset_of_celebdf_has_both_kinds(celeb):
@@ -369,6 +430,9 @@ def test_dfdc_folders_go_to_splits_as_a_whole(tmp_path):
     }
     fake = table.set_index("path").loc["dfdc_train_part_3/fake3x1.mp4"]
     assert (fake["label"], fake["target"]) == (1, "real3x1")
+    paths = originals(table).set_index("path")["path_real"]
+    assert len(paths) == 40
+    assert paths[fake.name] == "dfdc_train_part_3/real3x1.mp4"
     few = config.dfdc.model_copy(update={"use": "test", "videos": 7})
     table = list_source("dfdc", few)
     assert table.groupby("label").size().to_dict() == {0: 7, 1: 7}
@@ -400,6 +464,14 @@ def test_dfdc_metadata_that_is_amiss_is_refused(tmp_path, about, said):
     (tmp_path / "metadata.json").write_text(about)
     config = SourcesConfig(dfdc={"root": str(tmp_path)})
     with pytest.raises(ValueError, match=rf"metadata\.json.*{said}"):
+        list_source("dfdc", config.dfdc)
+
+
+def test_dfdc_folders_with_hostile_names_are_refused(tmp_path):
+    write_dfdc(tmp_path, 1)
+    (tmp_path / "dfdc_train_part_0").rename(tmp_path / "a{b}")
+    config = SourcesConfig(dfdc={"root": str(tmp_path)})
+    with pytest.raises(ValueError, match=r"a\{b\}': the name has one of .* rename it"):
         list_source("dfdc", config.dfdc)
 
 
@@ -501,6 +573,13 @@ def test_a_person_in_two_splits_is_refused(tmp_path):
     text = "path,label,split,target\na.mp4,real,train,anna\nb.mp4,real,test,anna\n"
     with pytest.raises(ValueError, match="'anna' is in the splits test and train"):
         own(tmp_path, text)
+
+
+def test_a_tables_own_splits_hold_when_it_is_only_tested_on(tmp_path):
+    text = "path,label,split\na.mp4,real,train\nb.mp4,real,test\nc.mp4,fake,test\n"
+    assert own(tmp_path, text, use="test")["path"].tolist() == ["b.mp4", "c.mp4"]
+    text = "path,label\na.mp4,real\nb.mp4,fake\n"
+    assert own(tmp_path, text, use="test")["split"].tolist() == ["test", "test"]
 
 
 def test_folders_of_real_and_fake_clips(tmp_path):

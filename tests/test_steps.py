@@ -38,7 +38,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
     table.to_csv(tmp_path / "empty.csv", index=False)
     (tmp_path / "empty.sha256").write_text("")
     weights = results / "models/small/all/weights.safetensors"
-    faces, maps = tmp_path / "empty.h5", tmp_path / "maps.h5"
+    faces, maps = tmp_path / "empty.h5", tmp_path / "maps/empty.h5"
     full = results / "faces/miniature-test-000.h5"
     done = [
         step(
@@ -49,6 +49,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
             root=run.folder / "data/miniature",
             config='{"size": 48}',
             workers=1,
+            memory=4000,
             output=faces,
         ),
         step("summarize_faces", tmp_path, shards=[full, faces], summary="s.csv"),
@@ -61,29 +62,45 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
             threads=1,
         ),
         step(
+            "align_originals",
+            tmp_path,
+            faces=faces,
+            root=run.folder / "data/miniature",
+            tables=[tmp_path / "empty.csv"],
+            config="{}",
+            workers=1,
+            memory=4000,
+            output="originals.h5",
+        ),
+        step(
             "attribute_frames",
             tmp_path,
             weights=weights,
             faces=faces,
+            references=results / "references/all.h5",
+            originals="originals.h5",
+            baseline="real_face",
             output=maps,
             config="{}",
+            seed=0,
             threads=1,
         ),
         step(
-            "build_atlas",
+            "sum_attributions",
             tmp_path,
             attributions=[
-                results / "attributions/small/all/miniature-test-000.h5",
+                results / "attributions/small/all/black/miniature-test-000.h5",
                 maps,
             ],
             faces=[full, faces],
-            **{k: f"{k}.png" for k in ("atlas", "gallery")},
-            arrays="arrays.h5",
-            cells="cells.csv",
-            masks="masks.csv",
+            references=results / "references/all.h5",
             points=results / "metrics/small/all/operating_point.csv",
-            title="small",
-            config="{}",
+            **{k: f"{k}.h5" for k in ("arrays", "sample")},
+            **{k: f"{k}.csv" for k in ("frames", "cells", "regions", "masks")},
+            detector="haar",
+            margin=1.3,
+            resamples=100,
+            seed=0,
         ),
     ]
     for result in done:

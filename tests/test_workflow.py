@@ -36,17 +36,25 @@ def of_model(model: str) -> set[str]:
         f"predict_frames {model} all {shard}"
         for shard in (*SHARDS, "miniature-val-000")
     }
-    jobs |= {f"attribute_frames {model} all {shard}" for shard in SHARDS}
+    jobs |= {f"attribute_frames {model} all black {shard}" for shard in SHARDS}
     return jobs | of_scores(model)
 
 
+MODELS = ("small", "other")
 OVER_ALL = {"collect_metrics", "compare_models"}
 
 
 def of_scores(model: str) -> set[str]:
     """Jobs that hang on a model's predictions and attributions of the test set."""
-    rules = ("evaluate_model", "write_model_card", "build_atlas")
-    return OVER_ALL | {f"{rule} {model} all" for rule in rules}
+    rules = ("evaluate_model", "write_model_card")
+    return OVER_ALL | of_maps(model) | {f"{rule} {model} all" for rule in rules}
+
+
+def of_maps(model: str) -> set[str]:
+    """Jobs that hang on a model's attributions of the test set."""
+    rules = ("sum_attributions", "build_atlas", "cluster_maps")
+    jobs = {f"{rule} {model} all black" for rule in rules}
+    return jobs | {f"compare_baselines {model} all", "compare_atlases black"}
 
 
 def of_shard(shard: str) -> set[str]:
@@ -61,8 +69,14 @@ def of_test_shard(shard: str) -> set[str]:
     for model in ("small", "other"):
         jobs |= of_scores(model)
         jobs |= {f"predict_frames {model} all {shard}"}
-        jobs |= {f"attribute_frames {model} all {shard}"}
+        jobs |= {f"attribute_frames {model} all black {shard}"}
     return jobs
+
+
+def attributed() -> set[str]:
+    """Both models' attributions, and all that hangs on them."""
+    maps = {f"attribute_frames {m} all black {s}" for m in MODELS for s in SHARDS}
+    return maps.union(*map(of_maps, MODELS))
 
 
 def replace_video(run: Run, split: str = "test") -> tuple[str, Path]:
@@ -86,9 +100,11 @@ def test_everything_asked_for_is_there(finished):
             f"predictions/{model}/all/videos.csv",
             f"metrics/{model}/all/videos.csv",
             f"metrics/{model}/all/roc.png",
-            f"atlases/{model}/all/atlas.png",
-            f"atlases/{model}/all/gallery.png",
-            f"atlases/{model}/all/masks.csv",
+            f"atlases/{model}/all/black/atlas.png",
+            f"atlases/{model}/all/black/gallery.png",
+            f"atlases/{model}/all/black/masks.csv",
+            f"atlases/{model}/all/black/clusters.png",
+            f"atlases/{model}/all/baselines.csv",
             f"logs/train_model/{model}/all.log",
             f"benchmarks/train_model/{model}/all.tsv",
         ):
@@ -136,7 +152,7 @@ def test_changed_video_makes_its_shard_stale_and_no_other(run):
 
 def test_changed_training_video_retrains(run):
     shard, _ = replace_video(run, "train")
-    expected = of_shard(shard)
+    expected = of_shard(shard) | {"collect_references all"}
     for model in ("small", "other"):
         expected |= {f"train_model {model} all"} | of_model(model)
     assert run.stale() == expected
@@ -152,16 +168,24 @@ def test_video_changed_behind_snakemakes_back_is_found(run):
 
 
 def test_changed_attribution_setting_retrains_nothing(run):
-    run.configure({"attribution": {"steps": 5}})
-    expected = {f"build_atlas {m} all" for m in ("small", "other")} | {
-        f"attribute_frames {m} all {s}" for m in ("small", "other") for s in SHARDS
-    }
-    assert run.stale() == expected
+    run.configure({"attribution": {"max_steps": 300}})
+    assert run.stale() == attributed()
+
+
+@pytest.mark.slow
+def test_another_baseline_adds_only_its_own_maps(run):
+    run.configure({"attribution": {"baselines": ["black", "blurred"]}})
+    stale = run.stale()
+    again = {job for job in stale if job.split()[-1] != "blurred"}
+    maps = {f"attribute_frames {m} all blurred {s}" for m in MODELS for s in SHARDS}
+    assert maps <= again
+    assert again - maps == {f"compare_baselines {m} all" for m in MODELS}
 
 
 def test_changed_colour_touches_no_model(run):
-    run.configure({"atlases": {"colormap": "PuOr_r"}})
-    assert run.stale() == {"build_atlas small all", "build_atlas other all"}
+    run.configure({"atlases": {"colormap": "broc"}})
+    drawn = {job for m in MODELS for job in of_maps(m)}
+    assert run.stale() == {job for job in drawn if "sum_attributions" not in job}
 
 
 def test_one_models_learning_rate_leaves_the_other_alone(run):
@@ -174,6 +198,7 @@ def test_third_model_adds_only_its_own_jobs(run):
     assert run.stale() == {"train_model third all"} | of_model("third")
 
 
+@pytest.mark.slow
 def test_more_test_shards_leave_training_alone(run):
     run.configure({"sources": {"miniature": {"shards": {"test": 3}}}})
     stale = run.stale()
@@ -181,6 +206,7 @@ def test_more_test_shards_leave_training_alone(run):
     assert not any(s in job for job in stale for s in ("-train-", "-val-"))
 
 
+@pytest.mark.slow
 def test_replaced_file_of_weights_retrains(run):
     weights = run.folder / "results/models/small/all/weights.safetensors"
     given = run.folder / "given.safetensors"
@@ -193,11 +219,9 @@ def test_replaced_file_of_weights_retrains(run):
 
 
 def test_edited_module_makes_stale_what_reaches_it(clone):
-    module = clone.repository / "pipeline/integrated_gradients.py"
+    module = clone.repository / "pipeline/integration_path.py"
     module.write_text(module.read_text().replace("FLOOR = 0.1", "FLOOR = 0.2"))
-    expected = {f"build_atlas {m} all" for m in ("small", "other")} | {
-        f"attribute_frames {m} all {s}" for m in ("small", "other") for s in SHARDS
-    }
+    expected = attributed()
     assert clone.stale() == expected
     module = clone.repository / "pipeline/metrics.py"
     module.write_text(module.read_text() + "\nEXTRA = 1\n")
@@ -207,17 +231,18 @@ def test_edited_module_makes_stale_what_reaches_it(clone):
 
 def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     before = run.csvs()
-    (run.folder / "results/attributions/small/all/miniature-test-000.h5").unlink()
+    maps = run.folder / "results/attributions/small/all/black/miniature-test-000.h5"
+    maps.unlink()
     (run.folder / "results/predictions/other/all/miniature-test-001.csv").unlink()
     expected = {
-        "attribute_frames small all miniature-test-000",
-        "build_atlas small all",
+        "attribute_frames small all black miniature-test-000",
+        *of_maps("small"),
         "predict_frames other all miniature-test-001",
         "evaluate_model other all",
         "write_model_card other all",
     } | OVER_ALL
     # What nothing else waits for is only made anew when the target asks for it.
-    (run.folder / "results/atlases/small/all/atlas.png").unlink()
+    (run.folder / "results/atlases/small/all/black/atlas.png").unlink()
     (run.folder / "results/metrics/other/all/roc.png").unlink()
     assert run.stale() == expected
     run.snakemake("all")

@@ -10,11 +10,9 @@ from pipeline.config.section import Section
 class AtlasesConfig(Section):
     """How attributions are shown; nothing here runs a model again."""
 
-    colormap: Literal[
-        "RdBu_r", "PuOr_r", "BrBG_r", "PRGn_r", "PiYG_r", "coolwarm", "bwr", "seismic"
-    ] = "RdBu_r"
-    """matplotlib's name of a diverging colour map: its middle is zero, its upper end
-    speaks for fake."""
+    colormap: Literal["vik", "broc", "cork", "bam"] = "vik"
+    """One of Crameri's diverging colour maps, even to the eye and readable for the
+    colour-blind: the middle is zero, the upper end speaks for fake."""
     opacity: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Opacity of the strongest attribution when laid over a face."""
     gallery: int = Field(4, ge=1, le=20)

@@ -1,23 +1,59 @@
 """The `attribution` section: Integrated Gradients over the test set."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.section import Section
+
+Baseline = Literal[
+    "black", "grey", "white", "blurred", "mean_face", "noise", "real_face"
+]
+
+
+def _unique(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("each baseline once")
+    return names
 
 
 class AttributionConfig(Section):
     """How the fake logit is attributed to pixels."""
 
-    baseline: Literal["black", "grey", "white", "blurred"] = "black"
-    """The image that attributions start from: nothing of it is evidence."""
-    steps: int = Field(32, ge=2, le=2000)
-    """Gauss-Legendre nodes on the path from the baseline to the image."""
+    baselines: Annotated[list[Baseline], AfterValidator(_unique)] = Field(
+        ["black", "real_face"], min_length=1
+    )
+    """The images that attributions start from: nothing of them is evidence. Each gives
+    maps and atlases of its own, and the first is the one that models are compared by.
+    mean_face is that of the real training faces; real_face the same frame before it was
+    forged or, where there is none, the nearest real training face."""
+    noise_draws: int = Field(4, ge=1, le=100)
+    """Images of uniform noise that the attributions of the baseline noise are the mean
+    of."""
     frames: int | None = Field(2, ge=1)
     """Frames of each test video to explain, evenly spaced; null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
-    """Largest completeness error, as a share of the logit's change, of a map that
-    counts as converged. Every map keeps its error beside it."""
-    batch_size: int = Field(64, ge=1, le=65_536)
-    """Interpolated images in a forward and backward pass: bounds the memory."""
+    """Largest completeness error, as a share of the logit's change. Each image gets the
+    steps that it needs for it; every map keeps its error beside it."""
+    first_steps: Literal[3, 5, 9, 17, 33, 65, 129] = 9
+    """Gradients that every image gets at least, evenly spaced. More than the tolerance
+    needs make the maps of single images smoother."""
+    max_steps: int = Field(257, ge=3, le=10_000)
+    """Gradients after which an image is given up, its map marked as not converged."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 computes gradients faster, and again in float32 where that does not
+    reach the tolerance."""
+    batch_size: int | None = Field(None, ge=1, le=65_536)
+    """Gradients computed at once; null takes what fits into the memory."""
+    engine: Literal["adaptive", "captum"] = "adaptive"
+    """captum gives every image as many Gauss-Legendre steps, whatever their error."""
+    steps: int = Field(50, ge=2, le=2000)
+    """How many, with captum."""
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> "AttributionConfig":
+        if self.max_steps < self.first_steps:
+            raise ValueError(
+                f"max_steps {self.max_steps} is below first_steps {self.first_steps}"
+            )
+        return self

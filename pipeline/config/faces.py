@@ -37,7 +37,7 @@ class FacesConfig(Section):
     uses the GPU's decoder; it needs a package and FFmpeg of its own."""
     time_limit: float = Field(300.0, gt=0, le=86_400)
     """Seconds that a video may take before it is given up and becomes a row with the
-    status `timeout`."""
+    status `timeout`; and an original, whose fakes then have none."""
     margin: float = Field(1.3, ge=1.0, le=3.0)
     """Side of the square crop, as a multiple of the face box (FaceForensics++: 1.3)."""
     size: int = Field(96, ge=32, le=1024)

@@ -20,6 +20,7 @@ from pipeline.video_table import (
     stable_share,
     used,
     video_rows,
+    with_originals,
 )
 
 LIST = "List_of_testing_videos.txt"
@@ -42,6 +43,7 @@ def list_videos(config: CelebDFConfig, name: str) -> pd.DataFrame:
     paths = testing if config.use == "test" else [*testing, *_others(root, testing)]
     rows = [_row(path, path in testing) for path in paths]
     table = video_rows(rows, name)
+    table = with_originals(table, table["path"].map(_recording))
     if config.videos is not None:
         kinds = table.sort_values("path", key=lambda paths: paths.map(stable_share))
         table = kinds.groupby(["split", "label"]).head(config.videos).sort_index()

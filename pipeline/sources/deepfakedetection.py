@@ -19,6 +19,7 @@ from pipeline.video_table import (
     path_fault,
     subset,
     video_rows,
+    with_originals,
 )
 
 METHOD = "DeepFakeDetection"
@@ -43,7 +44,8 @@ def list_videos(config: DeepFakeDetectionConfig, name: str) -> pd.DataFrame:
         for path in [_path(method, compression, stem)]
     ]
     table = video_rows(rows, name, mask_path if config.masks else lambda *_: "")
-    table = subset(table, table["path"].map(_made_of), config.videos)
+    made_of = table["path"].map(_made_of)
+    table = subset(with_originals(table, made_of), made_of, config.videos)
     reason = "its two actors are in different splits"
     return leave_out(table, table["split"] == "", reason)
 

@@ -12,7 +12,15 @@ from typing import Any
 import pandas as pd
 
 from pipeline.config.sources import DFDCConfig
-from pipeline.video_table import NATIVE, REAL, stable_share, subset, video_rows
+from pipeline.video_table import (
+    NATIVE,
+    REAL,
+    path_fault,
+    stable_share,
+    subset,
+    video_rows,
+    with_originals,
+)
 
 METHOD = "DFDC"
 METADATA = "metadata.json"
@@ -35,15 +43,21 @@ def list_videos(config: DFDCConfig, name: str) -> pd.DataFrame:
     splits = _splits(files, config)
     rows = []
     for file in files:
+        folder = file.parent.relative_to(root)
+        fault = path_fault(str(folder / METADATA))
+        if fault:
+            raise ValueError(f"{str(file.parent)!r}: the name {fault}; rename it")
         for clip, about in _read(file).items():
             where = f"{file}: {clip!r}"
             original = _original(clip, about, where)
-            relative = file.parent.relative_to(root) / clip
+            relative = folder / clip
             method = METHOD if original else REAL
             target = Path(original or clip).stem
             row = (method, NATIVE, str(relative.with_suffix("")), target, "")
             rows.append((splits[file], *row, str(relative)))
     table = video_rows(rows, name)
+    folders = table["path"].map(lambda path: str(Path(path).parent))
+    table = with_originals(table, folders + "/" + table["target"])
     return subset(table, table["target"], config.videos)
 
 

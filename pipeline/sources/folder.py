@@ -36,10 +36,11 @@ def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
     """
     clips = _read_table(config) if config.table else _walk(Path(config.root))
     people = zip(clips["target"], clips["source"], strict=True)
-    if config.use == "test":
-        clips["split"] = "test"
-    elif "split" not in clips:
-        clips["split"] = [common_split(t, s, _split) for t, s in people]
+    if "split" not in clips:
+        if config.use == "test":
+            clips["split"] = "test"
+        else:
+            clips["split"] = [common_split(t, s, _split) for t, s in people]
     rows = zip(
         *(clips[k] for k in ("split", "method", "compression", "path")),
         *(clips[k] for k in ("target", "source", "path")),

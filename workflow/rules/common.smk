@@ -55,7 +55,59 @@ def training_state(wildcards):
 
 def of_each_detector(files):
     """A rule's files of every model in every protocol, model by model."""
-    return expand(files, model=CONFIG.models, protocol=CONFIG.protocols)
+    names = {"model": CONFIG.models, "protocol": CONFIG.protocols}
+    return expand(files, **names, allow_missing=True)
+
+
+def of_each_atlas(files):
+    """A rule's files of every detector from every baseline."""
+    baselines = CONFIG.attribution.baselines
+    return of_each_detector(expand(files, baseline=baselines, allow_missing=True))
+
+
+def compared_atlases(files):
+    """A rule's files of every baseline, where there are detectors to compare."""
+    several = len(CONFIG.models) * len(CONFIG.protocols) > 1
+    return expand(files, baseline=CONFIG.attribution.baselines) if several else []
+
+
+def attribution_config(wildcards):
+    """The section without the baselines: another one makes nothing stale."""
+    others = (
+        {"baselines"} if wildcards.baseline == "noise" else {"baselines", "noise_draws"}
+    )
+    return CONFIG.attribution.model_dump_json(exclude=others)
+
+
+def aligned_originals(wildcards):
+    """The file of a shard's originals, where attributions start from them."""
+    wanted = wildcards.baseline == "real_face"
+    return f"{RESULTS}/originals/{wildcards.shard}.h5" if wanted else []
+
+
+def originals_of(wildcards):
+    """The rows of the originals of a shard's fakes, whatever shard they are in."""
+    wanted = rows_of(wildcards.shard)["original"]
+    return VIDEOS[VIDEOS["video"].isin(wanted)].sort_values("video")
+
+
+def original_tables(wildcards):
+    """The tables of the shards that they are in, and of the fakes' own, never none."""
+    shards = {wildcards.shard, *originals_of(wildcards)["shard"]}
+    return [f"{RESULTS}/videos/{shard}.csv" for shard in sorted(shards)]
+
+
+def original_files(wildcards):
+    """What their alignment waits for: the checksums of their shards, and the files."""
+    rows = originals_of(wildcards)
+    sums = [
+        f"{RESULTS}/checksums/{shard}.sha256" for shard in sorted(set(rows["shard"]))
+    ]
+    kind = kind_of_shard(wildcards)
+    if kind == "fetched":
+        return sums
+    paths = [f"{data_root(wildcards)}/{path}" for path in rows["path"]]
+    return sums + [p for p in paths if kind == "drawn" or Path(p).exists()]
 
 
 def published_file(wildcards, threads):
@@ -69,9 +121,21 @@ def detector_names(wildcards):
     return json.dumps([{"model": m, "protocol": p} for m, p in names])
 
 
+def growing(amount):
+    """A resource of which a job that failed is given more: once, twice, thrice it.
+
+    Attempts are counted where Snakemake submits jobs; a run on one machine has one.
+    """
+    return lambda wildcards, attempt: amount * attempt
+
+
 def for_each_device(amount):
     """A resource that grows with the number of GPUs that a model is trained on."""
     return lambda wildcards: amount * CONFIG.models[wildcards.model].devices
+
+
+def training_memory(wildcards, attempt):
+    return attempt * for_each_device(16000)(wildcards)
 
 
 def trained_runs(wildcards):
@@ -105,6 +169,11 @@ def shards_of(*kinds):
     return names and rf"({'|'.join(names)})-(train|val|test)-\d+"
 
 
+def kind_of_shard(wildcards):
+    name = dataset_of(wildcards.shard)
+    return kind_of(name, CONFIG.sources.by_name()[name])
+
+
 def data_root(wildcards):
     return CONFIG.sources.by_name()[dataset_of(wildcards.shard)].root
 
@@ -118,12 +187,11 @@ def shard_files(wildcards):
 
     Fetched ones are none: they are what their checksums say.
     """
-    name = dataset_of(wildcards.shard)
-    source = CONFIG.sources.by_name()[name]
-    kind = kind_of(name, source)
+    kind = kind_of_shard(wildcards)
     if kind == "fetched":
         return []
-    paths = [f"{source.root}/{file}" for file in files_of(rows_of(wildcards.shard))]
+    root = data_root(wildcards)
+    paths = [f"{root}/{file}" for file in files_of(rows_of(wildcards.shard))]
     return [path for path in paths if kind == "drawn" or Path(path).exists()]
 
 
@@ -208,7 +276,5 @@ def contact_sheets():
     return [str(Path(shard).with_suffix(".png")) for shard in shards]
 
 
-def extraction_memory(wildcards, threads):
-    """A worker holds 0.5 GB of frames, their crops, and twice those wait for the writer;
-    RetinaFace brings torch and a GPU's libraries."""
-    return (6000 if CONFIG.faces.detector == "retinaface" else 2000) + 1200 * threads
+def extraction_memory(wildcards, threads, attempt):
+    return extraction_mb(CONFIG.faces.detector, threads) * attempt

@@ -46,7 +46,7 @@ rule extract_faces:
     resources:
         gpu=1 if CONFIG.faces.detector == "retinaface" else 0,
         mem_mb=extraction_memory,
-        runtime=240,
+        runtime=growing(240),
     params:
         root=data_root,
         config=faces_config,
@@ -54,7 +54,8 @@ rule extract_faces:
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "
         "--checksums {input.checksums:q} --root {params.root:q} "
-        "--workers {threads} --config {params.config:q} --output {output:q} > {log:q} 2>&1"
+        "--workers {threads} --memory {resources.mem_mb} --config {params.config:q} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule draw_contact_sheet:
@@ -69,8 +70,8 @@ rule draw_contact_sheet:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_version("draw_contact_sheet"),
     shell:
@@ -90,8 +91,8 @@ rule summarize_faces:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_version("summarize_faces"),
     shell:

@@ -20,8 +20,8 @@ rule predict_frames:
     threads: 8
     resources:
         gpu=1,
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         code=code_version("predict_frames"),
     shell:
@@ -46,8 +46,8 @@ rule choose_threshold:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         protocol=protocol_config,
         code=code_version("choose_threshold"),
@@ -80,8 +80,8 @@ rule evaluate_model:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         config=as_json(CONFIG.evaluation),
         seed=CONFIG.seed,
@@ -112,8 +112,8 @@ rule write_model_card:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_version("write_model_card"),
     shell:
@@ -141,8 +141,8 @@ rule collect_metrics:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         runs=trained_runs,
         published=published_file,
@@ -168,8 +168,8 @@ rule compare_models:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         runs=detector_names,
         config=as_json(CONFIG.evaluation),

@@ -43,16 +43,18 @@ rule train_model:
     threads: for_each_device(8)
     resources:
         gpu=for_each_device(1),
-        mem_mb=for_each_device(16000),
-        runtime=24 * 60,
+        mem_mb=training_memory,
+        runtime=24 * 60,  # what it does not finish, the next attempt does
+        slurm_extra="'--signal=USR1@180'",  # s before the end, to save its state
     params:
         config=model_config,
         protocol=protocol_config,
         state=training_state,
         seed=CONFIG.seed,
         code=code_version("train_model"),
+    # `exec`: no shell is in between, which would die of SIGTERM before it has saved.
     shell:
-        "python -m pipeline.train_model --train {input.train:q} --val {input.val:q} "
+        "exec python -m pipeline.train_model --train {input.train:q} --val {input.val:q} "
         "--weights {output.weights:q} --history {output.history:q} "
         "--state {params.state:q} --config {params.config:q} "
         "--protocol {params.protocol:q} --seed {params.seed} --threads {threads} "
@@ -71,8 +73,8 @@ rule plot_history:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_version("plot_history"),
     shell:

@@ -15,8 +15,8 @@ rule index_videos:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         rows=fingerprint(LISTED),
         sources=all_sources,
@@ -41,8 +41,8 @@ for shard in sorted(set(VIDEOS.loc[VIDEOS["dataset"] == "miniature", "shard"])):
         conda:
             "../../environment.yml"
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=growing(1000),
+            runtime=growing(30),
         params:
             shard=shard,
             root=drawn_root,
@@ -104,8 +104,8 @@ rule checksum_videos:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         root=data_root,
         rows=shard_fingerprint,

@@ -1,0 +1,96 @@
+"""What a SLURM job costs beside its work, on the cluster that this runs on.
+
+    python -m benchmarks.slurm_overhead SITE.YAML
+
+Submits small jobs (each renders two drawn persons, a second or two) through the SLURM
+profile, with its own pauses between looks at the queue and with short ones. `site.yaml`
+is a site's file as in workflow/profiles/slurm/site.yaml. Needs accounting.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+PROFILE = REPOSITORY / "workflow/profiles/slurm"
+STAMP = r"\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]\n"
+
+
+def run(folder: Path, site: Path, shards: int, pause: int | None) -> pd.DataFrame:
+    """Seconds of each job, a row a job."""
+    pairs = {"train_pairs": shards, "val_pairs": 1, "test_pairs": 1}
+    counts = {"train": shards, "val": 1, "test": 1}
+    source = {"miniature": {**pairs, "max_frames": 33, "shards": counts}}
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"sources": source}))
+    rules = [f"render_videos_miniature-train-{n:03d}" for n in range(shards)]
+    command = [sys.executable, "-m", "snakemake", *rules, "--configfile", str(config)]
+    command += ["--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--workflow-profile", str(PROFILE), "--profile", str(site.resolve())]
+    if pause:
+        command += ["--slurm-init-seconds-before-status-checks", str(pause)]
+        command += ["--seconds-between-status-checks", str(pause)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed[-3000:]
+    ready = times(printed, STAMP + r"rule (render_videos\S+):")
+    seen = times(printed, STAMP + r"Finished jobid: \d+ \(Rule: (\S+)\)")
+    rows = []
+    for rule, start, end in recorded(folder):
+        shard = rule.removeprefix("render_videos_")
+        benchmark = folder / f"results/benchmarks/render_videos/{shard}.tsv"
+        work = pd.read_csv(benchmark, sep="\t")["s"].item()
+        rows.append(
+            {
+                "ready to running": (start - ready[rule]).total_seconds(),
+                "running, beside the work": (end - start).total_seconds() - work,
+                "work": work,
+                "ended to seen": (seen[rule] - end).total_seconds(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def times(printed: str, pattern: str) -> dict[str, datetime]:
+    """When what the pattern says was printed, by rule."""
+    layout = "%a %b %d %H:%M:%S %Y"
+    found = re.findall(pattern, printed)
+    return {rule: datetime.strptime(stamp, layout) for stamp, rule in found}
+
+
+def recorded(folder: Path) -> list[tuple[str, datetime, datetime]]:
+    """Rule, start and end of the jobs of a run in `folder`, from accounting."""
+    command = ["sacct", "--allocations", "--noheader", "--parsable2"]
+    command += ["--starttime=now-1hours", "--format=WorkDir,Comment,Start,End"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rows = [line.split("|") for line in told.splitlines()]
+    return [
+        (rule.removeprefix("rule_"), *map(datetime.fromisoformat, when))
+        for place, rule, *when in rows
+        if place == str(folder.resolve())
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("site", type=Path)
+    parser.add_argument("--jobs", type=int, default=8)
+    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="shared disk")
+    args = parser.parse_args()
+    means = {}
+    for name, pause in (("the profile's pauses", None), ("1 s pauses", 1)):
+        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+            means[name] = run(Path(folder), args.site, args.jobs, pause).mean()
+    print(f"{args.jobs} jobs, mean s of each")
+    print(pd.DataFrame(means).T.round(1).to_string())
+
+
+if __name__ == "__main__":
+    main()

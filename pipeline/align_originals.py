@@ -1,0 +1,31 @@
+"""Find the originals of a test shard's fakes (rule `align_originals`)."""
+
+import pandas as pd
+
+from pipeline.allocation import workers_that_fit
+from pipeline.command_line import parse, run
+from pipeline.config.faces import FacesConfig
+from pipeline.original_crops import write_originals
+
+
+def main() -> None:
+    files = ["faces", "root", "output", "tables*"]
+    args = parse(__doc__, files=files, texts=["config", "workers", "memory"])
+    config = FacesConfig.model_validate_json(args.config)
+    tables = [
+        pd.read_csv(path, dtype=str, keep_default_na=False) for path in args.tables
+    ]
+    videos = pd.concat(tables)
+    path_of = dict(zip(videos["video"], videos["path"], strict=True))
+    originals = {
+        fake: args.root / path_of[original]
+        for fake, original in zip(videos["video"], videos["original"], strict=True)
+        if original in path_of
+    }
+    workers = workers_that_fit(int(args.workers), "haar", int(args.memory))
+    provenance = {"decoder": config.decoder}
+    write_originals(args.output, args.faces, originals, config, workers, provenance)
+
+
+if __name__ == "__main__":
+    run(main)

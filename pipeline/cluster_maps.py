@@ -1,0 +1,64 @@
+"""Cluster a sample of one model's maps (rule `cluster_maps`)."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.atlas_arrays import read_sample
+from pipeline.atomic import write_csv
+from pipeline.cluster_figure import plot_clusters
+from pipeline.command_line import parse, run
+from pipeline.config.atlases import AtlasesConfig
+from pipeline.examples import read_frames
+from pipeline.ledger import USUAL_POINTS
+from pipeline.map_clusters import (
+    cluster_maps,
+    cluster_summary,
+    cluster_table,
+    typical_members,
+)
+from pipeline.regions import REGIONS, region_grid
+from pipeline.video_table import persons
+
+KEPT = (
+    "shard place crop video subject number dataset compression method label logit"
+).split()
+MEMBERS = 6  # shown of each cluster
+
+
+def main() -> None:
+    args = parse(
+        __doc__,
+        files=[
+            *("attributions*", "faces*", "sample"),
+            *("clusters", "cells", "members", "figure"),
+        ],
+        texts=["detector", "margin", "resamples", "seed", "title", "config"],
+    )
+    config, seed = AtlasesConfig.model_validate_json(args.config), int(args.seed)
+    maps, rows = read_sample(args.sample)
+    people = pd.factorize(persons(rows))[0]
+    clusters = cluster_maps(maps, seed, groups=people)
+    points = USUAL_POINTS[args.detector]
+    regions = region_grid(maps.shape[1], float(args.margin), points)
+    # The last region is outside the face, which the summary wants first.
+    names = (REGIONS[-1], *REGIONS[:-1])
+    summary = cluster_summary(clusters, rows, maps, (regions + 1) % len(names), names)
+    table = cluster_table(clusters, rows, int(args.resamples), seed)
+    first, second = clusters.embedding.T
+    found = {"cluster": clusters.labels, "x": first, "y": second}
+    silhouette = {"silhouette": clusters.silhouettes}
+    write_csv(rows[KEPT].assign(**found, **silhouette), args.members)
+    write_csv(summary, args.clusters)
+    write_csv(table, args.cells)
+    typical = typical_members(clusters, maps, rows, MEMBERS)
+    wanted = np.concatenate(list(typical.values()))
+    shown = read_frames(rows.iloc[wanted], args.attributions, args.faces)
+    faces = {i: frame.crop for i, frame in zip(wanted, shown, strict=True)}
+    plot_clusters(
+        *(args.figure, clusters, maps, rows, table, summary, faces, typical),
+        *(f"{args.title}: clusters of maps", config.colormap, config.opacity),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

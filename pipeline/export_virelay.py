@@ -1,0 +1,21 @@
+"""Write clustered maps as a project for ViRelAy (rule `export_virelay`)."""
+
+import pandas as pd
+
+from pipeline.command_line import parse, run
+from pipeline.virelay import write_project
+
+
+def main() -> None:
+    args = parse(
+        __doc__,
+        files=["attributions*", "faces*", "members", "project"],
+        texts=["title", "model"],
+    )
+    members = pd.read_csv(args.members, dtype={"method": str, "shard": str})
+    shards = (args.attributions, args.faces)
+    write_project(args.project.parent, members, *shards, args.title, args.model)
+
+
+if __name__ == "__main__":
+    run(main)

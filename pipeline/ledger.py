@@ -1,0 +1,40 @@
+"""What each facial region adds to the logit: a ledger that adds up."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipeline.alignment import TEMPLATE
+from pipeline.atlas import Cell
+from pipeline.atlas_arrays import CELL
+from pipeline.regions import HAAR_POINTS, REGIONS
+from pipeline.resampling import interval
+
+BESIDE = "beside the picture"  # what registration has moved off the grid
+# Where eyes, nose and mouth are in crops, by the detector; RetinaFace's are aligned.
+USUAL_POINTS = {"haar": HAAR_POINTS, "retinaface": TEMPLATE / 112}
+
+LEDGER_COLUMNS = [*CELL, "region", "area", "logits", "low", "high", "frames", "videos"]
+
+
+def ledger(cells: Mapping[tuple, Cell], regions: np.ndarray) -> pd.DataFrame:
+    """What each facial region adds to the mean change of the logit, a row a region.
+
+    `logits` adds up over a cell's regions, the last of which is what lies beside the
+    picture, to the row of the region "all": the mean sum of the maps. `low` and `high`
+    hold the middle 95 % of resampled identities. `area` is the region's share of it.
+    """
+    area = np.bincount(regions.ravel(), minlength=len(REGIONS) + 1) / regions.size
+    rows = []
+    for key, cell in cells.items():
+        values = cell.sums / cell.signed.count
+        resampled = cell.regions.means()
+        counts = (cell.signed.count, cell.videos)
+        for name, share, value, of in zip(
+            (*REGIONS, BESIDE), area, values, resampled.T, strict=True
+        ):
+            rows.append((*key, name, share, value, *interval(of), *counts))
+        total = interval(resampled.sum(1))
+        rows.append((*key, "all", 1.0, values.sum(), *total, *counts))
+    return pd.DataFrame(rows, columns=LEDGER_COLUMNS)

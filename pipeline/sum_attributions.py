@@ -1,0 +1,56 @@
+"""Reduce one model's attributions to an atlas' arrays (rule `sum_attributions`)."""
+
+from pipeline.atlas import (
+    GRID,
+    cell_arrays,
+    cell_table,
+    sum_shards,
+    with_all_outcomes,
+)
+from pipeline.atlas_arrays import write_cells, write_sample
+from pipeline.atomic import write_csv
+from pipeline.calibration import read_points
+from pipeline.command_line import log, parse, run
+from pipeline.errors import StepError
+from pipeline.ledger import USUAL_POINTS, ledger
+from pipeline.mask_agreement import agreement_table
+from pipeline.references import References
+from pipeline.regions import region_grid
+
+TABLES = ["frames", "cells", "regions", "masks"]
+
+
+def main() -> None:
+    args = parse(
+        __doc__,
+        files=[
+            *("attributions*", "faces*", "references", "points"),
+            *("arrays", "sample", *TABLES),
+        ],
+        texts=["detector", "margin", "resamples", "seed"],
+    )
+    threshold = read_points(args.points)["frame"].threshold
+    seed = int(args.seed)
+    with References(args.references) as references:
+        prior = references.mean_mask
+    grid = min(len(prior), GRID)
+    regions = region_grid(grid, float(args.margin), USUAL_POINTS[args.detector])
+    shards = (args.attributions, args.faces)
+    found = sum_shards(*shards, prior, threshold, regions, seed)
+    if not found.cells:
+        raise StepError("no test frame was explained: see faces/summary.csv for why")
+    cells = with_all_outcomes(found.cells)
+    write_cells(args.arrays, cell_arrays(cells), {"seed": seed})
+    places = found.frames.reset_index(names="frame")[["shard", "crop", "frame"]]
+    rows = found.sampled.merge(places, on=["shard", "crop"], how="left")
+    write_sample(args.sample, found.sample, rows)
+    write_csv(found.frames, args.frames)
+    write_csv(cell_table(found.frames), args.cells)
+    write_csv(ledger(cells, regions), args.regions)
+    agreement = agreement_table(found.scores, int(args.resamples), seed)
+    write_csv(agreement, args.masks)
+    log.info("%d frames, %d cells", len(found.frames), len(cells))
+
+
+if __name__ == "__main__":
+    run(main)

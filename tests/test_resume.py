@@ -1,0 +1,179 @@
+"""Steps killed in the middle of a shard go on from their last finished part."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from pipeline.checksums import file_sha256, take_checksums, write_checksums
+from pipeline.face_shards import VideoFaces, from_arrays, to_arrays
+from pipeline.resume import finished_parts
+
+FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
+
+
+def test_parts_are_kept_after_an_error_and_removed_at_the_end(tmp_path):
+    output = tmp_path / "shard.h5"
+
+    def work(fail: bool) -> bool:
+        with finished_parts(output, "this work") as parts:
+            there = "a/b" in parts
+            if not there:
+                parts.save("a/b", {"x": np.arange(3), "t": np.array("text")})
+            assert parts.load("a/b")["x"].tolist() == [0, 1, 2]
+            assert str(parts.load("a/b")["t"]) == "text"
+            if fail:
+                raise KeyboardInterrupt
+        return there
+
+    with pytest.raises(KeyboardInterrupt):
+        work(fail=True)
+    assert work(fail=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("harm", ["other work", "cut", "half"])
+def test_parts_of_other_work_and_broken_ones_are_not_taken(tmp_path, harm):
+    folder = tmp_path / ".shard.parts"
+    with pytest.raises(KeyboardInterrupt), finished_parts(tmp_path / "shard.h5", "a"):
+        raise KeyboardInterrupt
+    with finished_parts(tmp_path / "shard.h5", "a") as parts:
+        parts.save("one", {"x": np.arange(1000)})
+        (file,) = folder.glob("*.npz")
+        content = file.read_bytes()
+    folder.mkdir()
+    (folder / "of").write_text("b" if harm == "other work" else "a")
+    (folder / file.name).write_bytes(content[:100] if harm == "cut" else content)
+    if harm == "half":
+        (folder / file.name).rename(folder / f".{file.name}")
+    with finished_parts(tmp_path / "shard.h5", "a") as parts:
+        assert "one" not in parts
+
+
+def test_no_part_is_unpickled(tmp_path):
+    with finished_parts(tmp_path / "shard.h5", "a") as parts:
+        parts.save("one", {"x": np.array([{}], dtype=object)})
+        with pytest.raises(ValueError, match="allow_pickle"):
+            parts.load("one")
+
+
+@pytest.mark.parametrize("crops", [None, np.ones((2, 4, 4, 3), np.uint8)])
+def test_what_a_video_gave_comes_back_whole(crops):
+    frames = None if crops is None else {"number": np.arange(2), "score": np.ones(2)}
+    masks = None if crops is None else np.zeros((2, 4, 4), np.uint8)
+    faces = VideoFaces("ok", "ümlaut; x", 7, 9, 4, 3, True, crops, masks, frames)
+    again = from_arrays(to_arrays(faces))
+    assert vars(again).keys() == vars(faces).keys()
+    for name, value in vars(faces).items():
+        if name == "frames":
+            assert (value or {}).keys() == (again.frames or {}).keys()
+        elif isinstance(value, np.ndarray):
+            assert (getattr(again, name) == value).all()
+        else:
+            assert getattr(again, name) == value
+
+
+def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path]:
+    """The command of extraction, on the corpus, and its output."""
+    folder.mkdir(exist_ok=True)
+    names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
+    rows = [f"{name},{name},,0,youtube,test," for name in names]
+    table, sums = folder / "t.csv", folder / "t.sha256"
+    header = "video,path,mask,label,method,split,problem"
+    table.write_text("\n".join([header, *rows, ""]))
+    write_checksums(take_checksums(corpus, names), sums)
+    output = folder / "shard.h5"
+    words = {
+        "table": table,
+        "checksums": sums,
+        "root": corpus,
+        "output": output,
+        "workers": 1,
+        "memory": 4000,
+        "config": json.dumps(faces),
+    }
+    return step("extract_faces", words), output
+
+
+def attribution(finished, folder: Path, settings: dict) -> tuple[list[str], Path]:
+    """The command of attribution, on a shard of a finished run, and its output."""
+    folder.mkdir(exist_ok=True)
+    results, output = finished.folder / "results", folder / "maps.h5"
+    words = {
+        "weights": results / "models/small/all/weights.safetensors",
+        "faces": results / "faces/miniature-train-000.h5",
+        "references": results / "references/all.h5",
+        "originals": "",
+        "baseline": "black",
+        "output": output,
+        "seed": 0,
+        "threads": 1,
+        "config": json.dumps(settings),
+    }
+    return step("attribute_frames", words), output
+
+
+def step(name: str, words: dict) -> list[str]:
+    arguments = [f"--{key}={value}" for key, value in words.items()]
+    return [sys.executable, "-m", f"pipeline.{name}", *arguments]
+
+
+def kill_after_parts(command: list[str], output: Path, count: int) -> None:
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    folder = output.with_name(f".{output.stem}.parts")
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("[!.]*.npz"))) < count:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not output.exists()
+
+
+def finish(command: list[str]) -> int:
+    """Run to the end; how many parts were taken up."""
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.search(r"going on after (\d+) finished parts", done.stderr)
+    return int(found[1]) if found else 0
+
+
+def assert_killed_ends_like_undisturbed(make, folder: Path, other: dict) -> None:
+    command, whole = make(folder / "whole")
+    assert finish(command) == 0
+    command, output = make(folder / "run")
+    kill_after_parts(command, output, 2)
+    assert finish(command) >= 2
+    assert file_sha256(output) == file_sha256(whole)
+    left = {file.name for file in output.parent.iterdir() if ".parts" in file.name}
+    assert not left
+    output.unlink()
+    kill_after_parts(command, output, 2)
+    command, output = make(folder / "run", other)
+    assert finish(command) == 0  # nothing of the other work
+
+
+def test_extraction_goes_on_video_by_video(corpus, tmp_path):
+    def make(folder, faces=FACES):
+        return extraction(corpus, folder, faces)
+
+    assert_killed_ends_like_undisturbed(make, tmp_path, FACES | {"frames": 3})
+    with h5py.File(tmp_path / "run/shard.h5") as shard:
+        assert len(shard["crops"]) > 0
+
+
+def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path):
+    slow = {"engine": "captum", "frames": None, "steps": 60}
+
+    def make(folder, settings=slow):
+        return attribution(finished, folder, settings)
+
+    assert_killed_ends_like_undisturbed(make, tmp_path, slow | {"steps": 20})
