@@ -12,16 +12,16 @@ demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow and not slurm"
+	$(BIN)/python -m pytest -q --durations=20 -m "not slow and not slurm"
 
 # What takes minutes: a run killed in every stage.
 test-slow: $(READY)
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q --durations=20 -m slow
 
 # On a SLURM cluster that it starts here, from Debian's packages: needs root and apt-get,
 # and says so where it skips.
 test-slurm: $(READY)
-	$(BIN)/python -m pytest -q -m slurm -rs tests/slurm
+	$(BIN)/python -m pytest -q --durations=20 -m slurm -rs tests/slurm
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -20,8 +20,14 @@ from pipeline.code_version import code_version
 from pipeline.config.check import check_config, check_protocols
 from pipeline.file_lists import fetch_lists
 from pipeline.protocols import selected
-from pipeline.run_folder import check_writable, clear_stale_lock, use_this_python
-from pipeline.slurm_jobs import ignore_warnings, wait_for_lost_jobs
+from pipeline.run_folder import (
+    check_writable,
+    enter_folder,
+    share_folder,
+    use_this_python,
+)
+from pipeline.slurm_jobs import QueueSilent, ignore_warnings, wait_for_lost_jobs
+from pipeline.slurm_plugin import mend_plugin
 from pipeline.summary import summarize
 from pipeline.video_table import REAL, SPLITS, used
 from pipeline.videos import (
@@ -49,13 +55,17 @@ except ValueError as error:
 
 RESULTS = CONFIG.results
 if workflow.is_main_process:
+    # Snakemake only has settings of execution where it executes, or shows what it would.
+    looks_only = workflow.output_settings.dryrun or workflow.execution_settings is None
     try:
         check_writable(Path(RESULTS))
-        alone = clear_stale_lock(Path.cwd())
-    except OSError as error:
+        alone = enter_folder(Path.cwd(), looks_only)
+        if alone and not looks_only:
+            wait_for_lost_jobs(Path.cwd())
+    except (OSError, QueueSilent) as error:
         raise WorkflowError(str(error)) from None
-    if alone and not workflow.output_settings.dryrun:
-        wait_for_lost_jobs(Path.cwd())
+    share_folder()
+    mend_plugin()
 else:
     ignore_warnings()
 

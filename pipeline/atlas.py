@@ -44,7 +44,7 @@ KEY = ["video", "subject", "number"]  # of a frame
 class Cell:
     """Sums over the frames of a cell, on the canonical grid."""
 
-    videos: int
+    videos: frozenset[str]  # their ids
     signed: Moments
     absolute: Moments
     sketch: Sketch
@@ -80,13 +80,17 @@ class ShardSums:
 
 
 def cell_of(
-    frames: Registered, identity: str, drawn: np.ndarray, regions: np.ndarray
+    frames: Registered,
+    video: str,
+    identity: str,
+    drawn: np.ndarray,
+    regions: np.ndarray,
 ) -> Cell:
     """The cell of one video's frames; `drawn` (B,) are its identity's weights."""
     squares = np.stack([pooled(map, POOLED) for map in frames.maps])
     parts = np.column_stack([region_sums(frames.maps, regions), frames.lost])
     return Cell(
-        videos=1,
+        videos=frozenset([video]),
         signed=Moments.of(frames.maps),
         absolute=Moments.of(np.abs(frames.maps)),
         sketch=Sketch.of(frames.maps),
@@ -101,10 +105,10 @@ def cell_of(
 
 
 def merged(one: Cell, other: Cell) -> Cell:
-    """The cell of the frames of both, which have no video in common."""
+    """The cell of the frames of both, which have none in common."""
     people = sorted(one.people | other.people)[:FEWEST]
     return Cell(
-        one.videos + other.videos,
+        one.videos | other.videos,
         one.signed.merged(other.signed),
         one.absolute.merged(other.absolute),
         one.sketch.merged(other.sketch),
@@ -141,7 +145,7 @@ def sum_shard(
         place_of = {place: number for number, place in enumerate(chosen)}
         side = min(len(regions), POOLED)
         sample = np.zeros((len(chosen), side, side), np.float32)
-        for _, video in table.groupby("video", sort=False):
+        for name, video in table.groupby("video", sort=False):
             places = video["place"].to_numpy()
             raw = shard.maps[places].astype(np.float64)
             masks = crops.masks[video["crop"]]
@@ -150,7 +154,8 @@ def sum_shard(
             (drawn,) = weights([identity], REPLICATES, seed)
             for outcome, part in video.reset_index(drop=True).groupby("outcome"):
                 key = (*part.iloc[0][CELL[:-1]], outcome)
-                cell = cell_of(_rows(frames, part.index), identity, drawn, regions)
+                some = _rows(frames, part.index)
+                cell = cell_of(some, name, identity, drawn, regions)
                 cells[key] = merged(cells[key], cell) if key in cells else cell
             lost[places] = frames.lost
             scores[places] = _scores(raw, masks, mean_mask, heats.values())
@@ -169,10 +174,17 @@ def sum_shard(
 
 
 def told(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
-    """The table of a shard's frames with outcome, shard, and place in the shard."""
+    """The table of a shard's frames with outcome, shard, and place in the shard.
+
+    Its column `margin` is by how many logits a frame is on the side it was told to be.
+    """
     right = (frames["logit"] >= threshold) == (frames["label"] == 1)
-    outcome = np.where(right, *OUTCOMES)
-    return frames.assign(outcome=outcome, shard=shard, place=np.arange(len(frames)))
+    return frames.assign(
+        outcome=np.where(right, *OUTCOMES),
+        margin=(frames["logit"] - threshold).abs(),
+        shard=shard,
+        place=np.arange(len(frames)),
+    )
 
 
 def registered(
@@ -266,12 +278,10 @@ def sum_shards(
 ) -> ShardSums:
     """Reduce all shards: see `sum_shard`."""
     faces_of = {path.stem: path for path in faces}
-    parts = {
-        path.stem: sum_shard(
-            path, faces_of[path.stem], mean_mask, threshold, regions, seed
-        )
+    parts = (
+        sum_shard(path, faces_of[path.stem], mean_mask, threshold, regions, seed)
         for path in sorted(attributions, key=lambda path: path.stem)
-    }
+    )
     return tree_merge(parts, merge_shards)
 
 
@@ -302,7 +312,7 @@ def cell_arrays(cells: Mapping[tuple, Cell]) -> list[CellArrays]:
             CellArrays(
                 *key,
                 frames=cell.signed.count,
-                videos=cell.videos,
+                videos=len(cell.videos),
                 people=len(cell.people),
                 lost=float(cell.sums[-1] / cell.signed.count),
                 mean=cell.signed.mean.astype(np.float32),
@@ -325,7 +335,8 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
     """One row a cell: counts, mean logits, and how complete the maps are.
 
     `explained_share` is the part of the mean change of the logit that the cell's mean
-    map adds up to: its certificate. 1 is complete.
+    map adds up to, with `mean_lost`, what registration has put beside the map: its
+    certificate. 1 is complete.
     """
     every = pd.concat([frames, frames.assign(outcome="all")])
     every = every.assign(change=every["logit"] - every["baseline_logit"])
@@ -336,10 +347,12 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
         mean_baseline_logit=("baseline_logit", "mean"),
         mean_change=("change", "mean"),
         mean_attribution_sum=("attribution_sum", "mean"),
+        mean_lost=("lost", "mean"),
         median_completeness_error=("completeness_error", "median"),
         largest_completeness_error=("completeness_error", "max"),
         converged_share=("converged", "mean"),
         mean_steps=("steps", "mean"),
     )
-    share = cells["mean_attribution_sum"] / cells["mean_change"]
+    of_map = cells["mean_attribution_sum"] - cells["mean_lost"]
+    share = of_map / cells["mean_change"]
     return cells.assign(explained_share=share)

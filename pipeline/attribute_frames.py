@@ -15,6 +15,7 @@ from pipeline.code_version import code_version
 from pipeline.command_line import log, parse, run
 from pipeline.config.attribution import AttributionConfig
 from pipeline.devices import pick_device, set_threads
+from pipeline.errors import StepError
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
 from pipeline.memory_plan import plan_batch
@@ -26,7 +27,7 @@ from pipeline.resume import finished_parts
 from pipeline.sampling import evenly_spaced
 
 # Images explained together: what a killed job does again. A GPU wants long queues.
-CHUNK = {"cpu": 16, "cuda": 512}
+CHUNK = {"cpu": 4, "cuda": 512}
 
 
 def main() -> None:
@@ -74,10 +75,26 @@ def main() -> None:
                     seed=int(args.seed),
                 )
                 found = explain(detector, crops, baselines, config, batch_size)
+                check_finite(found, rows, args.weights)
                 own = originals.aligned[wanted] if originals else np.zeros(len(rows))
                 parts.save(str(start), {**found, "aligned": own.astype(bool)})
             found = parts.load(str(start))
             out.add(found.pop("maps"), rows.assign(**found))
+
+
+def check_finite(
+    found: dict[str, np.ndarray], rows: pd.DataFrame, weights: Path
+) -> None:
+    """Raise StepError if a map has values that are no numbers."""
+    wrong = ~np.isfinite(found["maps"]).all((1, 2))
+    if wrong.any():
+        first = rows[wrong].iloc[0]
+        raise StepError(
+            f"{weights}: the model's logit or its gradient is not finite on the way to "
+            f"frame {first['number']} of {first['video']} ({wrong.sum()} of "
+            f"{len(wrong)} frames). Train this model again, with a lower "
+            "`learning_rate`."
+        )
 
 
 def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:

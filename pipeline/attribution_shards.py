@@ -30,7 +30,7 @@ FOUND = [
     "logit",  # F(x)
     "baseline_logit",  # F(b), the mean over the draws of noise
     "attribution_sum",
-    "completeness_error",  # a share of |logit - baseline_logit|
+    "completeness_error",  # a share of |logit - baseline_logit|, or of 0.1
     "converged",  # whether that is within the tolerance
     "steps",  # gradients that were computed for it
     "aligned",  # whether the baseline is the original of the same frame

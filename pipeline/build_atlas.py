@@ -61,10 +61,16 @@ def certificates(summary: pd.DataFrame) -> dict[tuple, str]:
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
             f"{c.outcome}: {c.frames} frames, {c.videos} videos\n"
-            f"sum {c.mean_attribution_sum:+.2f} of {c.mean_change:+.2f} logits"
+            f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
+            f"{c.mean_change:+.2f} logits{beside(c.mean_lost)}"
         )
         for c in summary.itertuples()
     }
+
+
+def beside(lost: float) -> str:
+    """What of a map lies beside the picture, if it can be seen in the sum."""
+    return f" ({lost:+.2f} outside)" if abs(lost) >= 0.005 else ""
 
 
 if __name__ == "__main__":

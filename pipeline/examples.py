@@ -58,7 +58,7 @@ def pick_examples(
     `typical` is the likeness of frames to the mean map of their cell, by the same
     index; frames that it lacks are not among the most typical.
     """
-    surest = frames["logit"].abs()
+    surest = frames["margin"]
     rows = {}
     for outcome in OUTCOMES:
         for label, kind in ((1, "fake"), (0, "real")):

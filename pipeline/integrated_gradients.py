@@ -70,8 +70,11 @@ def integrated_gradients(
     `pairs` are images and their baselines, each (3, H, W) in 0..1 on the detector's
     device. The nodes of all paths in work stand in one queue, which is cut into batches
     of `batch_size`, halved where the GPU's memory does not hold it; further images are
-    begun as soon as it would not fill one. Memory hangs on the batch and on HELD. The
-    detector must be frozen and in eval mode.
+    begun as soon as it would not fill one. So no more paths are in work than fill a
+    batch, each with a map for each of its nodes, and none is begun while there are more
+    than HELD bytes of these. The detector must be frozen and in eval mode.
+
+    Where a logit or a gradient is not finite, neither is the map.
 
     In another `precision` than float32 the ends of a path are computed in float32 all
     the same, so that the error is the true one; what does not reach the tolerance in
@@ -117,9 +120,10 @@ class _Desk:
             return False
         if not self.working:
             return True
-        path, _ = next(iter(self.working.values()))
-        held = self.accuracy.most * path.image[0].numel() * 4
-        return (len(self.working) + 1) * held <= HELD
+        paths = [path for path, _ in self.working.values()]
+        nodes = sum(len(path.maps) + len(path.asked) for path in paths)
+        bytes_of_map = paths[0].image[0].numel() * 4
+        return (nodes + self.accuracy.first) * bytes_of_map <= HELD
 
     def begin(self, number: int, path: IntegrationPath, dtype: torch.dtype) -> None:
         """Take an image's path into work."""
@@ -161,13 +165,15 @@ class _Desk:
         most = self.accuracy.most
         if low:
             most = min(most, LOW_PRECISION_STEPS)
-        if path.error() <= self.accuracy.tolerance or (steps >= most and not low):
+        error = path.error()
+        further = path.hard_middles(max(0, most - steps)) if np.isfinite(error) else []
+        if error <= self.accuracy.tolerance or not (further or low):
             del self.working[number]
             steps += self.wasted.pop(number, 0)
             ends = path.logits[1.0], path.logits[0.0]
             self.done[number] = Attribution(path.map(), *ends, steps)
-        elif steps < most:
-            self._ask(number, path.hard_middles(most - steps))
+        elif further:
+            self._ask(number, further)
         else:
             self.wasted[number] = steps
             again = IntegrationPath(path.image, path.baseline)

@@ -76,12 +76,16 @@ class IntegrationPath:
         return float(completeness_error(change + self.interval_errors().sum(), change))
 
     def hard_middles(self, room: int) -> list[float]:
-        """Middles of the intervals to halve next, `room` at most, the hardest first."""
+        """Middles of the intervals to halve next, `room` at most, the hardest first.
+
+        None where there is no number between the ends of these: F jumps there.
+        """
         nodes, _, _ = self.known()
         errors = np.abs(self.interval_errors())
         order = np.argsort(-errors, kind="stable")
         hard = order[errors[order] >= HARD * errors.max()][:room]
-        return ((nodes[:-1] + nodes[1:]) / 2)[hard].tolist()
+        middles = ((nodes[:-1] + nodes[1:]) / 2)[hard].tolist()
+        return [middle for middle in middles if middle not in self.logits]
 
     def map(self) -> np.ndarray:
         """The trapezoid rule, added up in the order of the nodes: (H, W) float64."""

@@ -30,7 +30,7 @@ def ledger(cells: Mapping[tuple, Cell], regions: np.ndarray) -> pd.DataFrame:
     for key, cell in cells.items():
         values = cell.sums / cell.signed.count
         resampled = cell.regions.means()
-        counts = (cell.signed.count, cell.videos)
+        counts = (cell.signed.count, len(cell.videos))
         for name, share, value, of in zip(
             (*REGIONS, BESIDE), area, values, resampled.T, strict=True
         ):

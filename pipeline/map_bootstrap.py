@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import chi2, norm
 
 LEVEL = 0.05
 FEWEST = 5  # identities below whom nothing is called significant
+SPREAD_POINTS = 20_000  # at which the spread of standard errors is taken
 
 
 def weights(identities: Sequence[str], replicates: int, seed: int) -> np.ndarray:
@@ -58,7 +61,8 @@ def significant_difference(
     the largest |t| of the centred resamples (Westfall and Young 1993, single-step
     maxT), where t is the difference over its standard error and the median of all
     standard errors (Tusher, Tibshirani and Chu 2001): what hardly varies is not large
-    by that alone. Nothing is, with fewer than FEWEST `identities`. Returns (P,) bool.
+    by that alone. The bound allows for standard errors of few `identities` being none
+    too sure; with fewer than FEWEST nothing is different. Returns (P,) bool.
     """
     known = replicates[np.isfinite(replicates).all(1)]
     nowhere = np.zeros(len(difference), bool)
@@ -70,4 +74,24 @@ def significant_difference(
         return nowhere
     largest = np.abs((known - known.mean(0)) / error).max(1)
     bound = np.quantile(largest, 1 - LEVEL, method="higher")
-    return np.abs(difference) / error > bound
+    return np.abs(difference) / error > bound_of_few(bound, identities)
+
+
+def bound_of_few(bound: float, identities: int) -> float:
+    """The bound on |t| that is passed as rarely as `bound` is in the resamples.
+
+    In these, errors are what they are; over samples of n identities they vary as
+    sqrt(chi2(n - 1) / n) does, and small ones make large t. Of normal values whose
+    errors are equal in truth, t passes `bound` with the chance of a normal beyond twice
+    it, the median error being in the denominator again.
+    """
+    chances = (np.arange(SPREAD_POINTS) + 0.5) / SPREAD_POINTS
+    spread = np.sqrt(chi2.ppf(chances, identities - 1) / identities)
+    errors = spread + np.median(spread)
+    rare = norm.logsf(2 * bound)
+
+    def surplus(wider: float) -> float:
+        logs = norm.logsf(wider * errors)
+        return np.logaddexp.reduce(logs) - np.log(len(logs)) - rare
+
+    return float(brentq(surplus, bound / 2, 20 * bound))

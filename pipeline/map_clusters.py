@@ -107,10 +107,8 @@ def cluster_maps(
     shape = shape[order]
     distances = np.clip(1 - shape @ shape.T, 0, 2)
     np.fill_diagonal(distances, 0)
-    near = distances
-    if groups is not None:  # its own group is farther than all others, yet in order
-        near = distances + 4 * (groups[order, None] == groups[order])
-    eigenvalues, vectors = _spectrum(near, most_clusters)
+    graph = neighbour_graph(distances, None if groups is None else groups[order])
+    eigenvalues, vectors = _spectrum(graph, most_clusters)
     found = int(np.argmax(np.diff(eigenvalues))) + 1
     labels = np.zeros(count, np.int64)
     silhouettes = np.full(count, np.nan)
@@ -125,15 +123,28 @@ def cluster_maps(
     )
 
 
-def _spectrum(distances: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def neighbour_graph(
+    distances: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Whose nearest neighbours (columns) are whose (rows): (N, N) float64, 0 or 1.
+
+    Of `distances` (N, N) in 0..2; those of another group come before all of its own.
+    """
+    near = distances
+    if groups is not None:
+        near = distances + 4 * (groups[:, None] == groups)
+        np.fill_diagonal(near, 0)  # scikit-learn leaves the first out: each map itself
+    neighbours = min(NEIGHBOURS, len(distances) // 3)
+    return kneighbors_graph(near, neighbours, metric="precomputed").toarray()
+
+
+def _spectrum(graph: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Smallest eigenvalues (K,) of the neighbours' graph and its eigenvectors (N, K).
 
     Those of the random walk's Laplacian, of which the first is 0 and constant.
     """
-    count = len(distances)
-    neighbours = min(NEIGHBOURS, count // 3)
-    graph = kneighbors_graph(distances, neighbours, metric="precomputed").toarray()
-    graph = (graph + graph.T) / 2 + TIES_TO_ALL * neighbours / count
+    count = len(graph)
+    graph = (graph + graph.T) / 2 + TIES_TO_ALL * graph[0].sum() / count
     matrix, root_degree = laplacian(graph, normed=True, return_diag=True)
     last = min(max(most, 2), count - 1)
     eigenvalues, vectors = eigh(matrix, subset_by_index=[0, last])

@@ -1,13 +1,11 @@
 """How many gradients to compute at once: as many as the memory holds."""
 
-import os
-
 import torch
 
 from pipeline.networks import ForgeryDetector
 
 SHARE = 0.6  # of a GPU's memory
-CORES_SHARE = 0.3  # of the machine's, where a job may be one of several
+ON_CORES = 5 * 10**9  # bytes, a third of what attribution's job asks for
 MOST = {"cpu": 64, "cuda": 512}  # more are no faster
 # What is saved for the backward pass, and as much again for what passes through it.
 OVERHEAD = 2.0
@@ -17,7 +15,7 @@ def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -
     """A power of two of images (3, size, size) whose gradients fit at once.
 
     By the memory that there is, not by what is free now: the same machine gives the
-    same plan. `limit` is in bytes; without it, a share of the device's.
+    same plan. `limit` is in bytes; without it, a share of a GPU's, or ON_CORES.
     """
     device = next(detector.parameters()).device
     image = torch.zeros(3, size, size, device=device)
@@ -29,8 +27,7 @@ def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -
 def _usable(device: torch.device) -> int:
     if device.type == "cuda":
         return int(SHARE * torch.cuda.get_device_properties(device).total_memory)
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return int(CORES_SHARE * pages)
+    return ON_CORES
 
 
 def saved_bytes(detector: ForgeryDetector, image: torch.Tensor) -> int:

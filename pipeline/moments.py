@@ -1,11 +1,11 @@
 """Mean, spread and median of maps, in memory that does not grow with their number.
 
-Parts are merged in a fixed tree over the shards' names, and frames within a shard are
-added in the order of the file, so that sums of floats have the same bits however these
-are given.
+Parts are merged in a fixed tree over the shards in the order of their names, and frames
+within a shard are added in the order of the file, so that sums of floats have the same
+bits however these are given.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,13 +18,21 @@ PER_OCTAVE = 4  # a bin's middle is within 9.1 % of what is in it
 BINS = (OCTAVES[1] - OCTAVES[0]) * PER_OCTAVE  # of each sign, beside the one for zero
 
 
-def tree_merge(parts: Mapping[str, Part], merge: Callable[[Part, Part], Part]) -> Part:
-    """Merge parts pairwise in the order of their names, then the pairs, and so on."""
-    level = [parts[name] for name in sorted(parts)]
-    while len(level) > 1:
-        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
-        level = [merge(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return level[0]
+def tree_merge(parts: Iterable[Part], merge: Callable[[Part, Part], Part]) -> Part:
+    """Merge parts pairwise in their order, then the pairs, and so on.
+
+    Each as soon as its partner is there: of n parts, log2(n) are held at once.
+    """
+    held: list[tuple[int, Part]] = []  # height in the tree, falling
+    for part in parts:
+        held.append((0, part))
+        while len(held) > 1 and held[-2][0] == held[-1][0]:
+            (height, one), (_, other) = held[-2:]
+            held[-2:] = [(height + 1, merge(one, other))]
+    *left, (_, total) = held
+    for _, one in reversed(left):
+        total = merge(one, total)
+    return total
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ Layout (version 1), K crops of at most 500 real videos:
     crops       (K, S, S, 3) uint8, up to four of a video
     looks       (K, 768) float32: the crops as 16 x 16 pixels, to find the nearest by
     mean_face   (S, S, 3) float32 in 0..255
-    mean_mask   (S, S) float32 in 0..1: how often a forged face is forged there
+    mean_mask   (S, S) float32 in 0..1: how often, but for a
+                factor, a forged face is forged there (fakes without a mask count)
     attributes  format, version, provenance (JSON)
 """
 

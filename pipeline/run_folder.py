@@ -5,10 +5,12 @@ import fcntl
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 ROOM = 1 << 16  # bytes: what a log takes
-_held: list[object] = []  # the open file whose lock says that this run is alive
+_held: list[IO[str]] = []  # the open file whose lock says that this run is alive
 
 
 def check_writable(results: Path) -> None:
@@ -26,10 +28,12 @@ def check_writable(results: Path) -> None:
         ) from None
 
 
-def clear_stale_lock(folder: Path) -> bool:
-    """Remove Snakemake's lock on `folder` if the run that took it is dead.
+def enter_folder(folder: Path, looks_only: bool = False) -> bool:
+    """Take `folder` for this run, and remove Snakemake's lock if its run is dead.
 
-    Returns whether no other run of ours is at work in it.
+    Returns whether no other run of ours is at work in it; then none can enter until
+    `share_folder` is called. Raises OSError while another keeps it like that, unless
+    this one only looks.
 
     Snakemake's lock is a file, which outlives a killed run and then refuses the next.
     Every run of ours also shares a lock of the kernel's, which dies with the process:
@@ -42,15 +46,37 @@ def clear_stale_lock(folder: Path) -> bool:
     metadata.mkdir(exist_ok=True)
     alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
     _held.append(alive)
-    alone = False
-    with contextlib.suppress(OSError):
+    locks = list((metadata / "locks").glob("*.lock"))
+    try:
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        alone = True
-        for stale in (metadata / "locks").glob("*.lock"):
-            stale.unlink()
-    with contextlib.suppress(OSError):
-        fcntl.flock(alive, fcntl.LOCK_SH)
-    return alone
+    except BlockingIOError:
+        if not (_shared(alive) or looks_only):
+            raise OSError(
+                f"Another run in {folder.resolve()} is starting, or waits for SLURM "
+                "jobs of one before it: let it go on, or end it."
+            ) from None
+        return False
+    except OSError:  # no such locks here
+        return not locks
+    for stale in locks:
+        stale.unlink()
+    return True
+
+
+def _shared(alive: IO[str]) -> bool:
+    """Whether the lock can be shared, within the second that a start keeps it."""
+    for _ in range(20):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def share_folder() -> None:
+    """Let others look at the folder that was entered."""
+    with contextlib.suppress(OSError):  # on a file system without locks
+        fcntl.flock(_held[-1], fcntl.LOCK_SH)
 
 
 def use_this_python(repository: Path) -> None:

@@ -182,6 +182,26 @@ def test_an_image_that_needs_more_than_the_most_is_given_up():
     assert found.error() > 1e-4
 
 
+def test_a_logit_that_is_no_number_spoils_its_own_map_alone():
+    """0/0 where the image's first pixel is 1, at the end of the second path."""
+
+    def broken(x):
+        return x.sum((1, 2, 3)) / 100 + 0 / (1 - x[:, 0, 0, 0])
+
+    batch = images(3)
+    batch[1, 0, 0, 0] = 1
+    found = explain(detector(Flat(broken), 0, 1), batch)
+    assert [bool(np.isfinite(one.map).all()) for one in found] == [True, False, True]
+    assert not np.isfinite(found[1].error())
+
+
+def test_a_jump_is_given_up_where_no_number_is_left_between():
+    step = detector(Flat(lambda x: (x[:, 0, 0, 0] > 0.3).float() + x.mean((1, 2, 3))))
+    (found,) = explain(step, torch.ones(1, 3, SIZE, SIZE), most=100_000)
+    assert found.error() > 0.05
+    assert found.steps < 1000
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 1000])
 def test_batches_and_the_order_of_images_change_nothing(batch_size):
     network, batch = rough().double(), images(7, 8).double()
@@ -203,6 +223,19 @@ def test_batches_are_full_but_the_last_ones():
     found = explain(detector(Flat(spied)), images(60), batch_size=16, tolerance=0.01)
     assert sum(sizes) == sum(one.steps for one in found)
     assert sum(size < 16 for size in sizes) <= 6  # while the last image is refined
+
+
+def test_batches_are_full_at_full_size():
+    """Many paths are in work at once, whatever a path could come to hold."""
+    sizes = []
+
+    def spied(x):
+        sizes.append(len(x))
+        return torch.sin(9 * x[:, 0].mean((1, 2))) + x[:, 1].mean((1, 2))
+
+    batch = images(4, 299)[torch.arange(120) % 4]
+    explain(detector(Flat(spied), size=299), batch, batch_size=128, most=1000)
+    assert all(size == 128 for size in sizes[:5])
 
 
 def test_full_memory_halves_the_batch_and_goes_on():

@@ -9,6 +9,7 @@ from pipeline.map_clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
+    neighbour_graph,
     typical_members,
 )
 
@@ -63,6 +64,19 @@ def test_noise_is_no_structure():
     noise = np.random.default_rng(0).normal(size=(120, SIDE, SIDE))
     found = cluster_maps(noise, 0)
     assert found.count == 1 or found.silhouettes.mean() < 0.1
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_neighbours_are_the_nearest_of_another_origin(grouped):
+    points = np.random.default_rng(2).normal(size=(40, 3))
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    distances = 2 * apart / apart.max()
+    groups = np.arange(40) // 2 if grouped else np.arange(40)
+    graph = neighbour_graph(distances, groups if grouped else None)
+    for number, row in enumerate(distances):
+        others = np.flatnonzero(groups != groups[number])
+        nearest = others[np.argsort(row[others])][:10]
+        assert set(np.flatnonzero(graph[number])) == set(nearest)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 12])

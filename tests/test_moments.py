@@ -5,7 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.map_bootstrap import Replicates, significant_difference, weights
+from pipeline.map_bootstrap import (
+    FEWEST,
+    Replicates,
+    significant_difference,
+    weights,
+)
 from pipeline.moments import Moments, Sketch, tree_merge
 
 
@@ -14,13 +19,13 @@ def maps(count=40, seed=0, size=6) -> np.ndarray:
     return rng.normal(0, 0.1, (count, size, size)) ** 3
 
 
-def parts(all_maps: np.ndarray) -> dict[str, np.ndarray]:
+def parts(all_maps: np.ndarray) -> list[np.ndarray]:
     edges = [0, 1, 7, 8, 30, len(all_maps)]
-    return {f"shard-{n}": all_maps[a:b] for n, (a, b) in enumerate(pairwise(edges))}
+    return [all_maps[a:b] for a, b in pairwise(edges)]
 
 
 def test_moments_are_numpys():
-    found = tree_merge({k: Moments.of(v) for k, v in parts(maps()).items()}, _merge)
+    found = tree_merge((Moments.of(v) for v in parts(maps())), _merge)
     assert found.count == 40
     assert np.allclose(found.mean, maps().mean(0), rtol=1e-12, atol=1e-15)
     assert np.allclose(found.std(), maps().std(0, ddof=1), rtol=1e-12)
@@ -31,12 +36,26 @@ def _merge(one, other):
     return one.merged(other)
 
 
-def test_the_order_of_shards_changes_no_bit():
-    shards = {k: Moments.of(v) for k, v in parts(maps()).items()}
-    turned = dict(reversed(shards.items()))
-    one, other = (tree_merge(s, _merge) for s in (shards, turned))
-    assert one.mean.tobytes() == other.mean.tobytes()
-    assert one.squares.tobytes() == other.squares.tobytes()
+@pytest.mark.parametrize("count", [*range(1, 10), 1000])
+def test_parts_are_merged_in_a_balanced_tree_and_few_are_held(count):
+    made, merges, most = 0, 0, 0
+
+    def leaves():
+        nonlocal made, most
+        for number in range(count):
+            made += 1
+            most = max(most, made - merges)
+            yield (number,), 0
+
+    def merge(one, other):
+        nonlocal merges
+        merges += 1
+        return one[0] + other[0], 1 + max(one[1], other[1])
+
+    order, height = tree_merge(leaves(), merge)
+    assert order == tuple(range(count))
+    assert height == (count - 1).bit_length()
+    assert most <= count.bit_length() + 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 40])
@@ -102,15 +121,17 @@ def test_a_planted_difference_is_found_where_it_is():
     assert found.sum() <= 2
 
 
-def test_false_alarms_are_rare_over_all_squares_together():
+@pytest.mark.parametrize("paired", [False, True])  # with the real ones of the same
+@pytest.mark.parametrize("people", [FEWEST, 12, 30])
+def test_false_alarms_are_rare_over_all_squares_together(people, paired):
     rng = np.random.default_rng(3)
     alarms = 0
     for trial in range(60):
-        one, other = rng.normal(size=(2, 30, 64))
+        one, other = rng.normal(size=(2, people, 1024))
         a = resampled(one, 1, seed=trial)
-        b = resampled(other, 1, seed=trial, first=100)
+        b = resampled(other, 1, seed=trial, first=0 if paired else 100)
         where = significant_difference(
-            one.mean(0) - other.mean(0), a.means() - b.means(), 30
+            one.mean(0) - other.mean(0), a.means() - b.means(), people
         )
         alarms += where.any()
     assert alarms <= 9  # 3 are expected; 10 or more have a chance below 0.1 %

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from pipeline.command_line import run as run_step
 from pipeline.face_shards import FaceShard
@@ -187,3 +189,30 @@ def test_face_shard_explains_itself(finished):
         provenance = json.loads(shard.file.attrs["provenance"])
     assert provenance["faces"]["margin"] == 1.3
     assert set(provenance["versions"]) >= {"decord", "h5py"}
+
+
+def test_maps_that_are_no_numbers_are_refused(finished, tmp_path):
+    results = finished.folder / "results"
+    spoilt = tmp_path / "weights.safetensors"
+    with safe_open(results / "models/small/all/weights.safetensors", "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = file.metadata()
+    tensors["network.fc.weight"][0, 0] = float("nan")
+    save_file(tensors, spoilt, about)
+    done = step(
+        "attribute_frames",
+        tmp_path,
+        weights=spoilt,
+        faces=results / "faces/miniature-test-000.h5",
+        references=results / "references/all.h5",
+        originals="",
+        baseline="black",
+        output=tmp_path / "maps.h5",
+        config="{}",
+        seed=0,
+        threads=1,
+    )
+    assert done.returncode == 1
+    assert f"{spoilt}: the model's logit or its gradient is not finite" in done.stderr
+    assert "lower `learning_rate`" in done.stderr
+    assert not (tmp_path / "maps.h5").exists()

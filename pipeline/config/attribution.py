@@ -33,13 +33,16 @@ class AttributionConfig(Section):
     frames: int | None = Field(2, ge=1)
     """Frames of each test video to explain, evenly spaced; null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
-    """Largest completeness error, as a share of the logit's change. Each image gets the
-    steps that it needs for it; every map keeps its error beside it."""
+    """Largest completeness error, as a share of the logit's change (of 0.1 logits where
+    it changes less). Each image gets the steps that it needs for it; every map keeps
+    its error beside it."""
     first_steps: Literal[3, 5, 9, 17, 33, 65, 129] = 9
     """Gradients that every image gets at least, evenly spaced. More than the tolerance
     needs make the maps of single images smoother."""
     max_steps: int = Field(257, ge=3, le=10_000)
-    """Gradients after which an image is given up, its map marked as not converged."""
+    """Gradients after which an image is given up, its map marked as not converged. (Of
+    noise, each draw is within the tolerance: where their changes of the logit cancel
+    out, the mean map may be outside all the same, and is marked.)"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 computes gradients faster, and again in float32 where that does not
     reach the tolerance."""
@@ -47,7 +50,7 @@ class AttributionConfig(Section):
     """Gradients computed at once; null takes what fits into the memory."""
     engine: Literal["adaptive", "captum"] = "adaptive"
     """captum gives every image as many Gauss-Legendre steps, whatever their error."""
-    steps: int = Field(50, ge=2, le=2000)
+    steps: int = Field(50, ge=2, le=10_000)
     """How many, with captum."""
 
     @model_validator(mode="after")

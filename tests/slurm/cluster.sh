@@ -13,6 +13,7 @@ accounting=${ACCOUNTING:-yes}
 host=$(hostname -s)
 run=$base/run logs=$base/log state=$base/state conf=/etc/slurm/slurm.conf
 port=33306
+ours="# of deepfake-atlas' tests"  # the configuration's first line
 
 fail() { echo "cluster.sh: $*; logs are in $logs" >&2; exit 1; }
 
@@ -53,14 +54,14 @@ install_packages() {
   done
   [ ${#missing[@]} = 0 ] && return
   # Packages must not start their daemons.
-  local ours=no
-  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy && ours=yes; }
+  local made=no
+  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy && made=yes; }
   export DEBIAN_FRONTEND=noninteractive
   {
     apt-get -q update || true
     apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"
   } > "$logs/apt.log" 2>&1 || fail "the packages cannot be installed"
-  [ $ours = no ] || rm -f $policy
+  [ $made = no ] || rm -f $policy
 }
 
 start_munge() {
@@ -124,6 +125,7 @@ AccountingStoreFlags=job_comment"
   # Memory is enforced by polling, since there are no control groups; jobs of the
   # partition `urgent` preempt the others'.
   cat > $conf << END
+$ours
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
 SlurmUser=slurm
@@ -158,10 +160,14 @@ PartitionName=urgent Nodes=$host MaxTime=1-0 PriorityTier=2
 END
 }
 
+# Whether SLURM's configuration is one that was written here.
+conf_is_ours() { [ "$(head -n 1 $conf 2> /dev/null)" = "$ours" ]; }
+
 node_is_up() { sinfo -h -N -o %T | grep -qE '^(idle|mixed|allocated)'; }
 
 start() {
   [ "$(id -u)" = 0 ] || fail "needs root"
+  [ ! -e $conf ] || conf_is_ours || fail "this machine has a SLURM of its own, $conf"
   mkdir -p "$run" "$logs" "$state"
   install_packages
   getent hosts "$host" > /dev/null || echo "127.0.0.1 $host" >> /etc/hosts
@@ -193,7 +199,7 @@ stop() {
   end "$run/mariadb.pid" mariadbd
   end "$run/munged.pid" munged
   # With it and without a controller, each start of Snakemake would wait for nine seconds.
-  rm -f $conf
+  ! conf_is_ours || rm -f $conf
 }
 
 case $command in

@@ -135,7 +135,8 @@ def for_each_device(amount):
 
 
 def training_memory(wildcards, attempt):
-    return attempt * for_each_device(16000)(wildcards)
+    """Twice as much if it failed, and no more: further attempts are for its time."""
+    return min(attempt, 2) * for_each_device(16000)(wildcards)
 
 
 def trained_runs(wildcards):

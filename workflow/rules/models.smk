@@ -45,6 +45,7 @@ rule train_model:
         gpu=for_each_device(1),
         mem_mb=training_memory,
         runtime=24 * 60,  # what it does not finish, the next attempt does
+        nodes=1,  # its processes are on one, with all of its GPUs
         slurm_extra="'--signal=USR1@180'",  # s before the end, to save its state
     params:
         config=model_config,
