@@ -12,7 +12,8 @@ demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
 
 test: $(READY)
-	$(BIN)/python -m pytest -q --durations=20 -m "not slow and not slurm"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20 \
+	  -m "not slow and not slurm"
 
 # What takes minutes: a run killed in every stage.
 test-slow: $(READY)

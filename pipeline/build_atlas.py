@@ -60,12 +60,17 @@ def certificates(summary: pd.DataFrame) -> dict[tuple, str]:
     """What stands above each cell: counts, and the share of the logit explained."""
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
-            f"{c.outcome}: {c.frames} frames, {c.videos} videos\n"
+            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}\n"
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{beside(c.mean_lost)}"
         )
         for c in summary.itertuples()
     }
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things."""
+    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def beside(lost: float) -> str:

@@ -45,12 +45,13 @@ def enter_folder(folder: Path, looks_only: bool = False) -> bool:
     metadata = folder / ".snakemake"
     metadata.mkdir(exist_ok=True)
     alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
-    _held.append(alive)
     locks = list((metadata / "locks").glob("*.lock"))
     try:
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        if not (_shared(alive) or looks_only):
+        if _shared(alive):
+            _held.append(alive)
+        elif not looks_only:
             raise OSError(
                 f"Another run in {folder.resolve()} is starting, or waits for SLURM "
                 "jobs of one before it: let it go on, or end it."
@@ -58,6 +59,7 @@ def enter_folder(folder: Path, looks_only: bool = False) -> bool:
         return False
     except OSError:  # no such locks here
         return not locks
+    _held.append(alive)
     for stale in locks:
         stale.unlink()
     return True
@@ -75,7 +77,7 @@ def _shared(alive: IO[str]) -> bool:
 
 def share_folder() -> None:
     """Let others look at the folder that was entered."""
-    with contextlib.suppress(OSError):  # on a file system without locks
+    if _held:
         fcntl.flock(_held[-1], fcntl.LOCK_SH)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -117,10 +118,19 @@ class Run:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Run:
-    """A small run, really executed to its end; copy it before changing anything."""
-    run = Run(tmp_path_factory.mktemp("finished") / "run").configure()
-    run.snakemake("all")
+def finished(tmp_path_factory, worker_id) -> Run:
+    """A small run, really executed to its end; copy it before changing anything.
+
+    One for all of pytest's processes: the first that wants it makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    folder.mkdir(exist_ok=True)
+    run = Run(folder / "run")
+    with FileLock(folder / "lock"):
+        if not (folder / "done").exists():
+            run.configure().snakemake("all")
+            (folder / "done").touch()
     return run
 
 

@@ -9,6 +9,8 @@ import time
 import pytest
 from conftest import Run
 
+from pipeline.run_folder import enter_folder, share_folder
+
 # Each stage, and the target that leads to it.
 STAGES = {
     "render_videos": "faces",
@@ -110,3 +112,17 @@ def test_a_live_run_keeps_its_lock(finished, tmp_path):
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_while_a_run_waits_for_jobs_no_other_starts(tmp_path):
+    """Others may look; once it shares the folder, Snakemake's lock is what counts."""
+    assert enter_folder(tmp_path)
+    with pytest.raises(OSError, match="is starting, or waits for SLURM jobs"):
+        enter_folder(tmp_path)
+    assert not enter_folder(tmp_path, looks_only=True)
+    lock = tmp_path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    share_folder()
+    assert not enter_folder(tmp_path)
+    assert lock.exists()
