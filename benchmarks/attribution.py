@@ -141,8 +141,8 @@ def main() -> None:
         model, protocol = path.parts[-3:-1]
         detector = load_detector(path, pick_device())
         batch = args.batch or plan_batch(detector, crops.shape[1])
-        bare = bare_rate(detector, crops.shape[1], batch)
         for kind in args.baselines:
+            bare = bare_rate(detector, crops.shape[1], batch)  # as the machine is now
             with References(args.results / "references" / f"{protocol}.h5") as faces:
                 keys = frame_keys(rows)
                 baselines = make_baselines(kind, crops, keys, faces, originals)

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -33,6 +34,8 @@ from pipeline.config.fetch import FetchConfig
 CHUNK = 2**16  # bytes that are waited for at most
 LATER = {408, 425, 429, 500, 502, 503, 504}  # statuses that may pass
 LONGEST_PAUSE = 60.0  # s
+REACH = 10.0  # s to be connected in
+REDIRECTS = 10
 WRONG = 2  # times that a file may come whole and be wrong
 
 _sessions = threading.local()
@@ -198,10 +201,11 @@ class _Tries:
         return self.fruitless >= self.most
 
     def pause(self, state: RetryCallState) -> float:
-        """Seconds: as the server asks, or a half, one, two, four, ..."""
+        """Seconds: as the server asks, or one, two, four, ...; told before a try is
+        counted as fruitless."""
         assert state.outcome is not None
         asked = getattr(state.outcome.exception(), "pause", 0.0)
-        return min(max(asked, 2.0 ** (self.fruitless - 1)), LONGEST_PAUSE)
+        return min(max(asked, 2.0**self.fruitless), LONGEST_PAUSE)
 
 
 def _size(file: BinaryIO) -> int:
@@ -258,11 +262,9 @@ def _asking(
         _sessions.session = requests.Session()  # one a thread: they are not shared
     session: requests.Session = _sessions.session
     try:
-        response = session.get(url, headers=headers, stream=True, timeout=patience)
+        response = _answer(session, url, headers, (min(REACH, patience), patience))
     except (requests.ConnectionError, requests.Timeout) as error:
         raise Interrupted(f"no answer ({_cause(error)})") from error
-    except requests.TooManyRedirects as error:
-        raise Unavailable("the server's redirects lead nowhere") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as e:
         raise Unavailable(f"no answer that makes sense ({_cause(e)})") from e
     with response:
@@ -272,6 +274,27 @@ def _asking(
         if response.status_code not in (200, 206, 416):
             raise Unavailable(told)
         yield response
+
+
+def _answer(
+    session: requests.Session,
+    url: str,
+    headers: dict[str, str],
+    timeout: tuple[float, float],
+) -> requests.Response:
+    """The answer at the end of redirects, whose own bodies are not waited for."""
+    for _ in range(REDIRECTS):
+        response = session.get(
+            url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+        )
+        place = session.get_redirect_target(response)
+        if place is None:
+            return response
+        response.close()
+        url = urljoin(url, place)
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise Unavailable("no answer: the server's redirect leads out of HTTP")
+    raise Unavailable("the server's redirects lead nowhere")
 
 
 def _cause(error: BaseException) -> str:

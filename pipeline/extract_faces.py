@@ -39,7 +39,7 @@ def main() -> None:
     table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
     numbers = {"label": int, "bytes": int}
     table = table.sort_values("video", ignore_index=True)
-    problems = table.pop("problem")  # of those that could not be fetched
+    problems = table.pop("problem")  # of those that could not be had
     columns = {name: numbers.get(name, str) for name in table.columns}
     videos = table.astype(columns).to_dict("records")
     sums = read_checksums(args.checksums)
@@ -63,8 +63,9 @@ def main() -> None:
         results = extract_rest(tasks, config, workers, parts)
         results = progress(results, len(videos), "extract", "videos")
         for video, faces, problem in zip(videos, results, problems, strict=True):
-            told = [problem] if faces.status == "missing" else [faces.reason, problem]
-            reason = "; ".join(filter(None, told))
+            known = problem.removeprefix("its mask: ") in faces.reason
+            told = [faces.reason] if known else [faces.reason, problem]
+            reason = "; ".join([problem] if faces.status == "missing" else told)
             shard.add(video, replace(faces, reason=reason) if problem else faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
 

@@ -124,8 +124,11 @@ def _follow(
 def _forged(
     tracks: list[Track], frames: Frames, mask: Path, config: FacesConfig
 ) -> Track:
-    """The track whose boxes fit the mask best; the largest face if the mask says
-    nothing. What is wrong with the mask is told where the crops' masks are cut."""
+    """The track whose boxes fit the mask best; the largest face if the mask is empty.
+
+    Raises VideoError where there is no mask to be read: a real face would be called
+    fake.
+    """
     fit = np.zeros(len(tracks))
     try:
         video = open_video(mask, config.decoder)
@@ -137,8 +140,9 @@ def _forged(
                 for k, track in enumerate(tracks):
                     boxes = track.boxes[frames.numbers[track.frame] == number] * scale
                     fit[k] += sum(_overlap(forged, box) for box in boxes)
-    except VideoError:
-        return tracks[0]
+    except VideoError as error:
+        seen = f"{len(tracks)} people are seen, and no mask says who was forged"
+        raise VideoError("unclear", f"{seen}: {error}") from None
     return tracks[int(fit.argmax())]
 
 

@@ -22,17 +22,37 @@ def main() -> None:
     )
     sources = SourcesConfig.model_validate_json(args.source)
     config = FetchConfig.model_validate_json(args.config)
-    (source,) = sources.by_name().values()
+    ((name, source),) = sources.by_name().items()
     assert isinstance(source, ServedConfig)
     rows, root = list_shard(sources, args.shard), Path(source.root)
     known = dict(zip(rows["path"], rows["known_sha256"], strict=True))
     names = files_of(rows)
-    come = list(fetch_files(source.address, root, names, known, config))
+    try:
+        come = list(fetch_files(source.address, root, names, known, config))
+    except OSError as error:
+        raise StepError(
+            f"{error.filename or root}: {error.strerror or error}. Mend this, or set "
+            f"sources.{name}.root to another folder, and run the same command again: "
+            "what has come is kept."
+        ) from error
     sums = {one.name: one.sha256 for one in come if one.sha256}
     problems = {one.name: one.problem for one in come if one.problem}
+    if config.unanswered == "fail":
+        check_answers({one.name: one.problem for one in come if one.unanswered})
     check_failures(problems, len(names), config.max_failed)
     write_checksums(dict(sorted(sums.items())), args.checksums)
     write_csv(shard_table(rows, root, sums, problems), args.table)
+
+
+def check_answers(unanswered: dict[str, str]) -> None:
+    """Raise StepError that names the files for which the server did not answer."""
+    if unanswered:
+        told = "\n".join(f"  {name}: {why}" for name, why in unanswered.items())
+        raise StepError(
+            f"the server did not answer for {len(unanswered)} files:\n{told}\n"
+            "Run the same command again: what has come is kept, half files as well. Or "
+            "set fetch.unanswered to skip, to do without."
+        )
 
 
 def check_failures(problems: dict[str, str], files: int, allowed: float) -> None:

@@ -93,7 +93,8 @@ def fetch_files(
         for future in _finished(waiting, traffic):
             fetched = future.result()
             unanswered = unanswered + 1 if fetched.unanswered else 0
-            if unanswered >= 4 * config.connections and not one.given_up:
+            patient = 4 if traffic.bytes else 1  # something has come, or nothing yet
+            if unanswered >= patient * config.connections and not one.given_up:
                 one.given_up = fetched.problem
             yield fetched
     finally:

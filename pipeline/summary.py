@@ -30,7 +30,7 @@ def summarize(results: Path, shards: Collection[str]) -> str:
     lost = sum(int(table["problem"].notna().sum()) for table in tables)
     if lost:
         lines.append(
-            f"{lost} videos or masks could not be fetched: see `problem` in the tables "
+            f"{lost} videos or masks could not be had: see `problem` in the tables "
             f"in {results / 'videos'}; to try again, delete those tables and run again"
         )
     folders = {

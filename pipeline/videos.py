@@ -1,5 +1,6 @@
 """All videos of a run: what its sources list, and which shard each video is in."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def list_videos(sources: SourcesConfig) -> pd.DataFrame:
         ignore_index=True,
     )
     _check_splits(used(table), sources)
+    _check_files(used(table), sources)
     return table
 
 
@@ -155,6 +157,21 @@ def check_apart(table: pd.DataFrame) -> None:
                     f"{' and '.join(sorted(found))}; a person seen in training must "
                     "not be tested on: give all videos of one person the same split"
                 )
+
+
+def _check_files(table: pd.DataFrame, sources: SourcesConfig) -> None:
+    """Raise ValueError where two sources have one file in two splits."""
+    named = sources.by_name().items()
+    roots = {name: os.path.realpath(source.root) for name, source in named}
+    places = table["dataset"].map(roots) + "/" + table["path"]
+    known: dict[str, tuple[str, str]] = {}
+    for place, split, video in zip(places, table["split"], table["video"], strict=True):
+        other, seen = known.setdefault(os.path.normpath(place), (split, video))
+        if other != split:
+            raise ValueError(
+                f"{place}: is in the split {other!r} as {seen}, and in {split!r} as "
+                f"{video}; no file may be in two: leave it out of one source"
+            )
 
 
 def _check_splits(table: pd.DataFrame, sources: SourcesConfig) -> None:

@@ -78,10 +78,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if kind in ("redirect", "moved"):  # to another file, or to anywhere
+        if kind in ("redirect", "endless", "moved"):  # to a file, or to anywhere
             self.send_response(302)
             place = number if kind == "moved" else f"{self.files.prefix}/{number}"
             self.send_header("Location", place)
+            if kind == "endless":  # a body that never ends, which nobody should read
+                self.end_headers()
+                while True:
+                    self.wfile.write(b"x" * 4096)
+                    time.sleep(0.01)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -103,7 +108,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if start:
             extent = f"bytes {start}-{len(body) - 1}/{len(body)}"
             self.send_header("Content-Range", extent)
-        if kind != "unvouched":
+        if kind != "unvouched":  # with a number: breaks off after so many bytes
             self.send_header("ETag", f"W/{tag}" if kind == "weak" else tag)
             self.send_header("Last-Modified", date)
         rest = body[start:]
@@ -124,12 +129,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not asked or fault == "no ranges":
             return 0
         vouched = self.headers.get("If-Range") in (tag, date)
+        vouched = vouched or fault.startswith("unvouched")
         if not vouched and fault != "any range":  # as servers without If-Range do
             return 0
         return int(asked.removeprefix("bytes=").removesuffix("-"))
 
     def _send(self, path: str, rest: bytes, kind: str, number: str) -> None:
-        if kind == "drop":
+        breaks = kind == "drop" or (kind == "unvouched" and number)
+        if breaks:
             rest = rest[: int(number)]
         step = 1 if kind == "trickle" else 4096
         for k in range(0, len(rest), step):
@@ -139,7 +146,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.05)
             elif self.files.pace:
                 time.sleep(self.files.pace)
-        if kind in ("drop", "claims"):
+        if breaks or kind == "claims":
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True

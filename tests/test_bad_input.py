@@ -1,19 +1,12 @@
 """Bad input: configuration faults stop before any job, video faults become rows."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import Run
+from disks import SmallDisk, needs_mount
 
 from pipeline.miniature.corpus import write_video
-
-needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root, to mount a small disk"
-)
 
 
 @pytest.mark.parametrize(
@@ -108,26 +101,6 @@ def test_results_folder_that_cannot_be(tmp_path):
     assert run.code != 0
     assert "cannot be written to (Not a directory)" in printed
     assert "set `results` to another folder" in printed
-
-
-class SmallDisk:
-    """A disk of a given size, mounted for the length of a test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
-
-    def mount(self, options: str) -> None:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)],
-            check=True,
-        )
-
-    def __enter__(self) -> "SmallDisk":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", str(self.folder)], check=True)
 
 
 @needs_mount

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import SMALL, Run
+from disks import SmallDisk, needs_mount
 from servers import FileServer
 
 from pipeline.config.sources import MiniatureConfig
@@ -148,7 +149,7 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     assert "its mask: the server answers 404" in row["reason"]
     shards = [table.stem for table in run.folder.glob("results/videos/*.csv")]
     told = summarize(run.folder / "results", shards)
-    assert "1 videos or masks could not be fetched" in told
+    assert "1 videos or masks could not be had" in told
 
 
 @pytest.mark.slow
@@ -174,12 +175,11 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
         ("other", "cannot be opened as a video"),
         ("short 3000", "cannot be opened as a video"),
         ("claims 10", "given up after 2 tries"),
-        ("503", "given up after 2 tries"),
     ],
 )
 def test_faults_that_last_leave_no_file(server, tmp_path, fault, said):
     server.standing[VIDEO] = fault
-    run = from_server(server, tmp_path / "run")
+    run = from_server(server, tmp_path / "run", {"fetch": {"unanswered": "skip"}})
     run.snakemake("videos")  # a single one does not fail a step
     assert said in shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]["problem"]
     assert not any(
@@ -187,6 +187,37 @@ def test_faults_that_last_leave_no_file(server, tmp_path, fault, said):
         for path in videos(run)
     )
     assert len(videos(run)) == 53
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_fails_the_step(server, tmp_path):
+    """Were it a row with a reason, the video would be missing for ever."""
+    server.standing[VIDEO] = "503"
+    run = from_server(server, tmp_path / "run")
+    printed = run.snakemake("videos", check=False)
+    assert run.code != 0
+    assert "the server did not answer for 1 files" in printed
+    assert f"  {VIDEO.removeprefix('v3/')}: the server answers 503" in printed
+    assert not (run.folder / "results/videos/faceforensics-train-000.csv").exists()
+    server.standing.clear()
+    server.asked.clear()
+    run.snakemake("videos")
+    assert VIDEO in dict(server.asked)
+    assert (shard_table(run)["problem"] == "").all()
+
+
+@needs_mount
+def test_a_full_disk_of_data_is_told_with_its_folder(server, tmp_path):
+    run = from_server(server, tmp_path / "run")
+    with SmallDisk(run.folder / "data/FaceForensics++") as disk:
+        disk.mount("size=100k")
+        printed = run.snakemake("videos", check=False)
+        assert run.code != 0
+        assert "data/FaceForensics++: No space left on device" in printed
+        assert "set sources.faceforensics.root to another folder" in printed
+        disk.mount("remount,size=100m")
+        run.snakemake("videos")
+        assert len(videos(run)) == 54
 
 
 @pytest.mark.slow

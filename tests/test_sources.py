@@ -490,7 +490,7 @@ def test_a_table_of_clips(tmp_path):
         "path,label,split,method,target,mask,sha256\n"
         f"a/one clip.mp4,real,train,,anna,,\n"
         f"b/zwölf '$(rm)'.mp4,FAKE,test,lip-sync,bob,m/b.mp4,{'AB' * 32}\n"
-        "b//c.mp4,1,val,,,,\n",
+        "b//c.mp4,fake,val,,,,\n",
     )
     assert table["path"].tolist() == [
         "a/one clip.mp4",
@@ -687,3 +687,58 @@ def test_what_lacks_for_training_is_told(celeb):
 )
 def test_odd_but_harmless_paths_are_fine(path):
     assert path_fault(path) == ""
+
+
+def test_rows_are_numbered_as_in_the_file_and_blank_lines_are_none(tmp_path):
+    assert len(own(tmp_path, "path,label\n\na.mp4,real\n,\nb.mp4,fake\n\n")) == 2
+    with pytest.raises(ValueError, match="row 6: path = '/x': is absolute"):
+        own(tmp_path, "path,label\n\na.mp4,real\n\n/x,fake\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("path,label\na.mp4,real,\nb.mp4,fake,\n", "a comma at their ends"),
+        ("path,label\na.mp4,1\n", "'1': is neither real nor fake"),
+        ("path,label,target\na.mp4,real,anna \n", "it would be somebody else"),
+    ],
+)
+def test_tables_that_would_be_misread_are_refused(tmp_path, table, said):
+    with pytest.raises(ValueError, match=said):
+        own(tmp_path, table)
+
+
+def test_linked_folders_of_methods_are_listed(tmp_path):
+    """Their clips, whatever their endings; a link in a circle is refused."""
+    root = tmp_path / "mine"
+    for name in ("elsewhere/a.MPG", "mine/real/b.mp4", "mine/fake/own/c.ts"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (root / "fake/linked").symlink_to(tmp_path / "elsewhere")
+    found = own(root)
+    assert set(found["path"]) == {"real/b.mp4", "fake/own/c.ts", "fake/linked/a.MPG"}
+    assert set(found["method"]) == {"real", "own", "linked"}
+    (root / "fake/again").symlink_to(root)
+    with pytest.raises(ValueError, match="links to a folder that it lies in"):
+        own(root)
+
+
+def test_one_file_in_two_splits_by_two_sources_is_refused(tmp_path):
+    rows = [
+        f"{label}{split}.mp4,{label},{split}"
+        for split in ("train", "val", "test")
+        for label in ("real", "fake")
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["path,label,split", *rows]))
+    (tmp_path / "link").symlink_to(tmp_path)
+
+    def sources(*tested: str) -> SourcesConfig:
+        table = tmp_path / "b.csv"
+        table.write_text("\n".join(["path,label", *tested]))
+        common = {"root": str(tmp_path), "table": str(tmp_path / "a.csv")}
+        other = {"root": str(tmp_path / "link"), "table": str(table), "use": "test"}
+        return SourcesConfig(folders={"one": common, "other": other})
+
+    list_videos(sources("realtest.mp4,real", "new.mp4,fake"))
+    with pytest.raises(ValueError, match=r"in the split 'train' as one/.* 'test' as"):
+        list_videos(sources("realtrain.mp4,real", "new.mp4,fake"))

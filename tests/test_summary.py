@@ -15,7 +15,7 @@ def test_only_this_runs_shards_are_counted(tmp_path):
     (videos / "old-test-000.csv").write_text("video\na\n")
     (videos / ".mine-test-000.csv").write_text("half a li")
     told = summarize(tmp_path, ["mine-test-000", "mine-test-001"])
-    assert told.startswith("1 videos or masks could not be fetched")
+    assert told.startswith("1 videos or masks could not be had")
 
 
 def test_nothing_is_said_of_what_is_not_there(tmp_path):

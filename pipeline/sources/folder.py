@@ -1,6 +1,8 @@
 """Clips of the user's own: listed in a CSV, or in folders of real and fake ones."""
 
+import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -19,11 +21,12 @@ from pipeline.video_table import (
     video_rows,
 )
 
-ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+ENDINGS += (".flv", ".ts", ".mts", ".3gp", ".ogv")
 FAKE = "fake"  # the method of fakes of which none is named
 NEEDED = ["path", "label"]
 OPTIONAL = "split method compression target source mask sha256".split()
-LABELS = {"real": 0, "0": 0, "fake": 1, "1": 1}
+LABELS = {"real": 0, "fake": 1}  # no numbers: to Celeb-DF's list, 1 is real
 VALIDATED, TESTED = 0.15, 0.2  # shares of the people, where the table has no split
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 WORST = 10  # faulty rows that are told at once
@@ -85,12 +88,22 @@ def _walk(root: Path) -> pd.DataFrame:
     return _completed(table)
 
 
-def _videos(root: Path) -> Iterator[Path]:
-    for folder in ("real", "fake"):
-        for path in sorted((root / folder).rglob("*")):
-            hidden = path.name.startswith(".")
-            if path.suffix.lower() in ENDINGS and path.is_file() and not hidden:
-                yield path
+def _videos(root: Path) -> list[Path]:
+    """Those in `real` and `fake`, whichever folders lie or are linked there."""
+    found = []
+    for kind in ("real", "fake"):
+        for folder, below, names in os.walk(root / kind, followlinks=True):
+            here = os.path.realpath(folder)
+            around = [os.path.realpath(above) for above in Path(folder).parents]
+            if here in around:
+                raise ValueError(f"{folder}: links to a folder that it lies in")
+            below[:] = [name for name in below if not name.startswith(".")]
+            found += [Path(folder, name) for name in names if _is_video(name)]
+    return sorted(found)
+
+
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 def _is_method(name: str) -> bool:
@@ -101,9 +114,21 @@ def _is_method(name: str) -> bool:
 def _read_table(config: FolderConfig) -> pd.DataFrame:
     file = config.table
     try:
-        table = pd.read_csv(
-            file, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # too many fields
+            table = pd.read_csv(
+                file,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                skip_blank_lines=False,  # they count, in the rows' numbers
+                index_col=False,
+            ).fillna("")
+    except pd.errors.ParserWarning:
+        raise ValueError(
+            f"{file}: its rows have more fields than the header; is there a comma at "
+            "their ends?"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read as a table ({error})") from None
     unknown = sorted({*table.columns} - {*NEEDED, *OPTIONAL})
@@ -116,6 +141,7 @@ def _read_table(config: FolderConfig) -> pd.DataFrame:
         known = ", ".join([*NEEDED, *OPTIONAL])
         raise ValueError(f"{file}: its columns: {told}; known are {known}")
     _check_rows(table, str(file))
+    table = table[~_is_blank(table)].reset_index(drop=True)
     real = table["label"].str.lower().map(LABELS) == 0
     method = table["method"] if "method" in table else pd.Series(FAKE, table.index)
     method = method.mask(method == "", FAKE).mask(real, REAL)
@@ -126,7 +152,8 @@ def _check_rows(table: pd.DataFrame, file: str) -> None:
     """Raise ValueError that names the rows which cannot be, and why."""
     faults: list[str] = []
     seen: dict[str, int] = {}
-    for number, row in enumerate(table.to_dict("records"), 2):
+    given = table.set_axis(range(2, len(table) + 2))[~_is_blank(table).to_numpy()]
+    for number, row in given.to_dict("index").items():
         for key, problem in _faults(row):
             faults.append(f"{file}: row {number}: {key} = {row[key]!r}: {problem}")
         path = str(PurePosixPath(row["path"]))
@@ -138,6 +165,10 @@ def _check_rows(table: pd.DataFrame, file: str) -> None:
         more = len(faults) - WORST
         told = "\n".join(faults[:WORST])
         raise ValueError(told + (f"\n... and {more} more" if more > 0 else ""))
+
+
+def _is_blank(table: pd.DataFrame) -> pd.Series:
+    return (table == "").all(axis=1)
 
 
 def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -158,8 +189,11 @@ def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
     if row.get("compression") not in (None, "", "raw", "c23", "c40", NATIVE):
         yield "compression", f"is none of raw, c23, c40, {NATIVE}"
     for key in ("target", "source"):
-        if re.search(r"[\x00-\x1f\x7f-\x9f]", row.get(key, "")):
+        who = row.get(key, "")
+        if re.search(r"[\x00-\x1f\x7f-\x9f]", who):
             yield key, "has a line break or another control character"
+        elif who != who.strip():
+            yield key, "begins or ends with a space: it would be somebody else"
     if row.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", row["sha256"]):
         yield "sha256", "is no SHA-256: 64 hexadecimal digits"
 
