@@ -253,14 +253,21 @@ def _append(file: BinaryIO, data: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
+class _Session(requests.Session):
+    """Never looks where a redirect leads, since it would read all of its body first."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 @contextmanager
 def _asking(
     url: str, headers: dict[str, str], patience: float
 ) -> Iterator[requests.Response]:
     """An answer that has the file, or a part of it, to come."""
     if not hasattr(_sessions, "session"):
-        _sessions.session = requests.Session()  # one a thread: they are not shared
-    session: requests.Session = _sessions.session
+        _sessions.session = _Session()  # one a thread: they are not shared
+    session: _Session = _sessions.session
     try:
         response = _answer(session, url, headers, (min(REACH, patience), patience))
     except (requests.ConnectionError, requests.Timeout) as error:
@@ -277,7 +284,7 @@ def _asking(
 
 
 def _answer(
-    session: requests.Session,
+    session: _Session,
     url: str,
     headers: dict[str, str],
     timeout: tuple[float, float],
@@ -287,7 +294,7 @@ def _answer(
         response = session.get(
             url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
         )
-        place = session.get_redirect_target(response)
+        place = requests.Session.get_redirect_target(session, response)
         if place is None:
             return response
         response.close()

@@ -691,7 +691,7 @@ def test_odd_but_harmless_paths_are_fine(path):
 
 def test_rows_are_numbered_as_in_the_file_and_blank_lines_are_none(tmp_path):
     assert len(own(tmp_path, "path,label\n\na.mp4,real\n,\nb.mp4,fake\n\n")) == 2
-    with pytest.raises(ValueError, match="row 6: path = '/x': is absolute"):
+    with pytest.raises(ValueError, match="row 5: path = '/x': is absolute"):
         own(tmp_path, "path,label\n\na.mp4,real\n\n/x,fake\n")
 
 
