@@ -23,6 +23,7 @@ from pipeline.protocols import selected
 from pipeline.run_folder import (
     check_writable,
     enter_folder,
+    runs_nothing,
     share_folder,
     use_this_python,
 )
@@ -55,8 +56,7 @@ except ValueError as error:
 
 RESULTS = CONFIG.results
 if workflow.is_main_process:
-    # Snakemake only has settings of execution where it executes, or shows what it would.
-    looks_only = workflow.output_settings.dryrun or workflow.execution_settings is None
+    looks_only = workflow.output_settings.dryrun or runs_nothing(sys.argv)
     try:
         check_writable(Path(RESULTS))
         alone = enter_folder(Path.cwd(), looks_only)

@@ -6,9 +6,18 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+# What Snakemake is asked for instead of running anything.
+INSTEAD = frozenset(
+    "--unlock --summary -S --detailed-summary -D --report --dag --rulegraph "
+    "--filegraph --d3dag --lint --list-rules --list -l --list-target-rules --lt "
+    "--list-changes --lc --list-input-changes --li --list-params-changes --lp "
+    "--list-untracked --lu --containerize --print-compilation --archive "
+    "--generate-unit-tests".split()
+)
 ROOM = 1 << 16  # bytes: what a log takes
 _held: list[IO[str]] = []  # the open file whose lock says that this run is alive
 
@@ -26,6 +35,11 @@ def check_writable(results: Path) -> None:
             "free space there or change its permissions, or set `results` to another "
             "folder."
         ) from None
+
+
+def runs_nothing(words: Sequence[str]) -> bool:
+    """Whether a command line asks Snakemake for something else than to run steps."""
+    return not INSTEAD.isdisjoint(word.partition("=")[0] for word in words)
 
 
 def enter_folder(folder: Path, looks_only: bool = False) -> bool:

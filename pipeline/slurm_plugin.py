@@ -4,12 +4,16 @@ Each is an exchange of one function of the plugin's, so that the rest stays its 
 """
 
 import re
+import shlex
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import snakemake_executor_plugin_slurm as plugin
 from snakemake.jobs import GroupJob
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 States = dict[str, str]  # of jobs, by their IDs
 Query = Callable[..., Awaitable[tuple[States | None, float | None]]]
@@ -18,6 +22,7 @@ PREEMPTED = 300.0  # s after which a preempted job that is not queued again has 
 
 def mend_plugin() -> None:
     """Exchange these functions; once, before jobs are submitted."""
+    plugin.Executor.get_job_args = arguments
     plugin.Executor.format_job_exec = literal(plugin.Executor.format_job_exec)
     plugin.query_job_status = answered(plugin.query_job_status)
     plugin.get_min_job_age = remembered(plugin.get_min_job_age)
@@ -26,11 +31,26 @@ def mend_plugin() -> None:
     GroupJob.rule = property(lambda group: min(group.jobs, key=str).rule)
 
 
+def arguments(executor: Any, job: Any) -> str:
+    """A job's arguments, with the names of the files that it waits for in a file.
+
+    Snakemake puts up to twenty of them between single quotes, whatever is in them.
+    """
+    named = RealExecutor.get_job_args(executor, job)
+    shared = executor.workflow.storage_settings.shared_fs_usage
+    if SharedFSUsage.INPUT_OUTPUT not in shared:
+        return named
+    file = Path(f"{executor.get_jobscript(job)}.waitforfilesfile.txt")
+    names = [executor.tmpdir, *job.get_wait_for_files()]
+    file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    return f"{named} --wait-for-files-file {shlex.quote(str(file))}"
+
+
 def literal(format_job: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
     """A job's command, for the double quotes of a shell that the plugin puts it into.
 
-    Names of files stand in it: `$(...)` in one would be run where the job is submitted.
-    The plugin itself only heeds double quotes.
+    What stands in it as `$(...)` would be run where the job is submitted: the plugin
+    itself only heeds double quotes.
     """
 
     def command(executor: Any, job: Any) -> str:

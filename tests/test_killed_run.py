@@ -8,8 +8,9 @@ import time
 
 import pytest
 from conftest import Run
+from snakemake.cli import get_argument_parser
 
-from pipeline.run_folder import enter_folder, share_folder
+from pipeline.run_folder import INSTEAD, enter_folder, runs_nothing, share_folder
 
 # Each stage, and the target that leads to it.
 STAGES = {
@@ -126,3 +127,10 @@ def test_while_a_run_waits_for_jobs_no_other_starts(tmp_path):
     share_folder()
     assert not enter_folder(tmp_path)
     assert lock.exists()
+
+
+def test_what_runs_nothing_is_told_by_snakemakes_own_options():
+    assert get_argument_parser()._option_string_actions.keys() >= INSTEAD
+    assert runs_nothing(["snakemake", "--unlock", "--cores", "1"])
+    assert runs_nothing(["snakemake", "all", "--report=a.html"])
+    assert not runs_nothing(["snakemake", "all", "--cores", "8", "--forceall"])

@@ -65,9 +65,9 @@ class Cluster:
         table["step"] = table["Comment"].str.removeprefix("rule_")
         return table.reset_index(drop=True)
 
-    def running(self) -> dict[str, str]:
+    def running(self, state: str = "RUNNING") -> dict[str, str]:
         """Rule and wildcards of the jobs that run, by their IDs."""
-        told = _printed("squeue", "--noheader", "--states=RUNNING", "--format=%i %k")
+        told = _printed("squeue", "--noheader", f"--states={state}", "--format=%i %k")
         return dict(line.split(maxsplit=1) for line in told.splitlines())
 
     def wait_for(self, step: str, process: subprocess.Popen) -> str:

@@ -103,14 +103,18 @@ def test_killed_and_started_again_nothing_is_done_twice(cluster, tmp_path):  # n
     )
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    left = cluster.running()
+    for job in cluster.running():  # so that they are there for long enough
+        subprocess.run(["scontrol", "suspend", job], check=False)
+    left = cluster.running("SUSPENDED")
     assert left
     assert "its SLURM jobs are still there" not in run.snakemake("faces", "-n")
-    printed = run.snakemake("faces")
-    assert "of its SLURM jobs are still there; waiting for them" in printed
-    waited_for = dict(re.findall(r"  (\d+) RUNNING (\S+)", printed))
-    assert waited_for
-    assert waited_for.items() <= left.items()
+    process = run.start("faces")
+    told = "of its SLURM jobs are still there; waiting for them"
+    wait_until(lambda: told in run.printed.read_text(), process)
+    subprocess.run(["scontrol", "resume", ",".join(left)], check=True)
+    printed = run.end(process)
+    assert run.code == 0, printed[-6000:]
+    assert all(f"  {job} SUSPENDED {step}" in printed for job, step in left.items())
     jobs = cluster.jobs(run.folder)
     done = jobs[jobs["State"] == "COMPLETED"]["step"]
     assert done.is_unique
@@ -224,14 +228,18 @@ def trained_here(finished, folder: Path, epochs: int) -> tuple[Training, float]:
 
 
 @pytest.fixture(scope="module")
-def long_training(finished, tmp_path_factory) -> Training:
+def short_training(finished, tmp_path_factory) -> tuple[Training, float]:
+    """Some twenty seconds; and those of an epoch."""
+    return trained_here(finished, tmp_path_factory.mktemp("short") / "run", 120)
+
+
+@pytest.fixture(scope="module")
+def long_training(finished, short_training, tmp_path_factory) -> Training:
     """More than the minute that SLURM gives it, however fast this machine is, and
     whatever else it does meanwhile."""
-    folder = tmp_path_factory.mktemp("long")
-    _, seconds = trained_here(finished, folder / "timed", 60)
-    epochs = min(1000, round(70 / seconds))
-    training, _ = trained_here(finished, folder / "run", epochs)
-    return training
+    epochs = min(1000, round(70 / short_training[1]))
+    folder = tmp_path_factory.mktemp("long") / "run"
+    return trained_here(finished, folder, epochs)[0]
 
 
 def assert_same_training(run: SlurmRun, undisturbed: Path) -> None:
@@ -262,8 +270,9 @@ def test_training_is_warned_and_goes_on(cluster, finished, long_training, tmp_pa
     assert_same_training(run, long_training.folder)
 
 
-def test_a_preempted_training_goes_on(cluster, finished, long_training, tmp_path):  # noqa: F811
-    run = copied(finished, tmp_path / "run", long_training.changes)
+def test_a_preempted_training_goes_on(cluster, finished, short_training, tmp_path):  # noqa: F811
+    undisturbed, _ = short_training
+    run = copied(finished, tmp_path / "run", undisturbed.changes)
     process = run.start(f"{TRAINED}/weights.safetensors")
     job = cluster.wait_for("train_model_wildcards_small_all", process)
     state = run.folder / f"{TRAINED}/state.pt"
@@ -277,7 +286,7 @@ def test_a_preempted_training_goes_on(cluster, finished, long_training, tmp_path
     assert jobs["State"].tolist() == ["PREEMPTED", "COMPLETED"]
     log = (run.folder / TRAINING_LOG).read_text()
     assert re.search(r"going on after \d+ epochs", log)
-    assert_same_training(run, long_training.folder)
+    assert_same_training(run, undisturbed.folder)
 
 
 def node(state: str, *reason: str) -> None:
