@@ -274,7 +274,7 @@ def test_where_nothing_comes_not_everything_is_tried(server, tmp_path):
     assert sorted(one.name for one in results) == sorted(names)
     assert all(one.problem and one.unanswered for one in results)
     tried = [one for one in results if not one.problem.startswith("not tried, since")]
-    assert 2 <= len(tried) < 10  # nothing has come at all
+    assert 2 <= len(tried) < 30  # nothing has come at all
     assert not any("127.0.0.1" in one.problem for one in results)
     assert max(len(one.problem) for one in results) < 200
 
