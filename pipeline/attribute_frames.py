@@ -26,8 +26,10 @@ from pipeline.references import References
 from pipeline.resume import finished_parts
 from pipeline.sampling import evenly_spaced
 
-# Images explained together: what a killed job does again. A GPU wants long queues.
-CHUNK = {"cpu": 4, "cuda": 512}
+# Images explained together, at most: what a killed job does again. A GPU wants long
+# queues; where few gradients are computed at once, so few images keep them coming.
+CHUNK = {"cpu": 16, "cuda": 512}
+QUEUE = 4  # images, for each gradient of a batch
 
 
 def main() -> None:
@@ -47,39 +49,42 @@ def main() -> None:
     }
     inputs = [args.weights, args.faces, args.references, args.originals]
     sums = [file_sha256(Path(path)) for path in inputs if path]
-    work = json.dumps([sums, provenance, code_version("attribute_frames"), device.type])
+    work = [sums, provenance, code_version("attribute_frames"), device.type]
     given = Originals(Path(args.originals)) if args.originals else nullcontext()
     with (
         FaceShard(args.faces) as shard,
         References(args.references) as references,
         given as originals,
-        finished_parts(args.output, work) as parts,
-        writing_attributions(
-            args.output, shard.crops.shape[1], provenance, args.baseline
-        ) as out,
     ):
         frames = choose_frames(shard.labelled_frames(), config.frames)
         size = shard.crops.shape[1]
         batch_size = config.batch_size or plan_batch(detector, size)
         log.info("%d crops, %d gradients at once", len(frames), batch_size)
-        chunk = CHUNK[device.type]
-        starts = range(0, len(frames), chunk)
-        for start in progress(starts, len(starts), "attribute", "chunks"):
-            rows = frames[start : start + chunk]
-            if str(start) not in parts:
-                crops, wanted = shard.crops[rows["crop"]], rows["crop"].to_numpy()
-                aligned = originals.crops_of(wanted) if originals else None
-                baselines = make_baselines(
-                    *(args.baseline, crops, frame_keys(rows), references, aligned),
-                    draws=config.noise_draws,
-                    seed=int(args.seed),
-                )
-                found = explain(detector, crops, baselines, config, batch_size)
-                check_finite(found, rows, args.weights)
-                own = originals.aligned[wanted] if originals else np.zeros(len(rows))
-                parts.save(str(start), {**found, "aligned": own.astype(bool)})
-            found = parts.load(str(start))
-            out.add(found.pop("maps"), rows.assign(**found))
+        chunk = min(CHUNK[device.type], QUEUE * batch_size)
+        work = json.dumps([*work, chunk])
+        with (
+            finished_parts(args.output, work) as parts,
+            writing_attributions(args.output, size, provenance, args.baseline) as out,
+        ):
+            starts = range(0, len(frames), chunk)
+            for start in progress(starts, len(starts), "attribute", "chunks"):
+                rows = frames[start : start + chunk]
+                if str(start) not in parts:
+                    crops, wanted = shard.crops[rows["crop"]], rows["crop"].to_numpy()
+                    aligned = originals.crops_of(wanted) if originals else None
+                    baselines = make_baselines(
+                        *(args.baseline, crops, frame_keys(rows), references, aligned),
+                        draws=config.noise_draws,
+                        seed=int(args.seed),
+                    )
+                    found = explain(detector, crops, baselines, config, batch_size)
+                    check_finite(found, rows, args.weights)
+                    own = (
+                        originals.aligned[wanted] if originals else np.zeros(len(rows))
+                    )
+                    parts.save(str(start), {**found, "aligned": own.astype(bool)})
+                found = parts.load(str(start))
+                out.add(found.pop("maps"), rows.assign(**found))
 
 
 def check_finite(
