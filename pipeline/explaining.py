@@ -98,9 +98,8 @@ def _with_sum_kept(exact: np.ndarray, half: np.ndarray) -> np.ndarray:
     lost = values.sum() - rounded.sum(dtype=np.float64)
     moved = np.nextafter(rounded, np.float16(np.copysign(np.inf, lost)))
     steps = np.abs(moved.astype(np.float64) - rounded)
-    nearness = (
-        np.sign(lost) * (values - rounded) / steps
-    )  # to being rounded so: -1/2..1/2
+    # How near each was to being rounded that way, -1/2..1/2: the nearest move first.
+    nearness = np.sign(lost) * (values - rounded) / steps
     order = np.argsort(-nearness, kind="stable")
     count = np.searchsorted(np.cumsum(steps[order]), abs(lost), side="right")
     rounded[order[:count]] = moved[order[:count]]

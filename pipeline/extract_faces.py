@@ -65,7 +65,8 @@ def main() -> None:
         for video, faces, problem in zip(videos, results, problems, strict=True):
             known = problem.removeprefix("its mask: ") in faces.reason
             told = [faces.reason] if known else [faces.reason, problem]
-            reason = "; ".join([problem] if faces.status == "missing" else told)
+            told = [problem] if faces.status == "missing" else told
+            reason = "; ".join(filter(None, told))
             shard.add(video, replace(faces, reason=reason) if problem else faces)
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
 
