@@ -1,9 +1,11 @@
 """Integrated Gradients of one model over a test shard (rule `attribute_frames`)."""
 
 import json
+from argparse import Namespace
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +16,11 @@ from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.command_line import log, parse, run
 from pipeline.config.attribution import AttributionConfig
-from pipeline.devices import pick_device, set_threads
+from pipeline.devices import compute_exactly, pick_device, set_threads
 from pipeline.errors import StepError
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
-from pipeline.memory_plan import plan_batch
+from pipeline.memory_plan import BatchSize, plan_batch
 from pipeline.networks import load_detector
 from pipeline.originals import Originals
 from pipeline.progress import progress
@@ -26,9 +28,9 @@ from pipeline.references import References
 from pipeline.resume import finished_parts
 from pipeline.sampling import evenly_spaced
 
-# Images explained together, at most: what a killed job does again. A GPU wants long
-# queues; where few gradients are computed at once, so few images keep them coming.
-CHUNK = {"cpu": 16, "cuda": 512}
+# Images explained together, at most: what a killed job does again. The last of them do
+# not fill a batch, so that there are some batches' worth of images to each.
+CHUNK = {"cpu": 64, "cuda": 2048}
 QUEUE = 4  # images, for each gradient of a batch
 
 
@@ -38,18 +40,10 @@ def main() -> None:
     args = parse(__doc__, files=files, texts=texts)
     config = AttributionConfig.model_validate_json(args.config)
     set_threads(int(args.threads))
+    compute_exactly()
     device = pick_device()
     detector = load_detector(args.weights, device)
-    provenance = {
-        "attribution": config.model_dump(exclude={"baselines"}),
-        "baseline": args.baseline,
-        "seed": int(args.seed),
-        "detector": detector.spec.timm,
-        "versions": {name: version(name) for name in ("torch", "timm", "captum")},
-    }
-    inputs = [args.weights, args.faces, args.references, args.originals]
-    sums = [file_sha256(Path(path)) for path in inputs if path]
-    work = [sums, provenance, code_version("attribute_frames"), device.type]
+    provenance = provenance_of(args, config, detector.spec.timm)
     given = Originals(Path(args.originals)) if args.originals else nullcontext()
     with (
         FaceShard(args.faces) as shard,
@@ -57,34 +51,49 @@ def main() -> None:
         given as originals,
     ):
         frames = choose_frames(shard.labelled_frames(), config.frames)
+        aligned = originals.aligned[frames["crop"]] if originals else False
+        frames = frames.assign(aligned=aligned)
         size = shard.crops.shape[1]
-        batch_size = config.batch_size or plan_batch(detector, size)
-        log.info("%d crops, %d gradients at once", len(frames), batch_size)
-        chunk = min(CHUNK[device.type], QUEUE * batch_size)
-        work = json.dumps([*work, chunk])
+        batch_size = BatchSize(config.batch_size or plan_batch(detector, size))
+        log.info("%d crops, %d gradients at once", len(frames), batch_size.images)
+        chunk = min(CHUNK[device.type], QUEUE * batch_size.images)
+        work = [provenance, code_version("attribute_frames"), device.type, chunk]
+        starts = range(0, len(frames), chunk)
         with (
-            finished_parts(args.output, work) as parts,
+            finished_parts(args.output, json.dumps(work)) as parts,
             writing_attributions(args.output, size, provenance, args.baseline) as out,
         ):
-            starts = range(0, len(frames), chunk)
             for start in progress(starts, len(starts), "attribute", "chunks"):
                 rows = frames[start : start + chunk]
                 if str(start) not in parts:
                     crops, wanted = shard.crops[rows["crop"]], rows["crop"].to_numpy()
-                    aligned = originals.crops_of(wanted) if originals else None
+                    own = originals.crops_of(wanted) if originals else None
                     baselines = make_baselines(
-                        *(args.baseline, crops, frame_keys(rows), references, aligned),
+                        *(args.baseline, crops, frame_keys(rows), references, own),
                         draws=config.noise_draws,
                         seed=int(args.seed),
                     )
                     found = explain(detector, crops, baselines, config, batch_size)
                     check_finite(found, rows, args.weights)
-                    own = (
-                        originals.aligned[wanted] if originals else np.zeros(len(rows))
-                    )
-                    parts.save(str(start), {**found, "aligned": own.astype(bool)})
+                    parts.save(str(start), found)
                 found = parts.load(str(start))
                 out.add(found.pop("maps"), rows.assign(**found))
+
+
+def provenance_of(
+    args: Namespace, config: AttributionConfig, network: str
+) -> dict[str, Any]:
+    """What maps are made from, and how."""
+    names = ["weights", "faces", "references", "originals"]
+    given = {name: getattr(args, name) for name in names}
+    return {
+        "attribution": config.model_dump(exclude={"baselines"}),
+        "baseline": args.baseline,
+        "seed": int(args.seed),
+        "detector": network,
+        "sha256": {n: file_sha256(Path(file)) for n, file in given.items() if file},
+        "versions": {name: version(name) for name in ("torch", "timm", "captum")},
+    }
 
 
 def check_finite(

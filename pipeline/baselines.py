@@ -1,7 +1,7 @@
 """The images that attributions start from: nothing of them is taken for evidence."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -17,39 +17,41 @@ def make_baselines(
     crops: np.ndarray,
     keys: Sequence[str],
     references: References,
-    aligned: np.ndarray | None = None,
+    originals: np.ndarray | None = None,
     draws: int = 1,
     seed: int = 0,
-) -> np.ndarray:
-    """The baselines of crops (N, S, S, 3) uint8: (D, N, S, S, 3) float32 in 0..1.
+) -> Iterator[np.ndarray]:
+    """Of each of the crops (N, S, S, 3) uint8 its baselines, (D, S, S, 3) float32.
 
-    `black`, `grey` and `white` are even; `blurred` is the crop after a Gaussian blur
-    with a sigma of a twelfth of its side; `mean_face` is that of real training faces;
-    `noise` is D = `draws` images of uniform noise, by `seed` and each frame's own key;
-    `real_face` is the original of `aligned` (N, S, S, 3) uint8 where that is not black,
-    else the nearest real training face. D is 1 but for noise.
+    All are in 0..1. `black`, `grey` and `white` are even; `blurred` is the crop after a
+    Gaussian blur with a sigma of a twelfth of its side; `mean_face` is that of real
+    training faces; `noise` is D = `draws` images of uniform noise, by `seed` and each
+    frame's own key; `real_face` is the one of `originals` (N, S, S, 3) uint8 where that
+    is not black, else the nearest real training face. D is 1 but for noise.
     """
+    for number, (crop, key) in enumerate(zip(crops, keys, strict=True)):
+        if kind == "noise":
+            yield np.stack([_noise(crop.shape, key, d, seed) for d in range(draws)])
+        else:
+            original = None if originals is None else originals[number]
+            yield _baseline(kind, crop, references, original)[None]
+
+
+def _baseline(
+    kind: str, crop: np.ndarray, references: References, original: np.ndarray | None
+) -> np.ndarray:
+    """The one baseline of a crop, of any kind but noise."""
     if kind in EVEN:
-        return np.full((1, *crops.shape), EVEN[kind], np.float32)
+        return np.full(crop.shape, EVEN[kind], np.float32)
     if kind == "blurred":
-        sigma = crops.shape[1] / 12
-        smooth = [cv2.GaussianBlur(c.astype("f4"), (0, 0), sigma) for c in crops]
-        return np.stack(smooth)[None] / np.float32(255)
+        smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), len(crop) / 12)
+        return smooth / np.float32(255)
     if kind == "mean_face":
-        mean = references.mean_face / np.float32(255)
-        return np.broadcast_to(mean, (1, *crops.shape))
-    if kind == "noise":
-        drawn = [
-            [_noise(crops[0].shape, k, d, seed) for k in keys] for d in range(draws)
-        ]
-        return np.array(drawn, np.float32)
+        return references.mean_face / np.float32(255)
     assert kind == "real_face", kind
-    assert aligned is not None
-    faces = aligned.copy()
-    missing = ~faces.any((1, 2, 3))
-    if missing.any():
-        faces[missing] = references.nearest(crops[missing])
-    return faces[None] / np.float32(255)
+    assert original is not None
+    face = original if original.any() else references.nearest(crop[None])[0]
+    return face / np.float32(255)
 
 
 def _noise(shape: tuple[int, ...], key: str, draw: int, seed: int) -> np.ndarray:

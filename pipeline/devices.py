@@ -20,6 +20,16 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(usable_cores(threads))
 
 
+def compute_exactly() -> None:
+    """On a GPU: float32 that is not rounded to TF32 on the way, in a fixed order.
+
+    But for what has no such order there: antialiased resizing, backwards.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
 def fast_precision(device: torch.device, wanted: str) -> torch.dtype:
     """The dtype to train in: bfloat16 where `wanted` and the device computes in it."""
     if wanted == "float32":

@@ -1,6 +1,7 @@
 """Explain crops by the engine that the configuration asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,82 +14,76 @@ from pipeline.integrated_gradients import (
     with_captum,
 )
 from pipeline.integration_path import completeness_error
+from pipeline.memory_plan import BatchSize
 from pipeline.networks import ForgeryDetector
 
-ROUNDING = 0.005  # completeness error that rounding to half precision may bring
+# The part of the tolerance that is left to rounding to half precision, which can take
+# much where a map cancels out.
+ROUNDING = 0.1
 
 
 def explain(
     detector: ForgeryDetector,
     crops: np.ndarray,
-    baselines: np.ndarray,
+    baselines: Iterable[np.ndarray],
     config: AttributionConfig,
-    batch_size: int,
+    batch_size: BatchSize,
 ) -> dict[str, np.ndarray]:
-    """The maps of crops (N, S, S, 3) uint8 from baselines (D, N, S, S, 3) in 0..1.
+    """The maps of crops (N, S, S, 3) uint8 from `make_baselines`' of each.
 
-    Returns maps (N, S, S) float16, the means over the D baselines, and the columns
-    logit, baseline_logit, attribution_sum, completeness_error, converged and steps,
-    (N,) each. Errors are those of the maps as they are returned.
+    Returns maps (N, S, S) float16, the means over each crop's baselines, and the
+    columns logit, baseline_logit, attribution_sum, completeness_error, converged and
+    steps, (N,) each. Errors are those of the maps as they are returned.
     """
-    draws = len(baselines)
-    found = list(_found(detector, crops, baselines, config, batch_size))
-    groups = [found[i : i + draws] for i in range(0, len(found), draws)]
-    means = np.stack([np.mean([a.map for a in group], axis=0) for group in groups])
-    logits = np.array([group[0].logit for group in groups])
-    baseline = np.array([np.mean([a.baseline_logit for a in g]) for g in groups])
-    maps = half_precision(means, logits - baseline)
-    sums = maps.sum((1, 2), dtype=np.float64)
-    error = np.asarray(completeness_error(sums, logits - baseline))
+    device = detector.mean.device
+    pairs = (
+        (_images(crop[None], device)[0] / 255, _images(starts, device))
+        for crop, starts in zip(crops, baselines, strict=True)
+    )
+    if config.engine == "captum":
+        found = with_captum(detector, pairs, config.steps, batch_size)
+    else:
+        bound = (1 - ROUNDING) * config.tolerance
+        accuracy = Accuracy(bound, config.first_steps, config.max_steps)
+        precision = getattr(torch, config.precision)
+        found = integrated_gradients(detector, pairs, accuracy, batch_size, precision)
+    rows = [_row(one, config.tolerance) for one in found]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _images(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """(N, 3, H, W) float32 on `device`, of (N, H, W, 3)."""
+    return torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float()
+
+
+def _row(found: Attribution, tolerance: float) -> dict[str, Any]:
+    """A crop's map as it is stored, and the columns."""
+    change = found.logit - found.baseline_logit
+    map = half_precision(found.map, change, ROUNDING * tolerance)
+    total = map.sum(dtype=np.float64)
+    error = float(completeness_error(total, change))
     return {
-        "maps": maps,
-        "logit": logits,
-        "baseline_logit": baseline,
-        "attribution_sum": sums,
+        "maps": map,
+        "logit": found.logit,
+        "baseline_logit": found.baseline_logit,
+        "attribution_sum": total,
         "completeness_error": error,
-        "converged": error <= config.tolerance,
-        "steps": np.array([sum(a.steps for a in group) for group in groups]),
+        "converged": error <= tolerance,
+        "steps": found.steps,
     }
 
 
-def _found(
-    detector: ForgeryDetector,
-    crops: np.ndarray,
-    baselines: np.ndarray,
-    config: AttributionConfig,
-    batch_size: int,
-) -> Iterator[Attribution]:
-    """Crop by crop, the attribution from each of its baselines."""
-    device = next(detector.parameters()).device
-    pairs = (
-        (_image(crop, device) / 255, _image(baseline, device))
-        for number, crop in enumerate(crops)
-        for baseline in baselines[:, number]
-    )
-    if config.engine == "captum":
-        return with_captum(detector, pairs, config.steps, batch_size)
-    # Below the tolerance, for what is lost in half precision where much cancels out.
-    accuracy = Accuracy(0.9 * config.tolerance, config.first_steps, config.max_steps)
-    precision = getattr(torch, config.precision)
-    return integrated_gradients(detector, pairs, accuracy, batch_size, precision)
-
-
-def _image(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
-    """(3, H, W) float32 on `device`, of (H, W, 3)."""
-    return torch.tensor(pixels, device=device).permute(2, 0, 1).float()
-
-
-def half_precision(maps: np.ndarray, changes: np.ndarray) -> np.ndarray:
-    """Maps (N, S, S) as float16 that add up as they did.
+def half_precision(map: np.ndarray, change: float, lost: float) -> np.ndarray:
+    """A map (S, S) as float16, with a completeness error of at most `lost` by that.
 
     Where much cancels out, what rounding does to the sum can pass for an error of the
-    integral: there, values that were nearly rounded the other way are.
+    integral: there, values that were nearly rounded the other way are. `change` is
+    F(x) - F(baseline).
     """
-    half = maps.astype(np.float16)
-    lost = maps.sum((1, 2)) - half.sum((1, 2), dtype=np.float64)
-    errors = completeness_error(changes + lost, changes)
-    for number in np.flatnonzero(errors > ROUNDING):
-        half[number] = _with_sum_kept(maps[number], half[number])
+    half = map.astype(np.float16)
+    gone = map.sum() - half.sum(dtype=np.float64)
+    if completeness_error(change + gone, change) > lost:
+        return _with_sum_kept(map, half)
     return half
 
 

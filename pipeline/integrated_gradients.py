@@ -6,37 +6,57 @@ gradient of F at b + a (x - b). It adds up to F(x) - F(b) (completeness, section
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 
-from pipeline.command_line import log
-from pipeline.integration_path import IntegrationPath, completeness_error
+from pipeline.integration_path import (
+    ImagePaths,
+    IntegrationPath,
+    completeness_error,
+)
+from pipeline.memory_plan import BatchSize
 from pipeline.networks import ForgeryDetector
 
-HELD = 2**30  # bytes of maps at nodes that are held at once
+Found = TypeVar("Found")
+
+HELD = 2**30  # bytes of images, baselines and maps at nodes that are held at once
 LOW_PRECISION_STEPS = 33  # after which a path begins anew in float32
+
+
+# Images with their baselines: (3, H, W) and (D, 3, H, W), in 0..1.
+Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """When an image is done: at a completeness error of `tolerance`, or `most` steps.
 
-    All begin with `first` even steps, a power of two and one. Steps are gradients.
+    Steps are gradients. All begin with `first` even ones, a power of two and one; if
+    there are several paths, with as few on each as make `first` in all, and three at
+    least: other baselines tell more than other points. `most` is for each path.
     """
 
     tolerance: float = 0.05
     first: int = 9
     most: int = 257
 
+    def first_nodes(self, paths: int) -> list[float]:
+        """Where each path begins: from 0 to 1."""
+        intervals = self.first - 1
+        while intervals > 2 and paths * intervals // 2 + 1 >= self.first:
+            intervals //= 2
+        return np.linspace(0, 1, intervals + 1).tolist()
+
 
 @dataclass(frozen=True)
 class Attribution:
-    """An image's attribution, in logits."""
+    """An image's attribution, in logits: the mean over its baselines."""
 
     map: np.ndarray  # (H, W) float64, summed over colours: positive speaks for fake
     logit: float  # F(x)
@@ -51,34 +71,33 @@ class Attribution:
 
 @dataclass(frozen=True)
 class _Node:
-    """A point of an image's path at which the gradient is wanted."""
+    """A point at which the gradient is wanted: of one path, or the end of several."""
 
     number: int  # of the image
-    path: IntegrationPath
+    paths: list[IntegrationPath]
     at: float  # 0..1
 
 
 def integrated_gradients(
     detector: ForgeryDetector,
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    pairs: Pairs,
     accuracy: Accuracy,
-    batch_size: int,
+    batch_size: BatchSize,
     precision: torch.dtype = torch.float32,
 ) -> Iterator[Attribution]:
     """Attribute the logits of images to their pixels, in the images' order.
 
-    `pairs` are images and their baselines, each (3, H, W) in 0..1 on the detector's
-    device. The nodes of all paths in work stand in one queue, which is cut into batches
-    of `batch_size`, halved where the GPU's memory does not hold it; further images are
-    begun as soon as it would not fill one. So no more paths are in work than fill a
-    batch, each with a map for each of its nodes, and none is begun while there are more
-    than HELD bytes of these. The detector must be frozen and in eval mode.
+    `pairs` are on the detector's device. The nodes of all paths in work stand in one
+    queue, which is cut into batches of `batch_size`, halved for good where the memory
+    does not hold one; further images are begun as soon as the queue would not fill one.
+    So no more images are in work than fill a batch, and none is begun while these hold
+    more than HELD bytes. The detector must be frozen and in eval mode.
 
     Where a logit or a gradient is not finite, neither is the map.
 
     In another `precision` than float32 the ends of a path are computed in float32 all
     the same, so that the error is the true one; what does not reach the tolerance in
-    LOW_PRECISION_STEPS is done anew in float32.
+    LOW_PRECISION_STEPS a path is done anew in float32.
     """
     desk = _Desk(detector, accuracy, batch_size, precision)
     arriving = enumerate(pairs)
@@ -88,7 +107,7 @@ def integrated_gradients(
             number, pair = next(arriving, (-1, None))
             exhausted = pair is None
             if pair is not None:
-                desk.begin(number, IntegrationPath(*pair), precision)
+                desk.begin(number, ImagePaths(*pair), precision)
         if not desk.work():
             return
         while taken in desk.done:
@@ -97,138 +116,193 @@ def integrated_gradients(
 
 
 class _Desk:
-    """The paths in work, and the nodes that they wait for, by precision."""
+    """The images in work, and the nodes that they wait for, by precision."""
 
     def __init__(
         self,
         detector: ForgeryDetector,
         accuracy: Accuracy,
-        batch_size: int,
+        batch_size: BatchSize,
         precision: torch.dtype,
     ) -> None:
         self.detector, self.accuracy = detector, accuracy
         self.batch_size = batch_size
         kinds = dict.fromkeys((precision, torch.float32))
         self.queues: dict[torch.dtype, deque[_Node]] = {k: deque() for k in kinds}
-        self.working: dict[int, tuple[IntegrationPath, torch.dtype]] = {}
+        self.working: dict[int, tuple[ImagePaths, torch.dtype]] = {}
         self.wasted: dict[int, int] = {}  # steps in low precision, to no avail
         self.done: dict[int, Attribution] = {}
 
     def has_room(self) -> bool:
         """Whether another image is to be begun: no queue fills a batch."""
-        if max(map(len, self.queues.values())) >= self.batch_size:
+        if max(map(len, self.queues.values())) >= self.batch_size.images:
             return False
-        if not self.working:
-            return True
-        paths = [path for path, _ in self.working.values()]
-        nodes = sum(len(path.maps) + len(path.asked) for path in paths)
-        bytes_of_map = paths[0].image[0].numel() * 4
-        return (nodes + self.accuracy.first) * bytes_of_map <= HELD
+        held = sum(_held(image) for image, _ in self.working.values())
+        return not self.working or held <= HELD
 
-    def begin(self, number: int, path: IntegrationPath, dtype: torch.dtype) -> None:
-        """Take an image's path into work."""
-        self.working[number] = path, dtype
-        self._ask(number, np.linspace(0, 1, self.accuracy.first).tolist())
+    def begin(self, number: int, image: ImagePaths, dtype: torch.dtype) -> None:
+        """Take an image into work. At their end, its paths share a gradient."""
+        self.working[number] = image, dtype
+        *nodes, end = self.accuracy.first_nodes(len(image.paths))
+        for path in image.paths:
+            for node in nodes:
+                self._ask(number, [path], node)
+        self._ask(number, image.paths, end)
 
-    def _ask(self, number: int, nodes: list[float]) -> None:
-        path, dtype = self.working[number]
-        for node in path.ask(nodes):
-            where = torch.float32 if node in (0.0, 1.0) else dtype
-            self.queues[where].append(_Node(number, path, node))
+    def _ask(self, number: int, paths: list[IntegrationPath], at: float) -> None:
+        _, dtype = self.working[number]
+        for path in paths:
+            path.asked.add(at)
+        queue = self.queues[torch.float32 if at in (0.0, 1.0) else dtype]
+        queue.append(_Node(number, paths, at))
 
     def work(self) -> bool:
-        """Compute a batch and go on with the paths in it; False if there was none."""
+        """Compute a batch and go on with the images in it; False if there was none."""
         dtype = max(self.queues, key=lambda kind: len(self.queues[kind]))
         queue = self.queues[dtype]
-        batch = [queue.popleft() for _ in range(min(self.batch_size, len(queue)))]
+        size = min(self.batch_size.images, len(queue))
+        batch = [queue.popleft() for _ in range(size)]
         if not batch:
             return False
-        try:
-            _compute(self.detector, batch, dtype)
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
-                raise
-            self.batch_size = len(batch) // 2
-            log.info("the memory is full: batches of %d from now on", self.batch_size)
+        answers = _if_it_fits(size, _answers, self.detector, batch, dtype)
+        if answers is None:
+            self.batch_size.halve(size)
             queue.extendleft(reversed(batch))
-            torch.cuda.empty_cache()
             return True
+        asked = [(path, node.at) for node in batch for path in node.paths]
+        for (path, at), answer in zip(asked, answers, strict=True):
+            path.answer(at, *answer)
         for number in dict.fromkeys(node.number for node in batch):
-            if not self.working[number][0].asked:
+            if not self.working[number][0].waits():
                 self._go_on(number)
         return True
 
     def _go_on(self, number: int) -> None:
-        """Refine a path whose nodes are all known, or finish it."""
-        path, dtype = self.working[number]
-        steps, low = len(path.maps), dtype != torch.float32
+        """Refine an image whose nodes are all known, or finish it."""
+        image, dtype = self.working[number]
+        steps, low = image.steps(), dtype != torch.float32
         most = self.accuracy.most
         if low:
             most = min(most, LOW_PRECISION_STEPS)
-        error = path.error()
-        further = path.hard_middles(max(0, most - steps)) if np.isfinite(error) else []
+        room = max(0, most * len(image.paths) - steps)
+        error = image.error()
+        further = image.hard_middles(room) if np.isfinite(error) else []
         if error <= self.accuracy.tolerance or not (further or low):
             del self.working[number]
             steps += self.wasted.pop(number, 0)
-            ends = path.logits[1.0], path.logits[0.0]
-            self.done[number] = Attribution(path.map(), *ends, steps)
+            self.done[number] = Attribution(image.map(), *image.ends(), steps)
         elif further:
-            self._ask(number, further)
+            for path, middle in further:
+                self._ask(number, [path], middle)
         else:
             self.wasted[number] = steps
-            again = IntegrationPath(path.image, path.baseline)
+            again = ImagePaths(image.image, image.baselines)
             self.begin(number, again, torch.float32)
 
 
-def _compute(detector: ForgeryDetector, batch: list[_Node], dtype: torch.dtype) -> None:
-    """Answer nodes with what is found there."""
-    images = torch.stack([node.path.image for node in batch])
-    baselines = torch.stack([node.path.baseline for node in batch])
-    at = images.new_tensor([node.at for node in batch])
-    logits, maps = gradient_maps(detector, images, baselines, at, dtype)
-    found = torch.stack([logits.double(), maps.sum((1, 2), dtype=torch.float64)], 1)
-    for node, (logit, slope), map in zip(batch, found.tolist(), maps, strict=True):
-        node.path.answer(node.at, logit, slope, map)
+def _held(image: ImagePaths) -> int:
+    """Bytes of an image, its baselines, and its paths' maps, known and asked for."""
+    channels, height, width = image.image.shape
+    planes = channels * (1 + len(image.paths))
+    planes += sum(len(path.maps) + len(path.asked) for path in image.paths)
+    return planes * height * width * image.image.element_size()
 
 
-def gradient_maps(
+def _if_it_fits(
+    images: int, compute: Callable[..., Found], *arguments: object
+) -> Found | None:
+    """What is computed of so many images at once; None if the memory does not hold it.
+
+    One image must fit. Nothing holds what there was of it once this has returned.
+    """
+    try:
+        return compute(*arguments)
+    except torch.OutOfMemoryError:
+        if images == 1:
+            raise
+        return None
+
+
+def _answers(
+    detector: ForgeryDetector, batch: list[_Node], dtype: torch.dtype
+) -> list[tuple[float, float, torch.Tensor]]:
+    """What `IntegrationPath.answer` takes in, for each path of each node."""
+    images = torch.stack([node.paths[0].image for node in batch])
+    baselines = torch.stack([node.paths[0].baseline for node in batch])
+    at = images.new_tensor([node.at for node in batch]).view(-1, 1, 1, 1)
+    points = torch.lerp(baselines, images, at)  # which is the image at 1, to the bit
+    logits, gradients = gradients_at(detector, points, dtype)
+    places = [place for place, node in enumerate(batch) for _ in node.paths]
+    changes = torch.stack([p.image - p.baseline for node in batch for p in node.paths])
+    maps = (gradients[places] * changes).sum(1)
+    slopes = maps.sum((1, 2), dtype=torch.float64)
+    found = torch.stack([logits.double()[places], slopes], 1).tolist()
+    # A view would keep all of the batch's maps for as long as one path is in work.
+    pairs = zip(found, maps, strict=True)
+    return [(logit, slope, map.clone()) for (logit, slope), map in pairs]
+
+
+def gradients_at(
     detector: ForgeryDetector,
-    images: torch.Tensor,
-    baselines: torch.Tensor,
-    at: torch.Tensor,
+    points: torch.Tensor,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """F at points `at` (N,) in 0..1 of paths from `baselines` to `images` (N, 3, H, W).
-
-    Returns logits (N,), and the gradient times (x - b), summed over colours: (N, H, W).
-    """
-    change = images - baselines
-    points = torch.addcmul(baselines, at.view(-1, 1, 1, 1), change)
+    """F at `points` (N, 3, H, W) in 0..1, (N,), and its gradients, (N, 3, H, W)."""
     points = points.contiguous(memory_format=torch.channels_last).requires_grad_(True)
     low = dtype != torch.float32
     with torch.autocast(points.device.type, dtype, enabled=low):
         logits = detector(points)
     (gradients,) = torch.autograd.grad(logits.sum(), points)
-    return logits.detach(), (gradients * change).sum(1)
+    return logits.detach(), gradients
 
 
 def with_captum(
     detector: ForgeryDetector,
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    pairs: Pairs,
+    steps: int,
+    batch_size: BatchSize,
+) -> Iterator[Attribution]:
+    """The same by captum, with as many Gauss-Legendre steps on every path.
+
+    As many images are handed to it at once as fill a batch with their steps.
+    """
+    remaining = iter(pairs)
+    while group := list(islice(remaining, max(1, batch_size.images // steps))):
+        size = batch_size.images
+        found = _if_it_fits(size, _by_captum, detector, group, steps, size)
+        if found is None:
+            batch_size.halve(size)
+            remaining = chain(group, remaining)
+        else:
+            yield from found
+
+
+def _by_captum(
+    detector: ForgeryDetector,
+    pairs: list[tuple[torch.Tensor, torch.Tensor]],
     steps: int,
     batch_size: int,
-) -> Iterator[Attribution]:
-    """The same by captum, with as many Gauss-Legendre steps for every image."""
-    explainer = IntegratedGradients(detector)
-    explain = partial(
-        explainer.attribute,
+) -> list[Attribution]:
+    draws = [len(baselines) for _, baselines in pairs]
+    images = torch.stack([image for image, starts in pairs for _ in starts])
+    baselines = torch.cat([starts for _, starts in pairs])
+    pixels = IntegratedGradients(detector).attribute(
+        images,
+        baselines,
         n_steps=steps,
         method="gausslegendre",
-        internal_batch_size=batch_size,
+        internal_batch_size=max(batch_size, len(images)),
     )
-    for image, baseline in pairs:
-        pixels = explain(image[None], baseline[None])[0]
-        with torch.inference_mode():
-            ends = detector(torch.stack([image, baseline])).tolist()
-        map = pixels.sum(0, dtype=torch.float64).detach().cpu().numpy()
-        yield Attribution(map, *ends, steps)
+    maps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
+    with torch.inference_mode():
+        logits, starts = detector(images).tolist(), detector(baselines).tolist()
+    ends = np.cumsum(draws)
+    return [
+        Attribution(
+            maps[end - count : end].mean(0),
+            logits[end - 1],
+            float(np.mean(starts[end - count : end])),
+            steps * count,
+        )
+        for count, end in zip(draws, ends, strict=True)
+    ]

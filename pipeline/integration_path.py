@@ -1,13 +1,16 @@
-"""The straight path from a baseline to an image, integrated where it is hard.
+"""The straight paths from baselines to an image, integrated where they are hard.
 
 Completeness (Sundararajan, Taly and Yan 2017, section 3) holds for each part of the
 path as well: from node a to node c, attributions must add up to F(c) - F(a), and F
 comes with every gradient. So the error of the trapezoid rule is known interval by
 interval, and those are halved where it is large: steps go where the path is hard, and
 no gradient that was computed is lost.
+
+Where an image has several baselines (noise), its map is the mean over their paths: the
+mean's error is what counts, and the hardest intervals of all paths are halved.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,12 +48,6 @@ class IntegrationPath:
     maps: dict[float, torch.Tensor] = field(default_factory=dict)  # (H, W) at each node
     slopes: dict[float, float] = field(default_factory=dict)  # the maps' sums
 
-    def ask(self, nodes: Iterable[float]) -> list[float]:
-        """Note that the gradients at `nodes` are to come."""
-        nodes = list(nodes)
-        self.asked.update(nodes)
-        return nodes
-
     def answer(
         self, node: float, logit: float, slope: float, map: torch.Tensor
     ) -> None:
@@ -70,22 +67,12 @@ class IntegrationPath:
         nodes, logits, slopes = self.known()
         return np.diff(nodes) * (slopes[1:] + slopes[:-1]) / 2 - np.diff(logits)
 
-    def error(self) -> float:
-        """Completeness error as it stands."""
-        change = self.logits[1.0] - self.logits[0.0]
-        return float(completeness_error(change + self.interval_errors().sum(), change))
-
-    def hard_middles(self, room: int) -> list[float]:
-        """Middles of the intervals to halve next, `room` at most, the hardest first.
-
-        None where there is no number between the ends of these: F jumps there.
-        """
+    def middles(self) -> np.ndarray:
+        """The middle of each interval, (n - 1,); NaN where there is no number between
+        its ends: F jumps there."""
         nodes, _, _ = self.known()
-        errors = np.abs(self.interval_errors())
-        order = np.argsort(-errors, kind="stable")
-        hard = order[errors[order] >= HARD * errors.max()][:room]
-        middles = ((nodes[:-1] + nodes[1:]) / 2)[hard].tolist()
-        return [middle for middle in middles if middle not in self.logits]
+        middles = (nodes[:-1] + nodes[1:]) / 2
+        return np.where(np.isin(middles, nodes), np.nan, middles)
 
     def map(self) -> np.ndarray:
         """The trapezoid rule, added up in the order of the nodes: (H, W) float64."""
@@ -94,3 +81,45 @@ class IntegrationPath:
         for node, weight in zip(nodes.tolist(), trapezoid(nodes).tolist(), strict=True):
             total += weight * self.maps[node]
         return total.cpu().numpy()
+
+
+class ImagePaths:
+    """The paths to an image (3, H, W) from each of its baselines (D, 3, H, W)."""
+
+    def __init__(self, image: torch.Tensor, baselines: Sequence[torch.Tensor]) -> None:
+        self.image, self.baselines = image, baselines
+        self.paths = [IntegrationPath(image, baseline) for baseline in baselines]
+
+    def waits(self) -> bool:
+        """Whether gradients are still to come."""
+        return any(path.asked for path in self.paths)
+
+    def steps(self) -> int:
+        """How many gradients are known; at the image, all paths have the same."""
+        return sum(len(path.maps) - 1 for path in self.paths) + 1
+
+    def ends(self) -> tuple[float, float]:
+        """F(x), and F(baseline) in the mean."""
+        starts = [path.logits[0.0] for path in self.paths]
+        return self.paths[0].logits[1.0], float(np.mean(starts))
+
+    def error(self) -> float:
+        """Completeness error of the mean map as it stands."""
+        logit, start = self.ends()
+        surplus = np.mean([path.interval_errors().sum() for path in self.paths])
+        return float(completeness_error(logit - start + surplus, logit - start))
+
+    def hard_middles(self, room: int) -> list[tuple[IntegrationPath, float]]:
+        """Middles of the intervals to halve next, `room` at most, the hardest first."""
+        errors = [np.abs(path.interval_errors()) for path in self.paths]
+        middles = np.concatenate([path.middles() for path in self.paths])
+        owners = np.repeat(np.arange(len(errors)), [len(of) for of in errors])
+        every = np.concatenate(errors)
+        order = np.argsort(-every, kind="stable")
+        hard = order[every[order] >= HARD * every.max()][:room]
+        hard = hard[np.isfinite(middles[hard])]
+        return [(self.paths[owners[one]], float(middles[one])) for one in hard]
+
+    def map(self) -> np.ndarray:
+        """The mean of the paths' maps, (H, W) float64."""
+        return np.mean([path.map() for path in self.paths], axis=0)

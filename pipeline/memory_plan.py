@@ -1,7 +1,10 @@
 """How many gradients to compute at once: as many as the memory holds."""
 
+from dataclasses import dataclass
+
 import torch
 
+from pipeline.command_line import log
 from pipeline.networks import ForgeryDetector
 
 SHARE = 0.6  # of a GPU's memory
@@ -9,6 +12,19 @@ ON_CORES = 5 * 10**9  # bytes, a third of what attribution's job asks for
 MOST = {"cpu": 64, "cuda": 512}  # more are no faster
 # What is saved for the backward pass, and as much again for what passes through it.
 OVERHEAD = 2.0
+
+
+@dataclass
+class BatchSize:
+    """How many gradients are computed at once: fewer, once that filled the memory."""
+
+    images: int
+
+    def halve(self, tried: int) -> None:
+        """After so many did not fit; call it when nothing holds them any more."""
+        self.images = tried // 2
+        log.info("the memory is full: batches of %d from now on", self.images)
+        torch.cuda.empty_cache()
 
 
 def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -> int:

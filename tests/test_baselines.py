@@ -17,6 +17,11 @@ def crops(count=2, size=24, seed=0) -> np.ndarray:
     return rng.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
+def made(*arguments) -> np.ndarray:
+    """(N, D, S, S, 3)."""
+    return np.stack(list(make_baselines(*arguments)))
+
+
 @pytest.fixture(scope="module")
 def references(finished, tmp_path_factory):
     """Those of a small run's training faces."""
@@ -29,14 +34,14 @@ def references(finished, tmp_path_factory):
 
 @pytest.mark.parametrize(("kind", "value"), [("black", 0), ("grey", 0.5), ("white", 1)])
 def test_even_baselines_are_that_colour(kind, value, references):
-    found = make_baselines(kind, crops(), KEYS, references)
-    assert found.shape == (1, *crops().shape)
+    found = made(kind, crops(), KEYS, references)
+    assert found.shape == (2, 1, *crops()[0].shape)
     assert found.dtype == np.float32
     assert (found == value).all()
 
 
 def test_blurred_is_smoother_with_the_same_mean(references):
-    (found,) = make_baselines("blurred", crops(), KEYS, references)
+    found = made("blurred", crops(), KEYS, references)[:, 0]
     images = crops() / 255
     assert found.std() < 0.2 * images.std()
     assert found.mean() == pytest.approx(images.mean(), abs=0.02)
@@ -44,18 +49,16 @@ def test_blurred_is_smoother_with_the_same_mean(references):
 
 def test_noise_hangs_on_the_frame_and_the_seed_alone(references):
     def noise(keys, seed=0):
-        return make_baselines(
-            "noise", crops(len(keys)), keys, references, None, 3, seed
-        )
+        return made("noise", crops(len(keys)), keys, references, None, 3, seed)
 
     found = noise(KEYS)
-    assert found.shape == (3, *crops().shape)
+    assert found.shape == (2, 3, *crops()[0].shape)
     assert found.mean() == pytest.approx(0.5, abs=0.02)
     assert found.std() == pytest.approx(12**-0.5, abs=0.02)
-    assert np.array_equal(noise(KEYS[::-1])[:, ::-1], found)
-    assert np.array_equal(noise(KEYS[1:])[:, 0], found[:, 1])
+    assert np.array_equal(noise(KEYS[::-1])[::-1], found)
+    assert np.array_equal(noise(KEYS[1:]), found[1:])
     assert not np.array_equal(noise(KEYS, seed=1), found)
-    assert not np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[:, 0], found[:, 1])
 
 
 def test_references_are_real_training_faces(finished, references):
@@ -71,15 +74,15 @@ def test_references_are_real_training_faces(finished, references):
     assert np.allclose(references.mean_mask, np.concatenate(masks).mean(0), atol=1e-6)
     nearest = references.nearest(np.concatenate(real))
     assert np.array_equal(nearest, np.concatenate(real))  # each is its own
-    (mean,) = make_baselines("mean_face", nearest, ["k"] * len(nearest), references)
-    assert np.allclose(mean[0] * 255, references.mean_face, atol=1e-3)
+    mean = made("mean_face", nearest, ["k"] * len(nearest), references)
+    assert np.allclose(mean[0, 0] * 255, references.mean_face, atol=1e-3)
 
 
 def test_real_face_is_the_original_or_the_nearest(references):
     of_size = references.nearest(np.zeros((1, 48, 48, 3), np.uint8))
     pictures = crops(2, 48)
     aligned = np.stack([pictures[1], np.zeros_like(pictures[1])])
-    (found,) = make_baselines("real_face", pictures, KEYS, references, aligned)
+    found = made("real_face", pictures, KEYS, references, aligned)[:, 0]
     assert np.allclose(found[0] * 255, aligned[0], atol=1e-3)
     assert np.allclose(found[1] * 255, references.nearest(pictures[1:])[0], atol=1e-3)
     assert of_size.shape == (1, 48, 48, 3)

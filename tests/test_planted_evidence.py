@@ -18,6 +18,7 @@ from pipeline.face_shards import FaceShard
 from pipeline.learner import make_fabric
 from pipeline.ledger import ledger
 from pipeline.map_clusters import cluster_maps, cluster_summary
+from pipeline.memory_plan import BatchSize
 from pipeline.networks import build_detector
 from pipeline.references import References, write_references
 from pipeline.regions import REGIONS, region_grid
@@ -66,9 +67,9 @@ def planted(finished, tmp_path_factory):
     with FaceShard(shards["test"]) as shard, References(folder / "r.h5") as references:
         rows, crops = choose_frames(shard.labelled_frames(), None), shard.crops[:]
         keys = frame_keys(rows)
-        nearest = make_baselines("real_face", crops, keys, references, 0 * crops)
+        nearest = list(make_baselines("real_face", crops, keys, references, 0 * crops))
         prior = references.mean_mask
-    found = explain(detector, crops, nearest, AttributionConfig(), 64)
+    found = explain(detector, crops, nearest, AttributionConfig(), BatchSize(64))
     assert found["converged"].mean() >= 0.99
     maps = folder / "maps" / shards["test"].name
     with writing_attributions(maps, SIZE, {}, "real_face") as out:

@@ -24,10 +24,10 @@ class AttributionConfig(Section):
         ["black", "real_face"], min_length=1
     )
     """The images that attributions start from: nothing of them is evidence. Each gives
-    maps and atlases of its own, and the first is the one that models are compared by.
-    mean_face is that of the real training faces; real_face the same frame before it was
-    forged or, where there is none, the nearest real training face."""
-    noise_draws: int = Field(4, ge=1, le=100)
+    maps and atlases of its own, mean_face is that of the real training faces;
+    real_face the same frame before it was forged or, where there is none, the nearest
+    real training face."""
+    noise_draws: int = Field(8, ge=1, le=100)
     """Images of uniform noise that the attributions of the baseline noise are the mean
     of."""
     frames: int | None = Field(2, ge=1)
@@ -37,12 +37,11 @@ class AttributionConfig(Section):
     it changes less). Each image gets the steps that it needs for it; every map keeps
     its error beside it."""
     first_steps: Literal[3, 5, 9, 17, 33, 65, 129] = 9
-    """Gradients that every image gets at least, evenly spaced. More than the tolerance
-    needs make the maps of single images smoother."""
+    """Gradients that every image gets at least, evenly spaced (of noise, three for each
+    draw). More than the tolerance needs make the maps of single images smoother."""
     max_steps: int = Field(257, ge=3, le=10_000)
-    """Gradients after which an image is given up, its map marked as not converged. (Of
-    noise, each draw is within the tolerance: where their changes of the logit cancel
-    out, the mean map may be outside all the same, and is marked.)"""
+    """Gradients after which an image is given up, its map marked as not converged (of
+    noise, as many for each draw)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 computes gradients faster, and again in float32 where that does not
     reach the tolerance."""
