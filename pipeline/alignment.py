@@ -2,8 +2,9 @@
 
 import numpy as np
 
-# Eyes, nose and mouth corners, left to right in the picture, in a 112 px square: where
-# ArcFace (Deng et al. 2019) puts them, and most work on faces since.
+# Eyes, nose and mouth corners, left to right in the picture, in px of a 112 px square,
+# the middle of whose first pixel is at (0, 0): where ArcFace (Deng et al. 2019) puts
+# them, and most work on faces since.
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
@@ -13,6 +14,8 @@ TEMPLATE = np.array(
         [70.7299, 92.2041],
     ]
 )
+# The same in 0..1 of the square, from edge to edge.
+PLACES = (TEMPLATE + 0.5) / 112
 
 
 def alignments(landmarks: np.ndarray, margin: float, size: int) -> np.ndarray:
@@ -23,7 +26,7 @@ def alignments(landmarks: np.ndarray, margin: float, size: int) -> np.ndarray:
     margin around it as crops have; NaN where a landmark is. Hand one to
     `cv2.warpAffine` with a frame. The fit is that of Umeyama (1991).
     """
-    wanted = ((TEMPLATE / 112 - 0.5) / margin + 0.5) * size
+    wanted = ((PLACES - 0.5) / margin + 0.5) * size - 0.5
     return np.stack([_similarity(points, wanted) for points in landmarks]).astype("f4")
 
 

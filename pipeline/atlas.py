@@ -16,8 +16,8 @@ import pandas as pd
 from pipeline.atlas_arrays import CELL, OUTCOMES, CellArrays
 from pipeline.attribution_shards import AttributionShard
 from pipeline.face_shards import FaceShard
+from pipeline.integration_path import FLOOR
 from pipeline.map_bootstrap import (
-    FEWEST,
     Replicates,
     significant_difference,
     weights,
@@ -54,7 +54,7 @@ class Cell:
     squares: Replicates  # of (P * P,) pooled maps
     regions: Replicates  # of (R + 1,) sums over regions, and what is beside the grid
     sums: np.ndarray  # (R + 1,) float64: the same, not resampled
-    people: frozenset[str]  # identities, up to FEWEST
+    people: frozenset[str]  # identities
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,6 @@ def cell_of(
 
 def merged(one: Cell, other: Cell) -> Cell:
     """The cell of the frames of both, which have none in common."""
-    people = sorted(one.people | other.people)[:FEWEST]
     return Cell(
         one.videos | other.videos,
         one.signed.merged(other.signed),
@@ -118,7 +117,7 @@ def merged(one: Cell, other: Cell) -> Cell:
         one.squares.merged(other.squares),
         one.regions.merged(other.regions),
         one.sums + other.sums,
-        frozenset(people),
+        one.people | other.people,
     )
 
 
@@ -336,7 +335,7 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
 
     `explained_share` is the part of the mean change of the logit that the cell's mean
     map adds up to, with `mean_lost`, what registration has put beside the map: its
-    certificate. 1 is complete.
+    certificate. 1 is complete; NaN where the change is too small to be shared out.
     """
     every = pd.concat([frames, frames.assign(outcome="all")])
     every = every.assign(change=every["logit"] - every["baseline_logit"])
@@ -354,5 +353,6 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
         mean_steps=("steps", "mean"),
     )
     of_map = cells["mean_attribution_sum"] - cells["mean_lost"]
-    share = of_map / cells["mean_change"]
+    change = cells["mean_change"]
+    share = of_map / change.where(change.abs() >= FLOOR)
     return cells.assign(explained_share=share)

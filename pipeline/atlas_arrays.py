@@ -4,8 +4,8 @@ A cell is the frames of one method with one outcome in one test set. Layout of
 `arrays.h5` (version 1), on a canonical grid of G x G px:
 
     cells/<number>          attributes: dataset, compression, method, label, outcome
-                            (right, wrong or all), frames, videos, people (identities,
-                            up to five), lost (mean logits beside the grid)
+                            (right, wrong or all), frames, videos, people (identities),
+                            lost (mean logits beside the grid)
       mean, median, std               (G, G) float32: of the signed maps, in logits
       mean_abs, median_abs, std_abs   (G, G) float32: of their absolute values
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
@@ -28,10 +28,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atomic import replacing
-from pipeline.face_shards import check_mark, mark, read_table, write_table
+from pipeline.hdf5_files import mark, open_marked, read_table, write_table
 
 FORMAT, SAMPLE, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 1
-REMEDY = "delete it and run Snakemake again"
 CELL = ["dataset", "compression", "method", "label", "outcome"]
 OUTCOMES = ("right", "wrong")
 
@@ -85,8 +84,7 @@ def write_cells(
 
 def read_cells(path: Path) -> list[CellArrays]:
     """The cells of `arrays.h5`, in the order of the file."""
-    with h5py.File(path, "r") as file:
-        check_mark(file, FORMAT, VERSION, REMEDY)
+    with open_marked(path, FORMAT, VERSION) as file:
         groups = file.get("cells", {})
         return [_read_cell(groups[name]) for name in sorted(groups)]
 
@@ -106,6 +104,5 @@ def write_sample(path: Path, maps: np.ndarray, rows: pd.DataFrame) -> None:
 
 def read_sample(path: Path) -> tuple[np.ndarray, pd.DataFrame]:
     """What `write_sample` wrote."""
-    with h5py.File(path, "r") as file:
-        check_mark(file, SAMPLE, VERSION, REMEDY)
+    with open_marked(path, SAMPLE, VERSION) as file:
         return file["maps"][:], read_table(file["frames"])

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from pipeline.overlays import (
     Look,
     bare,
     colour_bar,
+    mark_squares,
     outline,
     overlay,
     row_name,
@@ -98,7 +98,7 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
         layout="constrained",
         squeeze=False,
     )
-    places = rows_of([one.cell for one in found])
+    places = rows_of(one.cell.place for one in found)
     for row, one in zip(panels, found, strict=False):
         maps = (one.cell.mean, one.other_cell.mean, one.map)
         names = (one.detector, one.other, "difference")
@@ -108,15 +108,8 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
             axes.imshow(overlay(map, one.cell.face, limit, look.colormap, look.opacity))
             outline(axes, one.cell.mask)
             axes.set_title(name, fontsize=9, loc="left")
-        _mark(row[2], one.significant, len(one.cell.face))
+        mark_squares(row[2], one.significant, len(one.cell.face))
         row[0].set_ylabel(row_name(one.cell.place, places), fontsize=10)
         colour_bar(figure, row, limit, look.colormap)
     figure.suptitle(f"mean attributions of two detectors\n{SCALE}", fontsize=11)
     save(figure, path)
-
-
-def _mark(axes: plt.Axes, where: np.ndarray, side: int) -> None:
-    """A thin line around the squares that differ significantly."""
-    if where.any() and not where.all():
-        fine = cv2.resize(where.astype("u1"), (side, side), interpolation=0)
-        axes.contour(fine, [0.5], colors="black", linewidths=0.4)

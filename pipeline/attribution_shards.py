@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atomic import replacing
-from pipeline.face_shards import check_mark, mark, read_table, write_table
+from pipeline.hdf5_files import mark, open_marked, read_table, write_table
 
 FORMAT, VERSION = "deepfake-atlas attributions", 2
 
@@ -83,8 +83,7 @@ class AttributionShard:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.file = h5py.File(path, "r")
-        check_mark(self.file, FORMAT, VERSION, "delete it and run Snakemake again")
+        self.file = open_marked(Path(path), FORMAT, VERSION)
         self.maps: h5py.Dataset = self.file["maps"]
         self.frames = read_table(self.file["frames"])
 

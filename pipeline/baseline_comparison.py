@@ -118,7 +118,7 @@ def plot_baselines(
     shown = {
         name: {c.place: c for c in cells[name] if c.outcome == "all"} for name in names
     }
-    places = rows_of(list(shown[names[0]].values()))
+    places = rows_of(shown[names[0]])
     figure = plt.figure(
         figsize=(max(2.9 * len(names) + 0.6, 8), 2.3 * len(places) + 3.4),
         layout="constrained",

@@ -7,6 +7,7 @@ from pipeline.atlas_arrays import CELL, read_cells, read_sample
 from pipeline.command_line import parse, run
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.examples import likeness, pick_examples, read_frames
+from pipeline.figures import counted
 from pipeline.overlays import (
     Look,
     plot_atlas,
@@ -14,6 +15,7 @@ from pipeline.overlays import (
     plot_ledger,
     plot_statistics,
 )
+from pipeline.tables import read_csv
 
 PICTURES = ["atlas", "statistics", "ledger", "gallery"]
 TABLES = ["arrays", "sample", "frames", "cells", "regions"]
@@ -27,7 +29,7 @@ def main() -> None:
     )
     config = AtlasesConfig.model_validate_json(args.config)
     look = Look(config.colormap, config.opacity)
-    cells, summary = read_cells(args.arrays), pd.read_csv(args.cells)
+    cells, summary = read_cells(args.arrays), read_csv(args.cells)
     start = np.average(summary["mean_baseline_logit"], weights=summary["frames"])
     title = (
         f"{args.title}: mean attribution of the fake logit\n"
@@ -36,8 +38,8 @@ def main() -> None:
     plot_atlas(cells, certificates(summary), title, look, args.atlas)
     plot_statistics(cells, f"{args.title}: statistics of maps", look, args.statistics)
     title = f"{args.title}: what each region adds to the logit"
-    plot_ledger(pd.read_csv(args.regions), title, look, args.ledger)
-    frames = pd.read_csv(args.frames)
+    plot_ledger(read_csv(args.regions), title, look, args.ledger)
+    frames = read_csv(args.frames)
     chosen = pick_examples(frames, typical_of(args.sample, cells), config.gallery)
     examples = {
         name: read_frames(rows, args.attributions, args.faces)
@@ -60,7 +62,8 @@ def certificates(summary: pd.DataFrame) -> dict[tuple, str]:
     """What stands above each cell: counts, and the share of the logit explained."""
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
-            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}\n"
+            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}"
+            f"{given_up(c.frames, c.converged_share)}\n"
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{beside(c.mean_lost)}"
         )
@@ -68,9 +71,10 @@ def certificates(summary: pd.DataFrame) -> dict[tuple, str]:
     }
 
 
-def counted(number: int, thing: str) -> str:
-    """So many things."""
-    return f"{number} {thing}" + "s" * (number != 1)
+def given_up(frames: int, converged_share: float) -> str:
+    """How many frames' maps miss the tolerance, if any do."""
+    count = round(frames * (1 - converged_share))
+    return f", {count} not converged" if count else ""
 
 
 def beside(lost: float) -> str:

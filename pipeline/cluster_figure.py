@@ -12,15 +12,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from pipeline.figures import COLOURS, save
-from pipeline.map_clusters import Clusters
-from pipeline.overlays import overlay, shared_limit
+from pipeline.figures import COLOURS, counted, save, shortened
+from pipeline.map_clusters import CELLS, Clusters
+from pipeline.overlays import LABEL, Look, overlay, shared_limit
 
 FEWEST_TARGETS = 3  # behind a departure from chance that is named
 
 
 def plot_clusters(
-    path: Path,
     clusters: Clusters,
     maps: np.ndarray,
     rows: pd.DataFrame,
@@ -29,16 +28,15 @@ def plot_clusters(
     crops: Mapping[int, np.ndarray],
     typical: Mapping[int, np.ndarray],
     title: str,
-    colormap: str,
-    opacity: float,
-    mean_face: np.ndarray | None = None,
+    look: Look,
+    path: Path,
 ) -> None:
     """A row a cluster: its mean map and its typical members; left, all maps as points.
 
     `table` and `summary` are of cluster_table and cluster_summary, `typical` is of
     typical_members. `crops[n]` is the face of map n on the maps' grid, (G, G, 3) uint8,
-    and `mean_face` likewise; a mean map without one lies on light grey. Each picture
-    has its own colour scale, since clusters are of shapes.
+    and a mean map lies on the mean of those faces of its cluster. Each picture has its
+    own colour scale, since clusters are of shapes.
     """
     columns = 1 + max(len(members) for members in typical.values())
     height = 2.0 * clusters.count
@@ -46,7 +44,7 @@ def plot_clusters(
         figsize=(3.4 + 1.62 * columns, max(height, 3.4) + 0.7), layout="constrained"
     )
     left, right = figure.subfigures(1, 2, width_ratios=(3.4, 1.62 * columns))
-    _scatter(left, clusters, colormap, max(height, 3.4))
+    _scatter(left, clusters, look.colormap, max(height, 3.4))
     parts = right.subfigures(clusters.count, 1, squeeze=False)[:, 0]
     for part, row in zip(parts, summary.itertuples(), strict=True):
         cluster = row.cluster
@@ -63,15 +61,18 @@ def plot_clusters(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         mean = maps[clusters.labels == cluster].mean(0)
-        _picture(panels[0], mean, mean_face, colormap, opacity)
+        face = np.mean([crops[index] for index in typical[cluster]], axis=0)
+        _picture(panels[0], mean, face.astype(np.uint8), look)
         panels[0].set_title(f"mean map\nsum {mean.sum():+.2f}", fontsize=7.5)
         panels[0].spines[:].set(visible=True, lw=2.5, color=_colour(cluster))
         for axes, index in zip(panels[1:], typical[cluster], strict=False):
-            _picture(axes, maps[index], crops[index], colormap, opacity)
+            _picture(axes, maps[index], crops[index], look)
             frame = rows.iloc[index]
-            name = frame["video"].split("/")[-1]
-            words = f"{frame['method']} {name}\n{frame['outcome']}, {{:+.1f}}"
-            axes.set_title(words.format(frame["logit"]), fontsize=7.5)
+            name = f"{frame['method']} {frame['video'].split('/')[-1]}"
+            words = (
+                f"{shortened(name, LABEL)}\n{frame['outcome']}, {frame['logit']:+.1f}"
+            )
+            axes.set_title(words, fontsize=7.5)
     figure.suptitle(title, fontsize=11)
     save(figure, path)
 
@@ -83,13 +84,12 @@ def _colour(cluster: int) -> str:
 
 def _cluster_words(row: tuple) -> str:
     """Size, logit and place of a cluster, from its row of the summary."""
-    frames = f"{row.frames} frame{'s' * (row.frames != 1)}"
     videos = "one video" if row.one_video else f"{row.videos} videos"
     place = f"{row.top_share:.0%} in {row.top_region} ({row.top_area:.0%} of the area)"
     near = row.mean_silhouette
     apart = f", silhouette {near:.2f}" if np.isfinite(near) else ""
     return (
-        f"cluster {row.cluster}: {frames} of {videos}{apart}\n"
+        f"cluster {row.cluster}: {counted(row.frames, 'frame')} of {videos}{apart}\n"
         f"mean logit {row.mean_logit:+.1f}; {place}"
     )
 
@@ -97,8 +97,11 @@ def _cluster_words(row: tuple) -> str:
 def _lift_words(lifts: pd.DataFrame) -> str:
     """The three largest departures upwards whose interval leaves out 1."""
     sure = lifts[(lifts["low"] > 1) & (lifts["targets"] >= FEWEST_TARGETS)]
+    several = [name for name in CELLS[:2] if lifts[name].nunique() > 1]
+    told = ["method", "outcome", *several]
     named = [
-        f"{row.method} {row.outcome} x {row.lift:.1f} ({row.low:.1f} to {row.high:.1f})"
+        f"{' '.join(getattr(row, n) for n in told)} x {row.lift:.1f} "
+        f"({row.low:.1f} to {row.high:.1f})"
         for row in sure.nlargest(3, "lift").itertuples()
     ]
     return "over-represented: " + ", ".join(named) if named else "no cell stands out"
@@ -107,15 +110,13 @@ def _lift_words(lifts: pd.DataFrame) -> str:
 def _picture(
     axes: plt.Axes,
     map: np.ndarray,
-    face: np.ndarray | None,
-    colormap: str,
-    opacity: float,
+    face: np.ndarray,
+    look: Look,
 ) -> None:
     """A pooled map, spread over its face, on its own colour scale."""
-    if face is None:
-        face = np.full((8 * len(map), 8 * len(map), 3), 235, np.uint8)
     spread = cv2.resize(map.astype(np.float32), face.shape[1::-1])
-    axes.imshow(overlay(spread, face, shared_limit([spread]), colormap, opacity))
+    limit = shared_limit([spread])
+    axes.imshow(overlay(spread, face, limit, look.colormap, look.opacity))
 
 
 def _scatter(

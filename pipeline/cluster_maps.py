@@ -9,14 +9,14 @@ from pipeline.cluster_figure import plot_clusters
 from pipeline.command_line import parse, run
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.examples import read_frames
-from pipeline.ledger import USUAL_POINTS
 from pipeline.map_clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
     typical_members,
 )
-from pipeline.regions import REGIONS, region_grid
+from pipeline.overlays import Look
+from pipeline.regions import REGIONS, USUAL_POINTS, region_grid
 from pipeline.video_table import persons
 
 KEPT = (
@@ -52,12 +52,12 @@ def main() -> None:
     write_csv(table, args.cells)
     typical = typical_members(clusters, maps, rows, MEMBERS)
     wanted = np.concatenate(list(typical.values()))
-    shown = read_frames(rows.iloc[wanted], args.attributions, args.faces)
-    faces = {i: frame.crop for i, frame in zip(wanted, shown, strict=True)}
-    plot_clusters(
-        *(args.figure, clusters, maps, rows, table, summary, faces, typical),
-        *(f"{args.title}: clusters of maps", config.colormap, config.opacity),
-    )
+    frames = read_frames(rows.iloc[wanted], args.attributions, args.faces)
+    faces = {i: frame.canonical_crop() for i, frame in zip(wanted, frames, strict=True)}
+    title = f"{args.title}: clusters of maps"
+    look = Look(config.colormap, config.opacity)
+    shown = (clusters, maps, rows, table, summary, faces, typical)
+    plot_clusters(*shown, title, look, args.figure)
 
 
 if __name__ == "__main__":

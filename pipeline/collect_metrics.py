@@ -15,7 +15,7 @@ from pipeline.literature import (
     beside_published,
     read_published,
 )
-from pipeline.prediction import read_metrics
+from pipeline.tables import read_csv
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
 
 def stacked(paths: list[Path]) -> pd.DataFrame:
     """Tables of several detectors, one below the other."""
-    tables = [read_metrics(path) for path in paths]
+    tables = [read_csv(path) for path in paths]
     return pd.concat(tables, ignore_index=True)
 
 

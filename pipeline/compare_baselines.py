@@ -1,7 +1,5 @@
 """Audit baselines, and how much maps hang on them (rule `compare_baselines`)."""
 
-import pandas as pd
-
 from pipeline.atlas_arrays import read_cells, read_sample
 from pipeline.atomic import write_csv
 from pipeline.baseline_comparison import agreement, audit, plot_baselines
@@ -9,6 +7,7 @@ from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.overlays import Look
+from pipeline.tables import read_csv
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     look = Look(config.colormap, config.opacity)
     names = args.names.split()
     threshold = read_points(args.points)["frame"].threshold
-    frames = dict(zip(names, map(pd.read_csv, args.frames), strict=True))
+    frames = dict(zip(names, map(read_csv, args.frames), strict=True))
     audited = audit(frames, threshold)
     alike = agreement(dict(zip(names, map(read_sample, args.samples), strict=True)))
     write_csv(audited, args.audit)

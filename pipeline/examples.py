@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.atlas_arrays import OUTCOMES
 from pipeline.attribution_shards import AttributionShard
 from pipeline.face_shards import FaceShard
+from pipeline.registration import to_canonical, warp
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Frame:
     map: np.ndarray  # (S, S) float32
     crop: np.ndarray  # (S, S, 3) uint8
     mask: np.ndarray  # (S, S) uint8
+    to_canonical: np.ndarray  # (2, 3): from px of the crop to px of an S x S grid
+
+    def canonical_crop(self) -> np.ndarray:
+        """The crop as registered maps see it, (S, S, 3) uint8."""
+        return warp(self.crop, self.to_canonical, len(self.crop))
 
 
 def read_frames(
@@ -40,7 +46,11 @@ def read_frames(
             for index, row in part.iterrows():
                 map = maps.maps[row["place"]].astype(np.float32)
                 crop, mask = shard.crops[row["crop"]], shard.masks[row["crop"]]
-                found[index] = Frame(row, map, crop, mask)
+                box, turn = (
+                    shard.file[f"frames/{n}"][row["crop"]] for n in ("box", "alignment")
+                )
+                (matrix,) = to_canonical(box[None], turn[None], len(crop), len(crop))
+                found[index] = Frame(row, map, crop, mask, matrix)
     return [found[index] for index in numbered.index]
 
 

@@ -1,8 +1,7 @@
 """Write clustered maps as a project for ViRelAy (rule `export_virelay`)."""
 
-import pandas as pd
-
 from pipeline.command_line import parse, run
+from pipeline.tables import read_csv
 from pipeline.virelay import write_project
 
 
@@ -12,7 +11,7 @@ def main() -> None:
         files=["attributions*", "faces*", "members", "project"],
         texts=["title", "model"],
     )
-    members = pd.read_csv(args.members, dtype={"method": str, "shard": str})
+    members = read_csv(args.members)
     shards = (args.attributions, args.faces)
     write_project(args.project.parent, members, *shards, args.title, args.model)
 

@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atomic import replacing
-from pipeline.errors import StepError
+from pipeline.hdf5_files import mark, open_marked, read_table, write_table
 
 FORMAT, VERSION = "deepfake-atlas faces", 2
 USABLE = ("ok", "short", "partial", "damaged")  # statuses of videos that have crops
@@ -159,27 +159,6 @@ def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
     dataset[start:] = values
 
 
-def write_table(group: h5py.Group, table: pd.DataFrame) -> None:
-    """Write each column of a table as a dataset: text as UTF-8, the rest as it is."""
-    for name in table.columns:
-        values = table[name]
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            group.create_dataset(name, data=values.to_numpy())
-        else:
-            kind = h5py.string_dtype()
-            group.create_dataset(name, data=values.to_numpy(object), dtype=kind)
-
-
-def read_table(group: h5py.Group) -> pd.DataFrame:
-    """Read what `write_table` wrote, with columns in alphabetical order."""
-    return pd.DataFrame(
-        {
-            name: data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
-            for name, data in group.items()
-        }
-    )
-
-
 @contextmanager
 def writing_faces(
     path: Path, size: int, provenance: Mapping[str, Any], columns: Mapping[str, type]
@@ -192,24 +171,6 @@ def writing_faces(
         writer.finish(columns)
 
 
-def mark(
-    file: h5py.File, kind: str, version: int, provenance: Mapping[str, Any]
-) -> None:
-    """Write what explains a file by itself into its attributes."""
-    file.attrs["format"], file.attrs["version"] = kind, version
-    file.attrs["provenance"] = json.dumps(provenance, indent=1)
-
-
-def check_mark(file: h5py.File, kind: str, version: int, remedy: str) -> None:
-    """Raise StepError unless `file` is of this kind and version."""
-    found = (file.attrs.get("format"), file.attrs.get("version"))
-    if found != (kind, version):
-        raise StepError(
-            f"{file.filename}: is {found[0]} version {found[1]}, not {kind} version "
-            f"{version}; {remedy}"
-        )
-
-
 class FaceShard:
     """Reads a face shard; open it in a `with` block.
 
@@ -220,9 +181,7 @@ class FaceShard:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.file = h5py.File(self.path, "r")
-        remedy = "delete it and run Snakemake again"
-        check_mark(self.file, FORMAT, VERSION, remedy)
+        self.file = open_marked(self.path, FORMAT, VERSION)
         self.crops: h5py.Dataset = self.file["crops"]
         self.masks: h5py.Dataset = self.file["masks"]
         names = "video subject number timestamp score interpolated".split()

@@ -31,12 +31,25 @@ LEGEND = {"frameon": False, "fontsize": 8, "title_fontsize": 8, "handlelength": 
 AUC_COLOURS = ScalarMappable(Normalize(0.5, 1.0), "cividis")
 CELL = (0.98, 0.5)  # inches, width and height of a cell of a heat table
 
+# Names of files and methods stand in titles as they are, dollar signs and all.
+plt.rcParams["text.parse_math"] = False
+
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, without the date that would change its bytes."""
     with replacing(path) as part:
         figure.savefig(part, dpi=150, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
+
+
+def shortened(name: str, most: int) -> str:
+    """A name, its end cut off if it has more than `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things."""
+    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def pens() -> Iterator[dict[str, Any]]:

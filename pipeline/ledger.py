@@ -5,17 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.alignment import TEMPLATE
 from pipeline.atlas import Cell
 from pipeline.atlas_arrays import CELL
-from pipeline.regions import HAAR_POINTS, REGIONS
+from pipeline.regions import REGIONS
 from pipeline.resampling import interval
 
 BESIDE = "beside the picture"  # what registration has moved off the grid
-# Where eyes, nose and mouth are in crops, by the detector; RetinaFace's are aligned.
-USUAL_POINTS = {"haar": HAAR_POINTS, "retinaface": TEMPLATE / 112}
-
-LEDGER_COLUMNS = [*CELL, "region", "area", "logits", "low", "high", "frames", "videos"]
+LEDGER_COLUMNS = [*CELL, *"region area logits low high frames videos people".split()]
 
 
 def ledger(cells: Mapping[tuple, Cell], regions: np.ndarray) -> pd.DataFrame:
@@ -23,14 +19,17 @@ def ledger(cells: Mapping[tuple, Cell], regions: np.ndarray) -> pd.DataFrame:
 
     `logits` adds up over a cell's regions, the last of which is what lies beside the
     picture, to the row of the region "all": the mean sum of the maps. `low` and `high`
-    hold the middle 95 % of resampled identities. `area` is the region's share of it.
+    hold the middle 95 % of resampled identities, and are NaN of a single one. `area` is
+    the region's share of the picture.
     """
     area = np.bincount(regions.ravel(), minlength=len(REGIONS) + 1) / regions.size
     rows = []
     for key, cell in cells.items():
         values = cell.sums / cell.signed.count
         resampled = cell.regions.means()
-        counts = (cell.signed.count, len(cell.videos))
+        if len(cell.people) == 1:
+            resampled = np.full_like(resampled, np.nan)
+        counts = (cell.signed.count, len(cell.videos), len(cell.people))
         for name, share, value, of in zip(
             (*REGIONS, BESIDE), area, values, resampled.T, strict=True
         ):

@@ -32,6 +32,8 @@ STARTS = 20  # of k-means; the best is kept
 # methods for community detection", section 2.3). The graph then hangs together, so that
 # eigenvectors stay defined where clusters have no neighbours in common.
 TIES_TO_ALL = 0.05
+# Frames of which clusters may hold more or less than their share.
+CELLS = ["dataset", "compression", "method", "outcome"]
 
 
 @dataclass(frozen=True)
@@ -166,19 +168,19 @@ def _by_size(labels: np.ndarray) -> np.ndarray:
 def cluster_table(
     clusters: Clusters, rows: pd.DataFrame, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """One row a cluster x method x outcome: how many frames, and is that many.
+    """One row a cluster and cell (CELLS): how many frames, and is that many.
 
-    `rows` are the maps' own, with dataset, target, video, method and outcome. Columns:
+    `rows` are the maps' own, with these columns, target and video. Columns:
     frames, videos, targets; `share_of_cluster`, the part of the cluster's frames that
-    are of this method and outcome; `share_of_cell`, the part of this method's and
-    outcome's frames that are in the cluster; `lift`, by how much either departs from
+    are of this cell; `share_of_cell`, the part of the cell's frames that are in the
+    cluster; `lift`, by how much either departs from
     what independence gives (1), with its 95 % interval `low` to `high` over `resamples`
     draws of whole targets.
     """
     table = rows.assign(cluster=clusters.labels, person=persons(rows))
-    cells = sorted(set(zip(rows["method"], rows["outcome"], strict=True)))
+    cells = sorted(set(rows[CELLS].itertuples(index=False, name=None)))
     keys = [(c, *cell) for c, cell in product(range(clusters.count), cells)]
-    columns = ["cluster", "method", "outcome"]
+    columns = ["cluster", *CELLS]
     index = pd.MultiIndex.from_tuples(keys, names=columns)
     by_cell = table.groupby(columns)
     counts = pd.DataFrame(

@@ -141,8 +141,8 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
       of a video's means, for the scores in `PAIRED`;
     - value: the mean over videos of each video's mean over its frames;
     - low, high: the middle 95 % of `resamples` means, with (dataset, target) drawn with
-      replacement. A seed draws the same identities for all heats and scores of a
-      slice, and for slices of as many identities;
+      replacement; NaN of a single one. A seed draws the same identities for all heats
+      and scores of a slice, and for slices of as many identities;
     - frames, targets: how many have the score. A score that no frame has, has no row.
     """
     if frames.empty:
@@ -161,7 +161,8 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
             if not known[:, column].any():
                 continue
             value = sums[:, column].sum() / known[:, column].sum()
-            bounds = interval(drawn[:, column])
+            several = (known[:, column] > 0).sum() > 1
+            bounds = interval(drawn[:, column]) if several else (np.nan, np.nan)
             value = round(float(value), 12)  # as the interval is
             numbers = int(scored_frames[column]), int((known[:, column] > 0).sum())
             rows.append((*names, heat, score, value, *bounds, *numbers))

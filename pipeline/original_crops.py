@@ -16,7 +16,8 @@ from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.video import open_video
-from pipeline.face_shards import FaceShard, mark
+from pipeline.face_shards import FaceShard
+from pipeline.hdf5_files import mark
 from pipeline.originals import FORMAT, VERSION
 from pipeline.workers import Failure, in_workers
 

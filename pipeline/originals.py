@@ -11,10 +11,9 @@ Layout (version 1), for the N crops of a face shard:
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from pipeline.face_shards import check_mark
+from pipeline.hdf5_files import open_marked
 
 FORMAT, VERSION = "deepfake-atlas originals", 1
 
@@ -26,8 +25,7 @@ class Originals:
     """
 
     def __init__(self, path: Path) -> None:
-        self.file = h5py.File(path, "r")
-        check_mark(self.file, FORMAT, VERSION, "delete it and run Snakemake again")
+        self.file = open_marked(path, FORMAT, VERSION)
         self.aligned: np.ndarray = self.file["frames/aligned"][:]
 
     def __enter__(self) -> "Originals":

@@ -1,6 +1,6 @@
 """Pictures of attributions: heatmaps laid over faces, and what they add up to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from matplotlib.figure import Figure
 
 from pipeline.atlas_arrays import OUTCOMES, CellArrays
 from pipeline.examples import Frame
-from pipeline.figures import save
+from pipeline.figures import counted, save, shortened
 from pipeline.prediction import probability
+from pipeline.video_table import REAL
 
+LABEL = 26  # characters of a name beside a row or above a panel
 SMOOTHING = 1 / 64  # of the side: sigma of the blur before a map is shown
 STRENGTH = cm.batlow  # of what has no sign
 
@@ -80,15 +82,14 @@ def outline(axes: Axes, mask: np.ndarray) -> None:
         axes.contour(mask, [0.5], colors="black", linestyles="--", linewidths=0.9)
 
 
-def rows_of(cells: Sequence[CellArrays]) -> list[tuple[str, str, str]]:
-    """The rows of a figure: test set and method, real faces first in each."""
-    places = {cell.place for cell in cells}
-    return sorted(places, key=lambda p: (p[0], p[1], p[2] != "real", p[2]))
+def rows_of(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The rows of a figure: test sets and methods, real faces first in each set."""
+    return sorted(set(places), key=lambda p: (p[0], p[1], p[2] != REAL, p[2]))
 
 
 def row_name(place: tuple[str, str, str], places: Sequence[tuple]) -> str:
     """A row's label: the method, and the test set where there are several."""
-    dataset, compression, method = place
+    dataset, compression, method = (shortened(part, LABEL) for part in place)
     several = len({p[:2] for p in places}) > 1
     return f"{method}\n{dataset}, {compression}" if several else method
 
@@ -109,7 +110,7 @@ def plot_atlas(
     half of the cell's masks end; a thin line goes around what differs from real faces.
     """
     found = {(*cell.place, cell.outcome): cell for cell in cells}
-    places = rows_of(cells)
+    places = rows_of(cell.place for cell in cells)
     figure, panels = plt.subplots(
         len(places),
         2 * len(OUTCOMES),
@@ -134,22 +135,20 @@ def plot_atlas(
                 overlay(cell.mean, cell.face, limit, look.colormap, look.opacity)
             )
             outline(right, cell.mask)
-            _mark_significant(right, cell)
+            mark_squares(right, cell.significant, len(cell.face))
             left.set_title(certificates[(*place, outcome)], fontsize=9, loc="left")
         colour_bar(figure, row, limit, look.colormap)
     figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
     save(figure, path)
 
 
-def _mark_significant(axes: Axes, cell: CellArrays) -> None:
-    """A thin line around the squares whose mean differs from real faces'."""
-    if not cell.significant.any() or cell.significant.all():
-        return
-    side = len(cell.face)
-    fine = cv2.resize(
-        cell.significant.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
-    )
-    axes.contour(fine, [0.5], colors="black", linewidths=0.4)
+def mark_squares(axes: Axes, where: np.ndarray, side: int) -> None:
+    """A thin line around squares (P, P) bool of a picture of `side` px."""
+    if where.any() and not where.all():
+        fine = cv2.resize(
+            where.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
+        )
+        axes.contour(fine, [0.5], colors="black", linewidths=0.4)
 
 
 def plot_statistics(
@@ -157,7 +156,7 @@ def plot_statistics(
 ) -> None:
     """Mean, median and spread of signed and of absolute maps, over all outcomes."""
     shown = {cell.place: cell for cell in cells if cell.outcome == "all"}
-    places = rows_of(list(shown.values()))
+    places = rows_of(shown)
     signed = {"mean": "mean", "median": "median"}
     plain = {
         "std": "std. deviation",
@@ -174,9 +173,10 @@ def plot_statistics(
     )
     for row, place in zip(panels, places, strict=True):
         cell = shown[place]
-        row[0].set_ylabel(f"{row_name(place, places)}\n{cell.frames} frames")
+        row[0].set_ylabel(f"{row_name(place, places)}\n{counted(cell.frames, 'frame')}")
         limit = shared_limit([cell.mean])
-        strong = max(shared_limit([getattr(cell, name)]) for name in plain)
+        known = [map for name in plain if np.isfinite(map := getattr(cell, name)).all()]
+        strong = max(shared_limit([map]) for map in known)
         for axes, (name, words) in zip(row, (signed | plain).items(), strict=True):
             bare(axes)
             map = smooth(getattr(cell, name))
@@ -184,6 +184,8 @@ def plot_statistics(
                 axes.imshow(map, cm.cmaps[look.colormap], vmin=-limit, vmax=limit)
             else:
                 axes.imshow(map, STRENGTH, vmin=0, vmax=strong)
+            if not np.isfinite(map).all():  # the spread of one frame
+                axes.text(0.5, 0.5, "one frame", ha="center", transform=axes.transAxes)
             if place == places[0]:
                 axes.set_title(words, fontsize=10)
         colour_bar(figure, row[: len(signed)], limit, look.colormap)
@@ -203,7 +205,8 @@ def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> Non
     """
     ledger = ledger[(ledger["outcome"] == "all") & (ledger["region"] != "all")]
     keys = ["dataset", "compression", "method"]
-    places = rows_of_table(ledger)
+    of_place = dict(iter(ledger.groupby(keys, sort=False)))
+    places = rows_of(of_place)
     count = max(len(places), 1)
     columns = min(count, 5)
     lines = -(-count // columns)
@@ -218,7 +221,7 @@ def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> Non
     )
     ends = cm.cmaps[look.colormap]([0.2, 0.8])
     for axes, place in zip(panels.flat, places, strict=False):
-        part = ledger[(ledger[keys] == place).all(axis=1)]
+        part = of_place[place]
         values = part["logits"].to_numpy()
         spread = np.abs(part[["low", "high"]].to_numpy().T - values)
         error = {"elinewidth": 0.8, "ecolor": "0.3"}
@@ -236,13 +239,6 @@ def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> Non
     figure.supxlabel("logits: ← real   fake →, and 95 % intervals", fontsize=9)
     figure.suptitle(title, fontsize=11)
     save(figure, path)
-
-
-def rows_of_table(table: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """The rows of a figure, from a table's columns: as `rows_of`."""
-    keys = table[["dataset", "compression", "method"]].drop_duplicates()
-    places = keys.itertuples(index=False, name=None)
-    return sorted(places, key=lambda p: (p[0], p[1], p[2] != "real", p[2]))
 
 
 def plot_gallery(
@@ -278,7 +274,7 @@ def plot_gallery(
 def _words(row: pd.Series) -> tuple[str, str]:
     """What stands above a frame and above its map."""
     chance = float(probability(row["logit"]))
-    method, name = row["video"].split("/")[-2:]
+    name = shortened(f"{row['method']} {row['video'].split('/')[-1]}", LABEL)
     held = "completeness" if row["converged"] else "NOT CONVERGED"
     error = f"{held}\nerror {row['completeness_error']:.1%}"
-    return f"{method} {name}\nfake: {chance:.1%}", error
+    return f"{name}\nfake: {chance:.1%}", error

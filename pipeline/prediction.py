@@ -31,14 +31,6 @@ def probability(logits: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0, -logits))
 
 
-NAMES = "model protocol dataset compression method metric".split()
-
-
-def read_metrics(path: Path) -> pd.DataFrame:
-    """A table of metrics; names stay text, also `NA` and `001`."""
-    return pd.read_csv(path, converters=dict.fromkeys(NAMES, str))
-
-
 def by_method(items: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The slices that are scored: `all`, and each method's fakes with all real items.
 

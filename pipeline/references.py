@@ -22,7 +22,8 @@ import pandas as pd
 from pipeline.atomic import replacing
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops
-from pipeline.face_shards import FaceShard, check_mark, mark
+from pipeline.face_shards import FaceShard
+from pipeline.hdf5_files import mark, open_marked
 from pipeline.sampling import evenly_spaced
 from pipeline.video_table import stable_share
 
@@ -88,8 +89,7 @@ class References:
     """
 
     def __init__(self, path: Path) -> None:
-        self.file = h5py.File(path, "r")
-        check_mark(self.file, FORMAT, VERSION, "delete it and run Snakemake again")
+        self.file = open_marked(path, FORMAT, VERSION)
         self.mean_face: np.ndarray = self.file["mean_face"][:]
         self.mean_mask: np.ndarray = self.file["mean_mask"][:]
         self._looks = self.file["looks"][:]

@@ -10,7 +10,7 @@ a forehead counts as forehead.
 
 import numpy as np
 
-from pipeline.alignment import TEMPLATE
+from pipeline.alignment import PLACES
 
 REGIONS = (
     "forehead",
@@ -29,11 +29,11 @@ REGIONS = (
 HAAR_POINTS = np.array(
     [[0.285, 0.31], [0.715, 0.31], [0.5, 0.535], [0.3, 0.725], [0.7, 0.725]]
 )
+# Where they are in crops, by the detector; RetinaFace's maps are aligned.
+USUAL_POINTS = {"haar": HAAR_POINTS, "retinaface": PLACES}
 
 
-def region_grid(
-    grid: int, margin: float, points: np.ndarray = TEMPLATE / 112
-) -> np.ndarray:
+def region_grid(grid: int, margin: float, points: np.ndarray = PLACES) -> np.ndarray:
     """Index into REGIONS of every pixel of the canonical grid, (grid, grid) int8.
 
     `points` is (5, 2): eyes, nose and corners of the mouth, left to right in the
@@ -43,7 +43,7 @@ def region_grid(
     """
     places = ((points - 0.5) / margin + 0.5) * grid  # as in `alignments`
     unit = np.linalg.norm(places[1] - places[0])
-    x, y = np.meshgrid(np.arange(grid), np.arange(grid))
+    x, y = np.meshgrid(np.arange(grid) + 0.5, np.arange(grid) + 0.5)
 
     def oval(
         place: np.ndarray, shift: tuple[float, float], wide: float, high: float

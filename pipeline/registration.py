@@ -10,6 +10,8 @@ In all matrices the middle of a picture's first pixel is at (0, 0), as in OpenCV
 import cv2
 import numpy as np
 
+# Landmarks that bring a crop to a scale farther from its own are no face's.
+SCALES = (0.25, 4.0)
 WIDEST = 0.4  # grid px: the widest step between the places where amounts are laid down
 
 
@@ -21,8 +23,8 @@ def to_canonical(
     `boxes` is (N, 4) px of the frame: left, top, right, bottom of the crop.
     `alignments` is (N, 2, 3), from px of the frame to px of an aligned picture. Crops
     and aligned pictures have sides of `size` px, the grid of `grid` px. Where an
-    alignment is NaN, the crop is scaled to the grid as it is: if `grid` is `size`, by
-    the identity.
+    alignment is NaN or beyond SCALES, the crop is scaled to the grid as it is: if
+    `grid` is `size`, by the identity.
     """
     left, top, right, bottom = np.asarray(boxes, float).T
     to_frame = np.zeros((len(boxes), 3, 3))
@@ -34,8 +36,10 @@ def to_canonical(
     matrices = scale * (np.asarray(alignments, float) @ to_frame)
     matrices[:, :, 2] += _shift(scale)
     plain = np.array([[scale, 0, _shift(scale)], [0, scale, _shift(scale)]])
-    known = np.isfinite(matrices).all(axis=(1, 2), keepdims=True)
-    return np.where(known, matrices, plain)
+    with np.errstate(invalid="ignore"):
+        scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))) / scale
+        known = (scales > SCALES[0]) & (scales < SCALES[1])
+    return np.where(known[:, None, None], matrices, plain)
 
 
 def _shift(scale: np.ndarray | float) -> np.ndarray | float:

@@ -208,6 +208,8 @@ def plot_reliability(
         axes.grid(color="0.92")
         strip.set(xlabel="probability of fake", ylabel=f"{level}s", yscale="log")
         strip.set(ylim=(0.7, 2 * len(items)))
+        strip.yaxis.set_major_formatter("{x:g}")
+        strip.yaxis.set_minor_formatter(NullFormatter())
     figure.suptitle(title)
     save(figure, path)
 

@@ -12,10 +12,10 @@ from pipeline.atomic import write_csv
 from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run
 from pipeline.errors import StepError
-from pipeline.ledger import USUAL_POINTS, ledger
+from pipeline.ledger import ledger
 from pipeline.mask_agreement import agreement_table
 from pipeline.references import References
-from pipeline.regions import region_grid
+from pipeline.regions import USUAL_POINTS, region_grid
 
 TABLES = ["frames", "cells", "regions", "masks"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.prediction import read_metrics
+from pipeline.tables import read_csv
 
 
 def summarize(results: Path, shards: Collection[str]) -> str:
@@ -13,7 +13,7 @@ def summarize(results: Path, shards: Collection[str]) -> str:
     lines = []
     file = results / "metrics" / "videos.csv"
     if file.is_file():
-        table = read_metrics(file)
+        table = read_csv(file)
         auc = table[table["metric"] == "auc"]
         key = ["model", "protocol", "dataset", "compression"]
         for (model, protocol, *place), part in auc.groupby(key, sort=False):

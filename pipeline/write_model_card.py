@@ -7,7 +7,7 @@ from pipeline.calibration import read_points
 from pipeline.command_line import parse, run
 from pipeline.model_card import model_card
 from pipeline.networks import read_header
-from pipeline.prediction import read_metrics
+from pipeline.tables import read_csv
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     )
     header = read_header(args.weights)
     history = pd.read_csv(args.history)
-    metrics = [read_metrics(path) for path in (args.videos, args.frames)]
+    metrics = [read_csv(path) for path in (args.videos, args.frames)]
     title = f"{args.model}, trained on {args.protocol}"
     with replacing(args.card) as part:
         text = model_card(title, header, history, *metrics, read_points(args.points))

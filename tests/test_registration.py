@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.alignment import TEMPLATE, alignments
+from pipeline.alignment import PLACES, TEMPLATE, alignments
 from pipeline.pooling import keep_sample, pooled
 from pipeline.regions import HAAR_POINTS, REGIONS, region_grid
 from pipeline.registration import register, to_canonical, warp
@@ -68,8 +68,8 @@ def test_landmarks_come_to_the_templates_place():
     (way,) = to_canonical(box, matrix, SIZE, 64)
     in_crop = (points - box[0, :2] + 0.5) * SIZE / 300 - 0.5
     found = in_crop @ way[:, :2].T + way[:, 2]
-    wanted = ((TEMPLATE / 112 - 0.5) / 1.3 + 0.5) * 64
-    assert np.abs(found - wanted).max() < 1.0
+    wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 64 - 0.5
+    assert np.abs(found - wanted).max() < 0.01
 
 
 def test_without_landmarks_the_crop_is_scaled_to_the_grid():
@@ -80,7 +80,7 @@ def test_without_landmarks_the_crop_is_scaled_to_the_grid():
     assert np.allclose(way @ [SIZE - 0.5, SIZE - 0.5, 1], (SIZE - 1) / 2)
 
 
-@pytest.mark.parametrize("points", [TEMPLATE / 112, HAAR_POINTS])
+@pytest.mark.parametrize("points", [PLACES, HAAR_POINTS])
 @pytest.mark.parametrize(("grid", "margin"), [(48, 1.3), (128, 1.3), (128, 1.6)])
 def test_landmarks_lie_in_their_regions(points, grid, margin):
     regions = region_grid(grid, margin, points)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.alignment import TEMPLATE, alignments
+from pipeline.alignment import PLACES, TEMPLATE, alignments
 from pipeline.appearance import colours, overlap
 from pipeline.config.faces import FacesConfig
 from pipeline.detection.haar import HaarDetector
@@ -195,7 +195,7 @@ def test_a_cut_to_another_person(tmp_path, persons):
 
 def test_alignment_undoes_any_turn_size_and_shift():
     rng = np.random.default_rng(0)
-    wanted = ((TEMPLATE / 112 - 0.5) / 1.3 + 0.5) * 96
+    wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 96 - 0.5
     for _ in range(20):
         angle, scale = rng.uniform(-3, 3), rng.uniform(0.2, 9)
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
@@ -209,7 +209,7 @@ def test_alignment_undoes_any_turn_size_and_shift():
 def test_alignment_is_the_least_squares_fit():
     """Against a direct solution: a similarity is linear in four numbers."""
     rng = np.random.default_rng(1)
-    wanted = ((TEMPLATE / 112 - 0.5) / 1.3 + 0.5) * 96
+    wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 96 - 0.5
     landmarks = TEMPLATE * 2 + rng.normal(0, 6, (5, 2))
     (matrix,) = alignments(landmarks[None].astype(np.float32), 1.3, 96)
     x, y = landmarks.T

@@ -1,0 +1,23 @@
+"""Tables in CSV files, whose names stay text: a method may be called `NA` or `001`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+NAMES = (
+    "model protocol dataset compression method metric video target source shard "
+    "outcome region heat score baseline other detector"
+).split()
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table that the pipeline wrote; empty cells are text in the columns NAMES, and
+    NaN in all others."""
+    columns = pd.read_csv(path, nrows=0).columns
+    numbers = [name for name in columns if name not in NAMES]
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(NAMES, str),
+        keep_default_na=False,
+        na_values={name: [""] for name in numbers},
+    )
