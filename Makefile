@@ -1,15 +1,18 @@
-# make demo   everything on the miniature corpus, with nothing but Python 3.11+ and make
-# make test   the test suite
-# make check  linters, formatters, and whether generated files have drifted
+# make demo     everything on the miniature corpus, with nothing but Python 3.11+ and make
+# make install  the environment alone
+# make test     the test suite
+# make check    linters, formatters, and whether generated files have drifted
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-slurm check docs lock format
+.PHONY: demo install test test-slow test-slurm check docs lock format
 
 demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
+
+install: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20 \

@@ -18,8 +18,9 @@ def main() -> None:
     frames = frames[selected(frames, protocol)].sort_values("video", kind="stable")
     if set(frames["label"]) != {0, 1}:
         raise StepError(
-            "the val split has no crops of both real and fake videos: see "
-            "faces/summary.csv for what became of each"
+            f"{args.points}: the val split has no crops of both real and fake videos: "
+            "the face shards' contact sheets (faces/*.png) say what became of each; "
+            "mend those, or take more videos"
         )
     table = points_table({"frame": frames, "video": video_table(frames)})
     write_csv(table, args.points)

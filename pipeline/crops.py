@@ -110,15 +110,16 @@ def check_classes(crops: FaceCrops, split: str) -> None:
     for label, kind in ((0, "real"), (1, "fake")):
         if not (crops.table["label"] == label).any():
             raise StepError(
-                f"the {split} split has no {kind} face: all its videos failed, see "
-                "faces/summary.csv; mend them or take more videos"
+                f"the {split} split has no {kind} face in this protocol: all such "
+                "videos of it failed. Its contact sheets (faces/*.png) say why; mend "
+                "these, or take more videos"
             )
 
 
 def balanced_order(table: pd.DataFrame, count: int, seed: int) -> np.ndarray:
     """Rows (count,) of an epoch: half of them real, fakes in equal shares a method.
 
-    Each stretch of it, hence each batch, has these shares too, within one or two crops.
+    Each stretch of it, hence each batch, has these shares too, give or take one crop.
     Within a share every crop comes once before any comes again.
     """
     rng = np.random.default_rng(seed)

@@ -2,12 +2,20 @@
 
 import torch
 
-from pipeline.allocation import may_use_gpu, usable_cores
+from pipeline.allocation import in_slurm, may_use_gpu, usable_cores
+from pipeline.command_line import log
 
 
 def usable_gpus() -> int:
     """How many GPUs this process may use."""
-    return torch.cuda.device_count() if may_use_gpu() else 0
+    count = torch.cuda.device_count() if may_use_gpu() else 0
+    if in_slurm() and may_use_gpu() and not count:
+        log.warning(
+            "this job was given a GPU, but torch %s cannot use it, as where the driver "
+            "(nvidia-smi) is too old for it: computing on the CPU",
+            torch.__version__,
+        )
+    return count
 
 
 def pick_device() -> torch.device:

@@ -32,8 +32,9 @@ def main() -> None:
     frames = frames.sort_values(["video", "subject", "number"])
     if set(frames["label"]) != {0, 1}:
         raise StepError(
-            "the test split has no crops of both real and fake videos: see "
-            "faces/summary.csv for what became of each"
+            f"{args.videos}: the test split has no crops of both real and fake videos: "
+            "the face shards' contact sheets (faces/*.png) say what became of each; "
+            "mend those, or take more videos"
         )
     videos = video_table(frames)
     videos["probability"] = probability(videos["logit"])

@@ -38,7 +38,10 @@ def main() -> None:
     shards = (args.attributions, args.faces)
     found = sum_shards(*shards, prior, threshold, regions, seed)
     if not found.cells:
-        raise StepError("no test frame was explained: see faces/summary.csv for why")
+        raise StepError(
+            f"{args.frames}: no face was found in the test split, so that nothing was "
+            "explained: its contact sheets (faces/*.png) say why"
+        )
     cells = with_all_outcomes(found.cells)
     write_cells(args.arrays, cell_arrays(cells), {"seed": seed})
     places = found.frames.reset_index(names="frame")[["shard", "crop", "frame"]]

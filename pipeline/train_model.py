@@ -18,6 +18,7 @@ from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, check_classes
 from pipeline.devices import set_threads
+from pipeline.errors import StepError
 from pipeline.learner import make_fabric
 from pipeline.networks import build_detector, save_detector
 from pipeline.training import NotANumber, Stopped, train
@@ -83,6 +84,12 @@ def main() -> None:
         if fabric.is_global_zero:
             write_csv(pd.DataFrame({"video": error.videos}), note)
         raise
+    except torch.OutOfMemoryError as error:
+        raise StepError(
+            f"{args.weights}: a step of this training does not fit into the GPU's "
+            f"memory ({error}). Raise this model's `accumulate` or lower its "
+            "`batch_size`."
+        ) from error
     except Stopped as stop:
         if in_slurm() and "SIGTERM" in stop.asked:
             log.info("%s", stop)

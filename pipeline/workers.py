@@ -121,6 +121,7 @@ class _Worker:
         except (EOFError, OSError):
             return self._died()
         if error is not None:
+            error.add_note(f"It came of {self.task}.")
             raise error
         self.served += 1
         return self._end(result)

@@ -141,6 +141,19 @@ def test_what_differs_from_real_faces_is_found_and_nothing_else(shards):
     assert not any(c.significant.any() for c in arrays if c.method == "real")
 
 
+def test_of_many_people_a_difference_of_six_standard_errors_is_seen(tmp_path):
+    """With the bound that few people need, it would not be."""
+    spot = 18 * 6 * 0.01 / np.sqrt(60)
+    shard = make_shard(tmp_path, "data-test-000", range(60), 3, spot=spot)
+    arrays = cell_arrays(with_all_outcomes(reduced([shard]).cells))
+    (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
+    assert cell.people == 60
+    square = np.zeros((SIZE, SIZE))
+    square[30:33, 15:21] = 1
+    assert cell.significant[pooled(square) > 0.5].mean() > 0.5
+    assert cell.significant[pooled(square) == 0].mean() < 0.01
+
+
 def test_of_few_people_nothing_is_called_different(tmp_path):
     shards = [make_shard(tmp_path, "data-test-000", [1, 2], 0, spot=5.0)]
     arrays = cell_arrays(with_all_outcomes(reduced(shards).cells))
@@ -170,6 +183,28 @@ def test_frames_are_read_in_the_order_asked_for(shards):
     for frame, index in zip(read_frames(rows, *paths), rows.index, strict=True):
         assert frame.row["video"] == found.frames["video"][index]
         assert np.array_equal(frame.map, maps[index].astype(np.float32))
+
+
+def test_a_face_is_seen_where_its_registered_map_is(tmp_path):
+    """What a crop shows in a place is in the place of what its map has there."""
+    turn = np.array([[[0.9, -0.2, 5], [0.2, 0.9, -3]]])
+    crop = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    crop[:, 18:22, 14:18] = 255
+    faces, maps_path = tmp_path / "f" / "s.h5", tmp_path / "m" / "s.h5"
+    masks = [np.zeros((1, SIZE, SIZE), np.uint8)]
+    write_faces(faces, [row(1, "A")], [crop], masks, turn)
+    with FaceShard(faces) as shard:
+        table = shard.labelled_frames()
+    maps = (crop[..., 0] > 0) / 16
+    write_maps(maps_path, table, maps, np.ones(1))
+    prior, regions = np.zeros((SIZE, SIZE)), region_grid(SIZE, 1.3)
+    found = sum_shards([maps_path], [faces], prior, 0.0, regions, 0)
+    (cell,) = found.cells.values()
+    (frame,) = read_frames(found.frames, [maps_path], [faces])
+    seen = frame.canonical_crop()[..., 0] / 255
+    assert np.array_equal(frame.crop, crop[0])
+    assert np.corrcoef(seen.ravel(), cell.signed.mean.ravel())[0, 1] > 0.97
+    assert np.corrcoef(crop[0, ..., 0].ravel(), cell.signed.mean.ravel())[0, 1] < 0.6
 
 
 def test_examples_are_of_different_videos_the_surest_first(shards):

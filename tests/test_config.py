@@ -100,6 +100,10 @@ FAULTS = [
     ({"protocols": {"p": {"method": ["FaceSwap"]}}}, "did you mean methods"),
     ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
     ({"seed": True}, "seed = True: Input should be a valid integer"),
+    (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-4"}}},
+        "models.m.learning_rate = '1e-4': YAML reads this as text; write 1.000000e-04",
+    ),
 ]
 
 
@@ -113,7 +117,7 @@ PROTOCOL_FAULTS = [
     ({"datasets": ["celebdf"]}, "celebdf is in no training video"),
     (
         {"leave_out": ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]},
-        "leaves no fake to train on",
+        "leaves no fake to train on (in the split 'train')",
     ),
 ]
 
@@ -127,6 +131,18 @@ def test_protocols_that_cannot_be_are_refused(tmp_path, protocol, message):
         check_protocols(config, list_videos(config.sources), [file])
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{file}: protocols.p")
+
+
+def test_protocols_that_leave_nothing_to_validate_on_are_refused(tmp_path):
+    """Before anything is extracted, and not hours later."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"protocols": {"p": {"methods": ["FaceSwap"]}}}))
+    config = check_config({"protocols": {"p": {"methods": ["FaceSwap"]}}}, [file])
+    videos = list_videos(config.sources)
+    unseen = (videos["split"] == "val") & (videos["method"] == "FaceSwap")
+    check_protocols(config, videos, [file])
+    with pytest.raises(ConfigError, match=r"leaves no fake to choose the epoch on"):
+        check_protocols(config, videos[~unseen], [file])
 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS)

@@ -110,7 +110,7 @@ def test_every_command_in_a_fresh_clone(clone):
     (clone / "data/mine").mkdir()
     (clone / "data/mine/clips.csv").write_text(blocks("csv")[0])
     for command in todo:
-        if "faceforensics.yaml --cores" in command:
+        if "ffpp.yaml --cores" in command:
             command += " --dry-run"  # its pre-trained weights are a download
         printed = run(clone, command)
         if command == "snakemake all --cores 8 --resources gpu=1":

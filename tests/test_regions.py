@@ -57,6 +57,13 @@ def test_the_partition_is_as_symmetric_as_its_points():
     assert 0 < (regions != regions[:, ::-1]).mean() < 0.04
 
 
+def test_a_pixel_is_in_the_region_of_its_middle():
+    """Nine times as many pixels show what is there."""
+    for points in (PLACES, HAAR_POINTS):
+        coarse, fine = region_grid(32, 1.3, points), region_grid(288, 1.3, points)
+        assert np.array_equal(coarse, fine[4::9, 4::9])
+
+
 def test_finer_grids_and_margins_show_the_same_regions():
     coarse, fine, wide = (
         shares(region_grid(*look)) for look in ((96, 1.3), (512, 1.3), (512, 1.6))

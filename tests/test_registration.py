@@ -80,6 +80,15 @@ def test_without_landmarks_the_crop_is_scaled_to_the_grid():
     assert np.allclose(way @ [SIZE - 0.5, SIZE - 0.5, 1], (SIZE - 1) / 2)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 0.2, 5, 1e3])
+def test_landmarks_in_one_point_are_no_landmarks(scale):
+    """They would blow the crop up without end, or shrink it to nothing."""
+    matrix = np.array([[[scale, 0, 3], [0, scale, 4]]])
+    box = np.array([[0, 0, SIZE, SIZE]])
+    plain = to_canonical(box, np.full((1, 2, 3), np.nan), SIZE, 32)
+    assert np.array_equal(to_canonical(box, matrix, SIZE, 32), plain)
+
+
 @pytest.mark.parametrize("points", [PLACES, HAAR_POINTS])
 @pytest.mark.parametrize(("grid", "margin"), [(48, 1.3), (128, 1.3), (128, 1.6)])
 def test_landmarks_lie_in_their_regions(points, grid, margin):

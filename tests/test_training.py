@@ -503,5 +503,5 @@ def test_pickled_code_is_refused(tmp_path):
 def test_a_split_without_fakes_is_an_error(tmp_path):
     data = FaceCrops([write_shard(tmp_path / "a.h5")])
     data.table["label"] = 0
-    with pytest.raises(StepError, match=r"train split has no fake face.*summary\.csv"):
+    with pytest.raises(StepError, match=r"train split has no fake face.*faces/\*\.png"):
         check_classes(data, "train")

@@ -5,6 +5,7 @@ import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def _impossible(config: RunConfig) -> list[Fault]:
         problem = "no such file; give the path of retinaface.pth, or null to fetch it"
         faults.append((("faces", "retinaface_weights"), weights, problem))
     if config.faces.decoder == "torchcodec" and not _installed("torchcodec"):
-        problem = "is not installed; pip install torchcodec, or give auto"
+        problem = "cannot be imported: it needs FFmpeg's shared libraries; or give auto"
         faults.append((("faces", "decoder"), "torchcodec", problem))
     faults += _impossible_sources(config)
     return faults
@@ -85,6 +86,10 @@ def _impossible_sources(config: RunConfig) -> list[Fault]:
             if file is not None and not Path(file).is_file():
                 faults.append(((*path, key), file, "no such file"))
     return faults
+
+
+USES = {"train": "train", "val": "choose the epoch"}  # of a protocol's splits
+KINDS = {0: "real video", 1: "fake"}
 
 
 def check_protocols(
@@ -123,11 +128,12 @@ def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault
                     f"there are {', '.join(names)}"
                 )
                 faults.append((("protocols", name, key), value, problem))
-        chosen = trained[selected(trained, protocol)]
-        for label, kind in ((0, "real video"), (1, "fake")):
-            if not (chosen["label"] == label).any():
+        chosen = videos[selected(videos, protocol)]
+        for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):
+            if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
                 key = next((k for k in known if getattr(protocol, k)), "leave_out")
-                value, problem = getattr(protocol, key), f"leaves no {kind} to train on"
+                value = getattr(protocol, key)
+                problem = f"leaves no {kind} to {doing} on (in the split {split!r})"
                 faults.append((("protocols", name, key), value, problem))
     return faults
 

@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 BEGIN, END = "<!-- config: generated -->\n", "<!-- config: end -->\n"
 HEADER = """\
 # The embedded default: the miniature corpus, drawn on the spot.
-# Generated from pipeline/config/ by `make docs`; the values here are the defaults.
+# Generated from pipeline/config/ by `make docs`. The values here are the defaults, but
+# for `models`: a model of yours starts from those of the README's table.
 # Copy what you change into a file of your own: snakemake all --configfile mine.yaml
 # yaml-language-server: $schema=config.schema.json
 """
@@ -106,6 +107,8 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
             lines.append(f"| `{prefix}{name}` | {default} | {about} |")
             lines += _table_lines(inner, None, f"{prefix}{name}.")
         elif isinstance(value, Section):
+            if type(None) in get_args(field.annotation):  # it can be switched off
+                lines.append(f"| `{prefix}{name}` | as below | {about} |")
             lines += _table_lines(type(value), value, f"{prefix}{name}.")
         else:
             default = "needed" if field.is_required() else f"`{_scalar(value)}`"

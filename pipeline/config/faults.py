@@ -30,6 +30,9 @@ def describe(
         message = f"unknown key; {hint or 'known: ' + ', '.join(owner.model_fields)}"
     elif fault["type"] == "missing":
         message = "this key is needed"
+    elif fault["type"] == "float_type" and _is_number(fault["input"]):
+        plain = f"{float(fault['input']):e}"
+        message = f"YAML reads this as text; write {plain}"
     message = message.removeprefix("Value error, ")
     known = fault["type"] != "extra_forbidden"
     about = " ".join((field or "").split()) if known else ""
@@ -37,6 +40,17 @@ def describe(
     return f"{source_file(path, fault['input'], files)}: {key}{value}: {message}" + (
         f"\n    ({about})" if about else ""
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is text that means a number to everybody but YAML, such as 1e-4."""
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:

@@ -354,7 +354,7 @@ def test_the_readmes_commands(cluster, tmp_path):  # noqa: F811
     folder = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", REPOSITORY, folder], check=True)
     base = {**SMALL, "results": "results/small"}
-    (folder / "config/faceforensics.yaml").write_text(yaml.safe_dump(base))
+    (folder / "ffpp.yaml").write_text(yaml.safe_dump(base))
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     commands = [line.strip() for block in blocks for line in block.splitlines()]
@@ -368,7 +368,7 @@ def test_the_readmes_commands(cluster, tmp_path):  # noqa: F811
     ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command in commands:
-        if command.endswith("faceforensics.yaml"):
+        if command.endswith("ffpp.yaml"):
             command = command.replace(" all ", " videos ")
         done = subprocess.run(
             ["bash", "-c", command],
