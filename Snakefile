@@ -29,7 +29,7 @@ from pipeline.run_folder import (
 )
 from pipeline.slurm_jobs import QueueSilent, ignore_warnings, wait_for_lost_jobs
 from pipeline.slurm_plugin import mend_plugin
-from pipeline.summary import summarize
+from pipeline.run_summary import summarize
 from pipeline.video_table import REAL, SPLITS, used
 from pipeline.videos import (
     dataset_of,

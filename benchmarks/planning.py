@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from benchmarks.file_lists import write_names, write_splits
+from benchmarks.made_up_lists import write_names, write_splits
 from pipeline.config.sources import SourcesConfig
 from pipeline.video_table import used
 from pipeline.videos import files_of, list_videos

@@ -20,12 +20,12 @@ from pipeline.devices import compute_exactly, pick_device, set_threads
 from pipeline.errors import StepError
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
+from pipeline.finished_parts import finished_parts
 from pipeline.memory_plan import BatchSize, plan_batch
 from pipeline.networks import load_detector
 from pipeline.originals import Originals
 from pipeline.progress import progress
 from pipeline.references import References
-from pipeline.resume import finished_parts
 from pipeline.sampling import evenly_spaced
 
 # Images explained together, at most: what a killed job does again. The last of them do

@@ -6,8 +6,8 @@ import pandas as pd
 from pipeline.atlas_arrays import CELL, read_cells, read_sample
 from pipeline.command_line import parse, run
 from pipeline.config.atlases import AtlasesConfig
-from pipeline.examples import likeness, pick_examples, read_frames
 from pipeline.figures import counted
+from pipeline.gallery_frames import likeness, pick_examples, read_frames
 from pipeline.overlays import (
     Look,
     plot_atlas,

@@ -8,7 +8,7 @@ from pipeline.atomic import write_csv
 from pipeline.cluster_figure import plot_clusters
 from pipeline.command_line import parse, run
 from pipeline.config.atlases import AtlasesConfig
-from pipeline.examples import read_frames
+from pipeline.gallery_frames import read_frames
 from pipeline.map_clusters import (
     cluster_maps,
     cluster_summary,

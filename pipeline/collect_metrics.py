@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.atomic import replacing, write_csv
 from pipeline.command_line import parse, run
-from pipeline.comparison import overview
+from pipeline.detector_differences import overview
 from pipeline.figures import plot_heat_table
 from pipeline.literature import (
     FACEFORENSICS,

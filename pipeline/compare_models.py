@@ -7,8 +7,8 @@ import pandas as pd
 from pipeline.atomic import write_csv
 from pipeline.calibration import read_points
 from pipeline.command_line import parse, run
-from pipeline.comparison import DIFFERENCE_COLUMNS, differences
 from pipeline.config.evaluation import EvaluationConfig
+from pipeline.detector_differences import DIFFERENCE_COLUMNS, differences
 
 TEXTS = ("video", "dataset", "method", "compression", "target", "source")
 

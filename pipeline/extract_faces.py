@@ -22,8 +22,8 @@ from pipeline.face_shards import (
     to_arrays,
     writing_faces,
 )
+from pipeline.finished_parts import FinishedParts, finished_parts
 from pipeline.progress import progress
-from pipeline.resume import FinishedParts, finished_parts
 
 MAY_PASS = ("missing", "crashed", "timeout")  # statuses that another try may mend
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")

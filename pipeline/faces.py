@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.alignment import alignments
 from pipeline.appearance import ALIKE, face_colours, overlap, scene_colours
 from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop, crop_masks, square_boxes
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.video import Video, open_video
 from pipeline.detection.detector import GROUP, Detections, Detector
+from pipeline.face_alignment import alignments
 from pipeline.face_shards import VideoFaces
 from pipeline.sampling import evenly_spaced
 from pipeline.tracking import Sightings, Track, follow_faces

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.atlas import Cell
 from pipeline.atlas_arrays import CELL
+from pipeline.atlas_sums import Cell
 from pipeline.regions import REGIONS
 from pipeline.resampling import interval
 

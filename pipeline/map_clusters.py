@@ -44,8 +44,6 @@ class Clusters:
         labels: (N,) int64; 0 is the largest cluster.
         embedding: (N, 2) float64, the first two eigenvectors that are not trivial; for
             a scatter plot. Zeros where there were too few maps to divide.
-        eigenvalues: (most_clusters + 1,) float64 in 0..2, the Laplacian's smallest, in
-            rising order; fewer for few maps, and none for too few.
         silhouettes: (N,) float64 in -1..1: how much nearer (cosine) a map is to its own
             cluster than to the next (Rousseeuw 1987); NaN if there is one cluster.
         count: the number of clusters.
@@ -53,7 +51,6 @@ class Clusters:
 
     labels: np.ndarray
     embedding: np.ndarray
-    eigenvalues: np.ndarray
     silhouettes: np.ndarray
     count: int
 
@@ -99,7 +96,6 @@ def cluster_maps(
         return Clusters(
             np.zeros(count, np.int64),
             np.zeros((count, 2)),
-            np.zeros(0),
             np.full(count, np.nan),
             1,
         )
@@ -120,9 +116,7 @@ def cluster_maps(
         silhouettes = silhouette_samples(distances, labels, metric="precomputed")
     back = np.argsort(order)
     embedding = vectors[:, 1:3]
-    return Clusters(
-        labels[back], embedding[back], eigenvalues, silhouettes[back], found
-    )
+    return Clusters(labels[back], embedding[back], silhouettes[back], found)
 
 
 def neighbour_graph(

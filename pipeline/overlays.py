@@ -15,8 +15,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from pipeline.atlas_arrays import OUTCOMES, CellArrays
-from pipeline.examples import Frame
 from pipeline.figures import counted, save, shortened
+from pipeline.gallery_frames import Frame
 from pipeline.prediction import probability
 from pipeline.video_table import REAL
 

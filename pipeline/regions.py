@@ -10,7 +10,7 @@ a forehead counts as forehead.
 
 import numpy as np
 
-from pipeline.alignment import PLACES
+from pipeline.face_alignment import PLACES
 
 REGIONS = (
     "forehead",

@@ -1,13 +1,13 @@
 """Reduce one model's attributions to an atlas' arrays (rule `sum_attributions`)."""
 
-from pipeline.atlas import (
+from pipeline.atlas_arrays import write_cells, write_sample
+from pipeline.atlas_sums import (
     GRID,
     cell_arrays,
     cell_table,
     sum_shards,
     with_all_outcomes,
 )
-from pipeline.atlas_arrays import write_cells, write_sample
 from pipeline.atomic import write_csv
 from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run

@@ -2,12 +2,15 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 
 from pipeline.allocation import in_slurm, usable_cores
 from pipeline.atomic import write_csv
@@ -56,14 +59,8 @@ def main() -> None:
     detector = build_detector(
         config.timm, config.input_size, config.pretrained, with_head=not config.epochs
     )
-    provenance = {
-        "model": config.model_dump(),
-        "protocol": protocol.model_dump(),
-        "seed": seed,
-        **described(data.table if config.epochs else data.table[:0]),
-        "pretrained": given_weights(config),
-        "versions": {name: version(name) for name in LIBRARIES},
-    }
+    table = data.table if config.epochs else data.table[:0]
+    provenance = provenance_of(config, protocol, seed, table)
     same = fingerprint(
         [*args.train, *args.val],
         provenance,
@@ -75,31 +72,51 @@ def main() -> None:
     readers = share if fabric.device.type == "cuda" else 0
     note = args.history.with_name("not_a_number.csv")
     note.unlink(missing_ok=True)
-    try:
+    with explained(fabric, args.weights, note):
         history = train(
             *(fabric, detector, config, data, validation, seed),
             *(readers, args.state, same),
         )
+    if fabric.is_global_zero:
+        write_csv(history, args.history)
+        save_detector(detector, args.weights, provenance)
+        args.state.unlink(missing_ok=True)
+        log.info("weights of the best epoch: %s", args.weights)
+
+
+@contextmanager
+def explained(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
+    """Say what can be done where a training ends early; `note` lists a bad batch."""
+    try:
+        yield
     except NotANumber as error:
         if fabric.is_global_zero:
             write_csv(pd.DataFrame({"video": error.videos}), note)
-        raise
+        raise StepError(f"{weights}: {error}; see {note}") from error
     except torch.OutOfMemoryError as error:
         raise StepError(
-            f"{args.weights}: a step of this training does not fit into the GPU's "
-            f"memory ({error}). Raise this model's `accumulate` or lower its "
-            "`batch_size`."
+            f"{weights}: a step of this training does not fit into the GPU's memory "
+            f"({error}). Raise this model's `accumulate` or lower its `batch_size`."
         ) from error
     except Stopped as stop:
         if in_slurm() and "SIGTERM" in stop.asked:
             log.info("%s", stop)
             time.sleep(UNTIL_KILLED)
         raise
-    if fabric.is_global_zero:
-        write_csv(history, args.history)
-        save_detector(detector, args.weights, provenance)
-        args.state.unlink(missing_ok=True)
-        log.info("weights of the best epoch: %s", args.weights)
+
+
+def provenance_of(
+    config: ModelConfig, protocol: ProtocolConfig, seed: int, table: pd.DataFrame
+) -> dict[str, Any]:
+    """What a detector is made from, and how; `table` is of the crops it learns from."""
+    return {
+        "model": config.model_dump(),
+        "protocol": protocol.model_dump(),
+        "seed": seed,
+        **described(table),
+        "pretrained": given_weights(config),
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
 
 
 def described(table: pd.DataFrame) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 from shards import row, write_faces, write_maps
 
-from pipeline.atlas import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlas_comparison import difference_table, differences
+from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.baseline_comparison import agreement, audit
 from pipeline.face_shards import FaceShard
 from pipeline.regions import region_grid

@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 from shards import write_faces, write_maps
 
-from pipeline.atlas import cell_arrays, cell_table, sum_shards, with_all_outcomes
 from pipeline.atlas_comparison import differences, plot_differences
+from pipeline.atlas_sums import cell_arrays, cell_table, sum_shards, with_all_outcomes
 from pipeline.baseline_comparison import agreement, audit, plot_baselines
 from pipeline.build_atlas import certificates
 from pipeline.cluster_figure import plot_clusters
-from pipeline.examples import pick_examples, read_frames
 from pipeline.face_shards import FaceShard
 from pipeline.figures import counted, shortened
+from pipeline.gallery_frames import pick_examples, read_frames
 from pipeline.ledger import ledger
 from pipeline.map_clusters import (
     cluster_maps,

@@ -16,8 +16,8 @@ from servers import FileServer
 
 from pipeline.config.sources import MiniatureConfig
 from pipeline.fetching import FIRST_SUMS
+from pipeline.run_summary import summarize
 from pipeline.sources.miniature import miniature_pairs
-from pipeline.summary import summarize
 
 TARGETS = ("results/videos", "results/checksums", "results/faces")
 FETCH = {"attempts": 2, "patience": 5}

@@ -13,7 +13,7 @@ from pipeline.calibration import (
     points_table,
     read_points,
 )
-from pipeline.comparison import differences, overview
+from pipeline.detector_differences import differences, overview
 from pipeline.metrics import equal_error_rate, metrics_table, score
 from pipeline.prediction import video_table
 from pipeline.resampling import bootstrap, interval, resampled_metrics

@@ -5,7 +5,7 @@ import pytest
 import torch
 from shards import row, write_faces
 
-from pipeline.atlas import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.attribute_frames import choose_frames
 from pipeline.attribution_shards import writing_attributions
 from pipeline.baselines import frame_keys, make_baselines

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment import PLACES
+from pipeline.face_alignment import PLACES
 from pipeline.regions import HAAR_POINTS, REGIONS, region_grid
 
 LANDMARKS = ("eyes", "eyes", "nose", "mouth", "mouth")

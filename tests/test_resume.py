@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 
 from pipeline.checksums import file_sha256, take_checksums, write_checksums
 from pipeline.face_shards import VideoFaces, from_arrays, to_arrays
-from pipeline.resume import finished_parts
+from pipeline.finished_parts import finished_parts
 
 FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from servers import FileServer
 
-from benchmarks.file_lists import PLACES, SIZES, write_names, write_splits
+from benchmarks.made_up_lists import PLACES, SIZES, write_names, write_splits
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import SourcesConfig
 from pipeline.fetching import read_first_sums

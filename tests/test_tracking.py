@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.alignment import PLACES, TEMPLATE, alignments
 from pipeline.appearance import colours, overlap
 from pipeline.config.faces import FacesConfig
 from pipeline.detection.haar import HaarDetector
+from pipeline.face_alignment import PLACES, TEMPLATE, alignments
 from pipeline.faces import extract_video
 from pipeline.miniature.corpus import write_video
 from pipeline.miniature.scene import Scene, make_scene, real_frames
