@@ -15,8 +15,8 @@ import pandas as pd
 
 from pipeline.atlas_arrays import CELL, OUTCOMES, CellArrays
 from pipeline.attribution_shards import AttributionShard
+from pipeline.completeness import FLOOR
 from pipeline.face_shards import FaceShard
-from pipeline.integration_path import FLOOR
 from pipeline.map_bootstrap import (
     Replicates,
     significant_difference,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.completeness import completeness_error
 from pipeline.config.attribution import AttributionConfig
 from pipeline.integrated_gradients import (
     Accuracy,
@@ -13,7 +14,6 @@ from pipeline.integrated_gradients import (
     integrated_gradients,
     with_captum,
 )
-from pipeline.integration_path import completeness_error
 from pipeline.memory_plan import BatchSize
 from pipeline.networks import ForgeryDetector
 

@@ -15,11 +15,8 @@ import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 
-from pipeline.integration_path import (
-    ImagePaths,
-    IntegrationPath,
-    completeness_error,
-)
+from pipeline.completeness import completeness_error
+from pipeline.integration_path import ImagePaths, IntegrationPath
 from pipeline.memory_plan import BatchSize
 from pipeline.networks import ForgeryDetector
 

@@ -16,19 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-# Changes of the logit below this are too small to take a share of.
-FLOOR = 0.1
+from pipeline.completeness import completeness_error
+
 HARD = 0.5  # intervals are halved whose error is this part of the largest, or more
-
-
-def completeness_error(
-    total: np.ndarray | float, change: np.ndarray | float
-) -> np.ndarray | float:
-    """|total - change| / max(|change|, FLOOR): how far attributions miss their sum.
-
-    `total` is the sum of the attributions and `change` is F(x) - F(baseline), logits.
-    """
-    return np.abs(total - change) / np.maximum(np.abs(change), FLOOR)
 
 
 def trapezoid(nodes: np.ndarray) -> np.ndarray:

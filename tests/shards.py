@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.attribution_shards import KEYS, writing_attributions
+from pipeline.completeness import completeness_error
 from pipeline.face_shards import VideoFaces, writing_faces
-from pipeline.integration_path import completeness_error
 
 COLUMNS = dict.fromkeys("video dataset compression method target source".split(), str)
 

@@ -44,7 +44,7 @@ def test_a_shared_module_changes_the_steps_that_reach_it(versions):
     edit(package / "cropping.py", "cv2.INTER_AREA", "cv2.INTER_CUBIC")
     assert changed(before, read()) == {"extract_faces", "align_originals"}
     before = read()
-    edit(package / "integration_path.py", "FLOOR = 0.1", "FLOOR = 0.2")
+    edit(package / "integration_path.py", "HARD = 0.5", "HARD = 0.4")
     assert changed(before, read()) == {"attribute_frames"}
     before = read()
     edit(package / "networks.py", 'VERSION = "deepfake', 'VERSION = "Deepfake')

@@ -6,9 +6,9 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import nn
 
+from pipeline.completeness import completeness_error
 from pipeline.config.attribution import AttributionConfig
 from pipeline.explaining import explain, half_precision
-from pipeline.integration_path import completeness_error
 from pipeline.memory_plan import BatchSize
 from pipeline.networks import ForgeryDetector, NetworkSpec
 

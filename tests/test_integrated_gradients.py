@@ -12,17 +12,14 @@ from captum.attr import IntegratedGradients
 from conftest import REPOSITORY
 from torch import nn
 
+from pipeline.completeness import completeness_error
 from pipeline.integrated_gradients import (
     LOW_PRECISION_STEPS,
     Accuracy,
     integrated_gradients,
     with_captum,
 )
-from pipeline.integration_path import (
-    IntegrationPath,
-    completeness_error,
-    trapezoid,
-)
+from pipeline.integration_path import IntegrationPath, trapezoid
 from pipeline.memory_plan import BatchSize, plan_batch, saved_bytes
 from pipeline.networks import ForgeryDetector, NetworkSpec
 

@@ -31,6 +31,7 @@ def planted(
     rows = pd.DataFrame(
         {
             "dataset": "data",
+            "compression": "c23",
             "method": np.where(kinds == 0, "A", "real"),
             "outcome": "right",
             "target": [f"{n % 15}" for n in range(count)],
