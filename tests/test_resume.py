@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
+from pipeline.attribution_shards import AttributionShard
 from pipeline.checksums import file_sha256, take_checksums, write_checksums
+from pipeline.completeness import completeness_error
 from pipeline.face_shards import VideoFaces, from_arrays, to_arrays
 from pipeline.finished_parts import finished_parts
 
@@ -102,7 +104,9 @@ def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path
     return step("extract_faces", words), output
 
 
-def attribution(finished, folder: Path, settings: dict) -> tuple[list[str], Path]:
+def attribution(
+    finished, folder: Path, baseline: str, settings: dict
+) -> tuple[list[str], Path]:
     """The command of attribution, on a shard of a finished run, and its output."""
     folder.mkdir(exist_ok=True)
     results, output = finished.folder / "results", folder / "maps.h5"
@@ -111,7 +115,7 @@ def attribution(finished, folder: Path, settings: dict) -> tuple[list[str], Path
         "faces": results / "faces/miniature-train-000.h5",
         "references": results / "references/all.h5",
         "originals": "",
-        "baseline": "black",
+        "baseline": baseline,
         "output": output,
         "seed": 0,
         "threads": 1,
@@ -170,10 +174,35 @@ def test_extraction_goes_on_video_by_video(corpus, tmp_path):
         assert len(shard["crops"]) > 0
 
 
-def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path):
-    slow = {"engine": "captum", "frames": None, "steps": 60}
+@pytest.mark.parametrize(
+    ("baseline", "engine"),
+    [("black", {"engine": "captum", "steps": 60}), ("noise", {"first_steps": 129})],
+    ids=["captum", "adaptive"],
+)
+def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path, baseline, engine):
+    slow = engine | {"frames": None, "batch_size": 4}
 
     def make(folder, settings=slow):
-        return attribution(finished, folder, settings)
+        return attribution(finished, folder, baseline, settings)
 
-    assert_killed_ends_like_undisturbed(make, tmp_path, slow | {"steps": 20})
+    assert_killed_ends_like_undisturbed(make, tmp_path, slow | {"tolerance": 0.2})
+
+
+@pytest.mark.parametrize("baseline", ["grey", "white", "blurred", "mean_face", "noise"])
+def test_every_baseline_gives_maps_that_add_up(finished, tmp_path, baseline):
+    command, output = attribution(finished, tmp_path, baseline, {"noise_draws": 3})
+    assert finish(command) == 0
+    with AttributionShard(output) as shard:
+        maps, frames = shard.maps[:], shard.frames
+        assert shard.file.attrs["baseline"] == baseline
+        made_from = json.loads(shard.file.attrs["provenance"])["sha256"]
+    change = frames["logit"] - frames["baseline_logit"]
+    error = completeness_error(maps.sum((1, 2), dtype=float), change)
+    assert len(maps) == len(frames) > 10
+    assert np.allclose(error, frames["completeness_error"])
+    assert (frames["converged"] == (error <= 0.05)).all()
+    assert frames["converged"].mean() > 0.9
+    assert (frames["steps"] >= (7 if baseline == "noise" else 9)).all()
+    results = finished.folder / "results"
+    weights = results / "models/small/all/weights.safetensors"
+    assert made_from["weights"] == file_sha256(weights)
