@@ -3,7 +3,8 @@
     python -m benchmarks.attribution RESULTS [--images N] [--baselines NAME ...]
 
 RESULTS is the folder of a finished run: its trained models explain N test crops, evenly
-spread, from each baseline (noise: four draws, of which a map is the mean). captum's
+spread, from each baseline (noise: the mean over the
+configuration's draws). captum's
 Integrated Gradients (Gauss-Legendre) are tried with more and more steps, until 99 % of
 the maps have a completeness error of 5 % at most; its default, 50, is always among
 them. Both are handed as many images at once as fill their batches. Columns:
@@ -30,7 +31,7 @@ import torch
 
 from pipeline.baselines import frame_keys, make_baselines
 from pipeline.config.attribution import AttributionConfig, Baseline
-from pipeline.devices import pick_device
+from pipeline.devices import compute_exactly, pick_device
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
 from pipeline.memory_plan import BatchSize, plan_batch
@@ -139,6 +140,7 @@ def main() -> None:
     args = parser.parse_args()
     rows, (crops, originals) = some_crops(args.results, args.images)
     config = AttributionConfig(tolerance=TOLERANCE)
+    compute_exactly()
     weights = sorted((args.results / "models").glob("*/*/weights.safetensors"))
     for path in weights:
         model, protocol = path.parts[-3:-1]

@@ -18,6 +18,7 @@ GPU_VARIABLES = (
     "SLURM_STEP_GPUS",
     "SLURM_GPUS_ON_NODE",
 )
+NONE = {"", "NoDevFiles"}  # what SLURM writes where there is none
 
 
 def in_slurm(environment: Mapping[str, str] = os.environ) -> bool:
@@ -38,7 +39,8 @@ def may_use_gpu(environment: Mapping[str, str] = os.environ) -> bool:
     """False in a SLURM job that was given no GPU: those of its node are others'."""
     if not in_slurm(environment):
         return True
-    return any(environment.get(name) for name in GPU_VARIABLES)
+    given = {environment.get(name, "") for name in GPU_VARIABLES}
+    return not given <= NONE
 
 
 def extraction_mb(detector: str, workers: int) -> int:

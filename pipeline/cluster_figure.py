@@ -12,9 +12,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
-from pipeline.figures import COLOURS, counted, save, shortened
+from pipeline.figures import COLOURS, counted, save
 from pipeline.map_clusters import CELLS, Clusters
-from pipeline.overlays import LABEL, Look, overlay, shared_limit
+from pipeline.overlays import Look, frame_name, overlay, shared_limit
 
 FEWEST_TARGETS = 3  # behind a departure from chance that is named
 
@@ -62,17 +62,14 @@ def plot_clusters(
             axes.spines[:].set_visible(False)
         mean = maps[clusters.labels == cluster].mean(0)
         face = np.mean([crops[index] for index in typical[cluster]], axis=0)
-        _picture(panels[0], mean, face.astype(np.uint8), look)
+        _picture(panels[0], mean, np.rint(face).astype(np.uint8), look)
         panels[0].set_title(f"mean map\nsum {mean.sum():+.2f}", fontsize=7.5)
         panels[0].spines[:].set(visible=True, lw=2.5, color=_colour(cluster))
         for axes, index in zip(panels[1:], typical[cluster], strict=False):
             _picture(axes, maps[index], crops[index], look)
             frame = rows.iloc[index]
-            name = f"{frame['method']} {frame['video'].split('/')[-1]}"
-            words = (
-                f"{shortened(name, LABEL)}\n{frame['outcome']}, {frame['logit']:+.1f}"
-            )
-            axes.set_title(words, fontsize=7.5)
+            told = f"{frame['outcome']}, {frame['logit']:+.1f}"
+            axes.set_title(f"{frame_name(frame)}\n{told}", fontsize=7.5)
     figure.suptitle(title, fontsize=11)
     save(figure, path)
 

@@ -111,8 +111,8 @@ def check_classes(crops: FaceCrops, split: str) -> None:
         if not (crops.table["label"] == label).any():
             raise StepError(
                 f"the {split} split has no {kind} face in this protocol: all such "
-                "videos of it failed. Its contact sheets (faces/*.png) say why; mend "
-                "these, or take more videos"
+                "videos of it failed, or there are none. Its contact sheets "
+                "(faces/*.png) say which; mend these, or take more videos"
             )
 
 

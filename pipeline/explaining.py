@@ -29,7 +29,7 @@ def explain(
     config: AttributionConfig,
     batch_size: BatchSize,
 ) -> dict[str, np.ndarray]:
-    """The maps of crops (N, S, S, 3) uint8 from `make_baselines`' of each.
+    """The maps of crops (N, S, S, 3) uint8, from what `make_baselines` gives of each.
 
     Returns maps (N, S, S) float16, the means over each crop's baselines, and the
     columns logit, baseline_logit, attribution_sum, completeness_error, converged and
@@ -73,16 +73,16 @@ def _row(found: Attribution, tolerance: float) -> dict[str, Any]:
     }
 
 
-def half_precision(map: np.ndarray, change: float, lost: float) -> np.ndarray:
-    """A map (S, S) as float16, with a completeness error of at most `lost` by that.
+def half_precision(map: np.ndarray, change: float, allowed: float) -> np.ndarray:
+    """A map (S, S) as float16, with little more error by it than `allowed`.
 
     Where much cancels out, what rounding does to the sum can pass for an error of the
     integral: there, values that were nearly rounded the other way are. `change` is
     F(x) - F(baseline).
     """
     half = map.astype(np.float16)
-    gone = map.sum() - half.sum(dtype=np.float64)
-    if completeness_error(change + gone, change) > lost:
+    lost = map.sum() - half.sum(dtype=np.float64)
+    if completeness_error(change + lost, change) > allowed:
         return _with_sum_kept(map, half)
     return half
 
@@ -98,4 +98,10 @@ def _with_sum_kept(exact: np.ndarray, half: np.ndarray) -> np.ndarray:
     order = np.argsort(-nearness, kind="stable")
     count = np.searchsorted(np.cumsum(steps[order]), abs(lost), side="right")
     rounded[order[:count]] = moved[order[:count]]
+    # Of the others, the one whose step is most like what is left.
+    left, rest = abs(lost) - steps[order[:count]].sum(), order[count:]
+    if len(rest):
+        last = rest[np.abs(steps[rest] - left).argmin()]
+        if abs(steps[last] - left) < left:
+            rounded[last] = moved[last]
     return rounded.reshape(half.shape)

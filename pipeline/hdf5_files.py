@@ -29,11 +29,12 @@ def open_marked(path: Path, kind: str, version: int) -> h5py.File:
         raise StepError(
             f"{path}: is damaged ({error}); delete it and run Snakemake again"
         ) from error
-    found = file.attrs.get("format", "no file of ours"), file.attrs.get("version", 0)
-    if found != (kind, version):
+    found = " ".join(str(file.attrs.get(name, "?")) for name in ("format", "version"))
+    if found != f"{kind} {version}":
+        file.close()
         raise StepError(
-            f"{path}: is {found[0]} (version {found[1]}), not {kind} (version "
-            f"{version}); delete it and run Snakemake again"
+            f"{path}: is {found!r}, not {kind!r} of version {version}; delete it and "
+            "run Snakemake again"
         )
     return file
 

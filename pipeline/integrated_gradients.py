@@ -36,7 +36,7 @@ class Accuracy:
 
     Steps are gradients. All begin with `first` even ones, a power of two and one; if
     there are several paths, with as few on each as make `first` in all, and three at
-    least: other baselines tell more than other points. `most` is for each path.
+    least: other baselines tell more than other points. `most` is times the paths.
     """
 
     tolerance: float = 0.05
@@ -57,7 +57,7 @@ class Attribution:
 
     map: np.ndarray  # (H, W) float64, summed over colours: positive speaks for fake
     logit: float  # F(x)
-    baseline_logit: float  # F(b)
+    baseline_logit: float  # F(b), the mean
     steps: int  # gradients computed
 
     def error(self) -> float:
@@ -94,7 +94,7 @@ def integrated_gradients(
 
     In another `precision` than float32 the ends of a path are computed in float32 all
     the same, so that the error is the true one; what does not reach the tolerance in
-    LOW_PRECISION_STEPS a path is done anew in float32.
+    LOW_PRECISION_STEPS, times its paths, is done anew in float32.
     """
     desk = _Desk(detector, accuracy, batch_size, precision)
     arriving = enumerate(pairs)
@@ -261,45 +261,57 @@ def with_captum(
 ) -> Iterator[Attribution]:
     """The same by captum, with as many Gauss-Legendre steps on every path.
 
-    As many images are handed to it at once as fill a batch with their steps.
+    As many paths are handed to it at once as fill a batch with their steps.
     """
-    remaining = iter(pairs)
-    while group := list(islice(remaining, max(1, batch_size.images // steps))):
+    draws: deque[int] = deque()  # paths of each image in work
+    paths = _single_paths(pairs, draws)
+    found = _paths_by_captum(detector, paths, steps, batch_size)
+    for first in found:
+        own = [first, *islice(found, draws.popleft() - 1)]
+        map = np.mean([one.map for one in own], axis=0)
+        start = float(np.mean([one.baseline_logit for one in own]))
+        yield Attribution(map, first.logit, start, steps * len(own))
+
+
+def _single_paths(
+    pairs: Pairs, draws: deque[int]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Each image with each of its baselines, whose number is added to `draws`."""
+    for image, baselines in pairs:
+        draws.append(len(baselines))
+        yield from ((image, baseline) for baseline in baselines)
+
+
+def _paths_by_captum(
+    detector: ForgeryDetector,
+    paths: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    steps: int,
+    batch_size: BatchSize,
+) -> Iterator[Attribution]:
+    """Of images and baselines (3, H, W), in their order."""
+    explainer = IntegratedGradients(detector)
+
+    def attribute(
+        group: list[tuple[torch.Tensor, torch.Tensor]], size: int
+    ) -> list[Attribution]:
+        images, baselines = map(torch.stack, zip(*group, strict=True))
+        pixels = explainer.attribute(
+            images,
+            baselines,
+            n_steps=steps,
+            method="gausslegendre",
+            internal_batch_size=size,
+        )
+        with torch.inference_mode():
+            ends = [detector(points).tolist() for points in (images, baselines)]
+        maps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
+        return [Attribution(*one, steps) for one in zip(maps, *ends, strict=True)]
+
+    while group := list(islice(paths, max(1, batch_size.images // steps))):
         size = batch_size.images
-        found = _if_it_fits(size, _by_captum, detector, group, steps, size)
+        found = _if_it_fits(size, attribute, group, size)
         if found is None:
             batch_size.halve(size)
-            remaining = chain(group, remaining)
+            paths = chain(group, paths)
         else:
             yield from found
-
-
-def _by_captum(
-    detector: ForgeryDetector,
-    pairs: list[tuple[torch.Tensor, torch.Tensor]],
-    steps: int,
-    batch_size: int,
-) -> list[Attribution]:
-    draws = [len(baselines) for _, baselines in pairs]
-    images = torch.stack([image for image, starts in pairs for _ in starts])
-    baselines = torch.cat([starts for _, starts in pairs])
-    pixels = IntegratedGradients(detector).attribute(
-        images,
-        baselines,
-        n_steps=steps,
-        method="gausslegendre",
-        internal_batch_size=max(batch_size, len(images)),
-    )
-    maps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
-    with torch.inference_mode():
-        logits, starts = detector(images).tolist(), detector(baselines).tolist()
-    ends = np.cumsum(draws)
-    return [
-        Attribution(
-            maps[end - count : end].mean(0),
-            logits[end - 1],
-            float(np.mean(starts[end - count : end])),
-            steps * count,
-        )
-        for count, end in zip(draws, ends, strict=True)
-    ]

@@ -100,7 +100,10 @@ class ImagePaths:
         return float(completeness_error(logit - start + surplus, logit - start))
 
     def hard_middles(self, room: int) -> list[tuple[IntegrationPath, float]]:
-        """Middles of the intervals to halve next, `room` at most, the hardest first."""
+        """Middles of the intervals to halve next, `room` at most, the hardest first.
+
+        None where F jumps in the hardest.
+        """
         errors = [np.abs(path.interval_errors()) for path in self.paths]
         middles = np.concatenate([path.middles() for path in self.paths])
         owners = np.repeat(np.arange(len(errors)), [len(of) for of in errors])

@@ -271,10 +271,16 @@ def plot_gallery(
     save(figure, path)
 
 
+def frame_name(row: pd.Series) -> str:
+    """A frame's method and file, in the width of a panel."""
+    method = shortened(row["method"], LABEL // 2)
+    file = row["video"].split("/")[-1]
+    return f"{method} {shortened(file, LABEL - len(method))}"
+
+
 def _words(row: pd.Series) -> tuple[str, str]:
     """What stands above a frame and above its map."""
     chance = float(probability(row["logit"]))
-    name = shortened(f"{row['method']} {row['video'].split('/')[-1]}", LABEL)
     held = "completeness" if row["converged"] else "NOT CONVERGED"
     error = f"{held}\nerror {row['completeness_error']:.1%}"
-    return f"{name}\nfake: {chance:.1%}", error
+    return f"{frame_name(row)}\nfake: {chance:.1%}", error

@@ -72,7 +72,7 @@ def main() -> None:
     readers = share if fabric.device.type == "cuda" else 0
     note = args.history.with_name("not_a_number.csv")
     note.unlink(missing_ok=True)
-    with explained(fabric, args.weights, note):
+    with remedies_named(fabric, args.weights, note):
         history = train(
             *(fabric, detector, config, data, validation, seed),
             *(readers, args.state, same),
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 @contextmanager
-def explained(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
+def remedies_named(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
     """Say what can be done where a training ends early; `note` lists a bad batch."""
     try:
         yield
@@ -95,8 +95,8 @@ def explained(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
         raise StepError(f"{weights}: {error}; see {note}") from error
     except torch.OutOfMemoryError as error:
         raise StepError(
-            f"{weights}: a step of this training does not fit into the GPU's memory "
-            f"({error}). Raise this model's `accumulate` or lower its `batch_size`."
+            f"{weights}: this training does not fit into the GPU's memory ({error}). "
+            "Raise this model's `accumulate`, or lower its `batch_size`."
         ) from error
     except Stopped as stop:
         if in_slurm() and "SIGTERM" in stop.asked:

@@ -57,6 +57,12 @@ def in_workers(
             worker.stop()
 
 
+def _named(task: tuple[int, Any] | None) -> str:
+    """The file that a numbered task is about, or what there is of it."""
+    assert task is not None
+    return str(getattr(task[1], "path", task[1]))[:500]
+
+
 def _finished(crew: list["_Worker"]) -> dict[int, Any]:
     """Wait for some worker; results of those that are done, by number of the task."""
     busy = [worker for worker in crew if worker.busy]
@@ -121,7 +127,7 @@ class _Worker:
         except (EOFError, OSError):
             return self._died()
         if error is not None:
-            error.add_note(f"It came of {self.task}.")
+            error.add_note(f"It came of {_named(self.task)}.")
             raise error
         self.served += 1
         return self._end(result)

@@ -101,8 +101,16 @@ FAULTS = [
     ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
     ({"seed": True}, "seed = True: Input should be a valid integer"),
     (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-5"}}},
+        "models.m.learning_rate = '1e-5': YAML reads this as text; write 1.0e-05",
+    ),
+    (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "nan"}}},
+        "models.m.learning_rate = 'nan': Input should be a valid number",
+    ),
+    (
         {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-4"}}},
-        "models.m.learning_rate = '1e-4': YAML reads this as text; write 1.000000e-04",
+        "models.m.learning_rate = '1e-4': YAML reads this as text; write 0.0001",
     ),
 ]
 

@@ -305,6 +305,29 @@ def test_full_memory_halves_the_batch_and_goes_on():
         assert np.allclose(one.map, other.map, atol=1e-7)
 
 
+@pytest.mark.parametrize("engine", ["ours", "captum"])
+def test_more_baselines_than_fit_at_once(engine):
+    def small(x):
+        if len(x) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return torch.tanh(x.sum((1, 2, 3)) / 100)
+
+    starts = images(16).view(2, 8, 3, SIZE, SIZE).flip(1)
+    found, wanted = [], []
+    for function, maps in ((small, found), (lambda x: small(x[:5]), wanted)):
+        network = detector(Flat(function))
+        for one in zip(images(2), starts, strict=True):
+            size = BatchSize(16 if function is small else 1)
+            if engine == "captum":
+                maps += with_captum(network, [one], 6, size)
+            else:
+                maps += integrated_gradients(network, [one], Accuracy(), size)
+    for one, other in zip(found, wanted, strict=True):
+        assert np.allclose(one.map, other.map, atol=1e-7)
+        assert one.steps == other.steps
+        assert one.baseline_logit == pytest.approx(other.baseline_logit, abs=1e-6)
+
+
 def test_what_the_memory_held_is_remembered():
     tried = []
 

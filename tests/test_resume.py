@@ -176,7 +176,7 @@ def test_extraction_goes_on_video_by_video(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("baseline", "engine"),
-    [("black", {"engine": "captum", "steps": 60}), ("noise", {"first_steps": 129})],
+    [("black", {"engine": "captum", "steps": 30}), ("noise", {"first_steps": 33})],
     ids=["captum", "adaptive"],
 )
 def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path, baseline, engine):

@@ -24,7 +24,7 @@ class AttributionConfig(Section):
         ["black", "real_face"], min_length=1
     )
     """The images that attributions start from: nothing of them is evidence. Each gives
-    maps and atlases of its own, mean_face is that of the real training faces;
+    maps and atlases of its own. mean_face is that of the real training faces;
     real_face the same frame before it was forged or, where there is none, the nearest
     real training face."""
     noise_draws: int = Field(8, ge=1, le=100)
@@ -37,8 +37,9 @@ class AttributionConfig(Section):
     it changes less). Each image gets the steps that it needs for it; every map keeps
     its error beside it."""
     first_steps: Literal[3, 5, 9, 17, 33, 65, 129] = 9
-    """Gradients that every image gets at least, evenly spaced (of noise, three for each
-    draw). More than the tolerance needs make the maps of single images smoother."""
+    """Gradients that every image gets at least, evenly spaced (of noise, over all draws
+    together, but three for each). More than the tolerance needs make the maps of single
+    images smoother."""
     max_steps: int = Field(257, ge=3, le=10_000)
     """Gradients after which an image is given up, its map marked as not converged (of
     noise, as many for each draw)."""

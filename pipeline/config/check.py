@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from pipeline.config.faults import Fault, describe, source_file
+from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import ASK, MiniatureConfig, ServedConfig
 from pipeline.protocols import selected
@@ -90,6 +91,7 @@ def _impossible_sources(config: RunConfig) -> list[Fault]:
 
 USES = {"train": "train", "val": "choose the epoch"}  # of a protocol's splits
 KINDS = {0: "real video", 1: "fake"}
+KEYS = ("methods", "leave_out", "compressions", "datasets")
 
 
 def check_protocols(
@@ -98,7 +100,7 @@ def check_protocols(
     """Check the protocols of a configuration against the run's table of videos.
 
     Raises ConfigError for one that names what is not used, or leaves nothing to train
-    on.
+    or to choose the epoch on.
     """
     lines = [
         f"{source_file(path, value, files)}: {'.'.join(path)} = {value!r}: {problem}"
@@ -128,13 +130,25 @@ def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault
                     f"there are {', '.join(names)}"
                 )
                 faults.append((("protocols", name, key), value, problem))
-        chosen = videos[selected(videos, protocol)]
-        for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):
-            if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
-                key = next((k for k in known if getattr(protocol, k)), "leave_out")
-                value = getattr(protocol, key)
-                problem = f"leaves no {kind} to {doing} on (in the split {split!r})"
-                faults.append((("protocols", name, key), value, problem))
+        if all(set(getattr(protocol, key) or ()) <= set(known[key]) for key in known):
+            faults += _one_sided(name, protocol, videos)
+    return faults
+
+
+def _one_sided(
+    name: str, protocol: ProtocolConfig, videos: pd.DataFrame
+) -> list[Fault]:
+    """Splits in which a protocol leaves no real video, or no fake of a method that it
+    trains on."""
+    chosen = videos[selected(videos, protocol)]
+    methods = set(chosen.loc[chosen["split"] == "train", "method"])
+    chosen = chosen[chosen["method"].isin(methods | {REAL})]
+    key = next((k for k in KEYS if getattr(protocol, k)), "leave_out")
+    faults: list[Fault] = []
+    for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):
+        if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
+            problem = f"leaves no {kind} to {doing} on (in the split {split!r})"
+            faults.append((("protocols", name, key), getattr(protocol, key), problem))
     return faults
 
 

@@ -1,6 +1,7 @@
 """What is said of a fault in the configuration: file, key, value and remedy."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,7 @@ def describe(
     elif fault["type"] == "missing":
         message = "this key is needed"
     elif fault["type"] == "float_type" and _is_number(fault["input"]):
-        plain = f"{float(fault['input']):e}"
-        message = f"YAML reads this as text; write {plain}"
+        message = f"YAML reads this as text; write {_plain(fault['input'])}"
     message = message.removeprefix("Value error, ")
     known = fault["type"] != "extra_forbidden"
     about = " ".join((field or "").split()) if known else ""
@@ -47,10 +47,15 @@ def _is_number(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        float(value)
+        return math.isfinite(float(value))
     except ValueError:
         return False
-    return True
+
+
+def _plain(number: str) -> str:
+    """A number as YAML knows it: 1e-4 has to be 1.0e-4."""
+    shortest = repr(float(number))
+    return shortest if "." in shortest else shortest.replace("e", ".0e")
 
 
 def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
