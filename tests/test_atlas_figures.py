@@ -91,6 +91,26 @@ def test_atlas(reduced, tmp_path):
     assert colours(tmp_path / "a.png") > 100
 
 
+def test_certificates_say_what_did_not_converge(reduced):
+    frames = reduced.sums.frames.assign(converged=True)
+    first = frames["method"] == "real"
+    frames.loc[frames[first].index[0], "converged"] = False
+    words = certificates(cell_table(frames))
+    said = {key: "not converged" in text for key, text in words.items()}
+    assert sum(said.values()) == 2  # of its outcome, and of all
+    assert all(key[2] == "real" for key, wrong in said.items() if wrong)
+    whole = words["d$_$", "c23", "real", "all"]
+    assert "1 not converged" in whole
+    assert f"{counted(int(first.sum()), 'frame')}, " in whole
+
+
+def test_no_share_of_no_change(reduced):
+    still = reduced.sums.frames.assign(logit=1.0, baseline_logit=1.0)
+    assert cell_table(still)["explained_share"].isna().all()
+    moved = still.assign(logit=2.0, attribution_sum=0.9, lost=0.0)
+    assert cell_table(moved)["explained_share"].to_numpy() == pytest.approx(0.9)
+
+
 def test_statistics_show_what_one_frame_has(reduced, tmp_path):
     plot_statistics(reduced.arrays, "$title$", Look(), tmp_path / "s.png")
     # On the right are absolute maps, which one frame has as well, and their scale.

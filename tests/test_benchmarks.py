@@ -36,6 +36,16 @@ def test_memory_is_flat_over_300_videos():
     assert 0.9 < told["late_over_early"] < 1.1
 
 
+@pytest.mark.slow
+def test_attribution(finished):
+    few = ["--images", 3, "--counts", 8, "--baselines", "black", "noise"]
+    told = benchmark("attribution", finished.folder / "results", *few)
+    for model in ("small", "other"):
+        for baseline in ("black", "noise"):
+            assert f"{model}/all, {baseline}: 3 maps" in told
+    assert told.count("captum 8") == told.count("bare loop") == 4
+
+
 def test_cluster_makespan():
     """More GPUs make it shorter; one is never idle for long; SLURM costs something."""
     first, _, *rows = benchmark("cluster_makespan").splitlines()

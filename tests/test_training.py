@@ -28,6 +28,7 @@ from pipeline.networks import (
     load_detector,
     save_detector,
 )
+from pipeline.train_model import remedies_named
 from pipeline.training import NotANumber, train
 from pipeline.weights import read_weights
 
@@ -505,3 +506,18 @@ def test_a_split_without_fakes_is_an_error(tmp_path):
     data.table["label"] = 0
     with pytest.raises(StepError, match=r"train split has no fake face.*faces/\*\.png"):
         check_classes(data, "train")
+
+
+def test_a_training_that_does_not_fit_into_the_memory_names_the_remedy(tmp_path):
+    fabric, weights = make_fabric(ModelConfig(timm="resnet18")), tmp_path / "w"
+    with (
+        pytest.raises(StepError, match=r"/w: .*memory .*`accumulate`.*`batch_size`"),
+        remedies_named(fabric, weights, tmp_path / "note.csv"),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    with (
+        pytest.raises(StepError, match=r"/w: loss; see .*note\.csv"),
+        remedies_named(fabric, weights, tmp_path / "note.csv"),
+    ):
+        raise NotANumber("loss", ["a/b.mp4"])
+    assert (tmp_path / "note.csv").read_text() == "video\na/b.mp4\n"

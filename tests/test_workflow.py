@@ -220,7 +220,7 @@ def test_replaced_file_of_weights_retrains(run):
 
 def test_edited_module_makes_stale_what_reaches_it(clone):
     module = clone.repository / "pipeline/integration_path.py"
-    module.write_text(module.read_text().replace("FLOOR = 0.1", "FLOOR = 0.2"))
+    module.write_text(module.read_text().replace("HARD = 0.5", "HARD = 0.4"))
     expected = attributed()
     assert clone.stale() == expected
     module = clone.repository / "pipeline/metrics.py"
