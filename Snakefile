@@ -19,7 +19,7 @@ from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.config.check import check_config, check_protocols
 from pipeline.file_lists import fetch_lists
-from pipeline.protocols import selected
+from pipeline.protocols import selected, trained_on
 from pipeline.run_folder import (
     check_writable,
     enter_folder,
@@ -27,10 +27,10 @@ from pipeline.run_folder import (
     share_folder,
     use_this_python,
 )
+from pipeline.run_summary import summarize
 from pipeline.slurm_jobs import QueueSilent, ignore_warnings, wait_for_lost_jobs
 from pipeline.slurm_plugin import mend_plugin
-from pipeline.run_summary import summarize
-from pipeline.video_table import REAL, SPLITS, used
+from pipeline.video_table import SPLITS, used
 from pipeline.videos import (
     dataset_of,
     files_of,

@@ -3,8 +3,7 @@
     python -m benchmarks.attribution RESULTS [--images N] [--baselines NAME ...]
 
 RESULTS is the folder of a finished run: its trained models explain N test crops, evenly
-spread, from each baseline (noise: the mean over the
-configuration's draws). captum's
+spread, from each baseline (noise: the mean over the configuration's draws). captum's
 Integrated Gradients (Gauss-Legendre) are tried with more and more steps, until 99 % of
 the maps have a completeness error of 5 % at most; its default, 50, is always among
 them. Both are handed as many images at once as fill their batches. Columns:

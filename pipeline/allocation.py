@@ -39,8 +39,13 @@ def may_use_gpu(environment: Mapping[str, str] = os.environ) -> bool:
     """False in a SLURM job that was given no GPU: those of its node are others'."""
     if not in_slurm(environment):
         return True
-    given = {environment.get(name, "") for name in GPU_VARIABLES}
-    return not given <= NONE
+    return bool(_given_gpus(environment))
+
+
+def _given_gpus(environment: Mapping[str, str]) -> str:
+    """The GPUs that SLURM gave, as it names them; "" for none."""
+    given = (environment.get(name, "") for name in GPU_VARIABLES)
+    return next((gpus for gpus in given if gpus not in NONE), "")
 
 
 def extraction_mb(detector: str, workers: int) -> int:
@@ -64,7 +69,7 @@ def workers_that_fit(
 
 def described(environment: Mapping[str, str] = os.environ) -> str:
     """A SLURM job and what it was given, for its log."""
-    gpus = next((environment[k] for k in GPU_VARIABLES if environment.get(k)), "none")
+    gpus = _given_gpus(environment) or "none"
     node = environment.get("SLURMD_NODENAME", "?")
     cores = environment.get("SLURM_CPUS_ON_NODE", "?")
     return (

@@ -31,7 +31,7 @@ from pipeline.mask_agreement import (
 from pipeline.moments import Moments, Sketch, tree_merge
 from pipeline.pooling import POOLED, keep_sample, pooled
 from pipeline.regions import REGIONS
-from pipeline.registration import register, to_canonical, warp
+from pipeline.registration import matrices_of, register, warp
 from pipeline.video_table import REAL, persons
 
 GRID = 128  # px of the canonical face at most
@@ -194,9 +194,8 @@ def registered(
     grid: int,
 ) -> Registered:
     """Maps (n, S, S), masks and crops of `frames` on the canonical grid."""
-    rows, size = frames["crop"].to_numpy(), maps.shape[1]
-    boxes, turns = (shard.file[f"frames/{n}"][rows] for n in ("box", "alignment"))
-    matrices = to_canonical(boxes, turns, size, grid)
+    rows = frames["crop"].to_numpy()
+    matrices = matrices_of(shard, rows, grid)
     pairs = [register(map, m, grid) for map, m in zip(maps, matrices, strict=True)]
     on_grid, lost = zip(*pairs, strict=True)
     faces = zip(shard.crops[rows], matrices, strict=True)

@@ -83,7 +83,7 @@ class AttributionShard:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.file = open_marked(Path(path), FORMAT, VERSION)
+        self.file = open_marked(path, FORMAT, VERSION)
         self.maps: h5py.Dataset = self.file["maps"]
         self.frames = read_table(self.file["frames"])
 

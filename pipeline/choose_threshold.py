@@ -6,8 +6,7 @@ from pipeline.atomic import write_csv
 from pipeline.calibration import points_table
 from pipeline.command_line import log, parse, run
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.errors import StepError
-from pipeline.prediction import read_predictions, video_table
+from pipeline.prediction import check_both_kinds, read_predictions, video_table
 from pipeline.protocols import selected
 
 
@@ -16,12 +15,7 @@ def main() -> None:
     protocol = ProtocolConfig.model_validate_json(args.protocol)
     frames = pd.concat([read_predictions(path) for path in args.predictions])
     frames = frames[selected(frames, protocol)].sort_values("video", kind="stable")
-    if set(frames["label"]) != {0, 1}:
-        raise StepError(
-            f"{args.points}: the val split has no crops of both real and fake videos: "
-            "the face shards' contact sheets (faces/*.png) say what became of each; "
-            "mend those, or take more videos"
-        )
+    check_both_kinds(frames, "val", args.points)
     table = points_table({"frame": frames, "video": video_table(frames)})
     write_csv(table, args.points)
     log.info("\n%s", table.to_string(index=False))

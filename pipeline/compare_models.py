@@ -9,8 +9,7 @@ from pipeline.calibration import read_points
 from pipeline.command_line import parse, run
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.detector_differences import DIFFERENCE_COLUMNS, differences
-
-TEXTS = ("video", "dataset", "method", "compression", "target", "source")
+from pipeline.tables import read_csv
 
 
 def main() -> None:
@@ -25,11 +24,7 @@ def main() -> None:
     )
     tables = [pd.DataFrame(columns=DIFFERENCE_COLUMNS)]
     for protocol, members in runs.groupby("protocol", sort=False):
-        kinds = dict.fromkeys(TEXTS, str)
-        predicted = {
-            row.model: pd.read_csv(row.predicted, dtype=kinds, keep_default_na=False)
-            for row in members.itertuples()
-        }
+        predicted = {row.model: read_csv(row.predicted) for row in members.itertuples()}
         points = {
             row.model: read_points(row.points)["video"] for row in members.itertuples()
         }

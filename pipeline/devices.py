@@ -8,8 +8,10 @@ from pipeline.command_line import log
 
 def usable_gpus() -> int:
     """How many GPUs this process may use."""
-    count = torch.cuda.device_count() if may_use_gpu() else 0
-    if in_slurm() and may_use_gpu() and not count:
+    if not may_use_gpu():
+        return 0
+    count = torch.cuda.device_count()
+    if in_slurm() and not count:
         log.warning(
             "this job was given a GPU, but torch %s cannot use it, as where the driver "
             "(nvidia-smi) is too old for it: computing on the CPU",

@@ -6,9 +6,13 @@ from pipeline.atomic import write_csv
 from pipeline.calibration import read_points
 from pipeline.command_line import log, parse, run
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.errors import StepError
 from pipeline.metrics import metrics_table
-from pipeline.prediction import probability, read_predictions, video_table
+from pipeline.prediction import (
+    check_both_kinds,
+    probability,
+    read_predictions,
+    video_table,
+)
 from pipeline.score_figures import (
     plot_det,
     plot_precision_recall,
@@ -30,12 +34,7 @@ def main() -> None:
     config = EvaluationConfig.model_validate_json(args.config)
     frames = pd.concat([read_predictions(path) for path in args.predictions])
     frames = frames.sort_values(["video", "subject", "number"])
-    if set(frames["label"]) != {0, 1}:
-        raise StepError(
-            f"{args.videos}: the test split has no crops of both real and fake videos: "
-            "the face shards' contact sheets (faces/*.png) say what became of each; "
-            "mend those, or take more videos"
-        )
+    check_both_kinds(frames, "test", args.videos)
     videos = video_table(frames)
     videos["probability"] = probability(videos["logit"])
     write_csv(videos, args.predicted)

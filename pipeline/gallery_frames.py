@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.atlas_arrays import OUTCOMES
 from pipeline.attribution_shards import AttributionShard
 from pipeline.face_shards import FaceShard
-from pipeline.registration import to_canonical, warp
+from pipeline.registration import matrices_of, warp
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ def read_frames(
             for index, row in part.iterrows():
                 map = maps.maps[row["place"]].astype(np.float32)
                 crop, mask = shard.crops[row["crop"]], shard.masks[row["crop"]]
-                box, turn = (
-                    shard.file[f"frames/{n}"][row["crop"]] for n in ("box", "alignment")
-                )
-                (matrix,) = to_canonical(box[None], turn[None], len(crop), len(crop))
+                (matrix,) = matrices_of(shard, [row["crop"]], len(crop))
                 found[index] = Frame(row, map, crop, mask, matrix)
     return [found[index] for index in numbered.index]
 

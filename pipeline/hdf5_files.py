@@ -19,7 +19,7 @@ def mark(
     file.attrs["provenance"] = json.dumps(provenance, indent=1)
 
 
-def open_marked(path: Path, kind: str, version: int) -> h5py.File:
+def open_marked(path: str | Path, kind: str, version: int) -> h5py.File:
     """Open a file to read; StepError unless it is whole, of this kind and version."""
     try:
         file = h5py.File(path, "r")

@@ -25,7 +25,6 @@ Found = TypeVar("Found")
 HELD = 2**30  # bytes of images, baselines and maps at nodes that are held at once
 LOW_PRECISION_STEPS = 33  # after which a path begins anew in float32
 
-
 # Images with their baselines: (3, H, W) and (D, 3, H, W), in 0..1.
 Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
@@ -224,16 +223,17 @@ def _answers(
     detector: ForgeryDetector, batch: list[_Node], dtype: torch.dtype
 ) -> list[tuple[float, float, torch.Tensor]]:
     """What `IntegrationPath.answer` takes in, for each path of each node."""
-    images = torch.stack([node.paths[0].image for node in batch])
-    baselines = torch.stack([node.paths[0].baseline for node in batch])
-    at = images.new_tensor([node.at for node in batch]).view(-1, 1, 1, 1)
+    paths = [path for node in batch for path in node.paths]
+    owners = [place for place, node in enumerate(batch) for _ in node.paths]
+    images = torch.stack([path.image for path in paths])
+    baselines = torch.stack([path.baseline for path in paths])
+    at = images.new_tensor([batch[place].at for place in owners]).view(-1, 1, 1, 1)
     points = torch.lerp(baselines, images, at)  # which is the image at 1, to the bit
-    logits, gradients = gradients_at(detector, points, dtype)
-    places = [place for place, node in enumerate(batch) for _ in node.paths]
-    changes = torch.stack([p.image - p.baseline for node in batch for p in node.paths])
-    maps = (gradients[places] * changes).sum(1)
+    _, first = np.unique(owners, return_index=True)  # paths that meet have one gradient
+    logits, gradients = gradients_at(detector, points[first], dtype)
+    maps = (gradients[owners] * (images - baselines)).sum(1)
     slopes = maps.sum((1, 2), dtype=torch.float64)
-    found = torch.stack([logits.double()[places], slopes], 1).tolist()
+    found = torch.stack([logits.double()[owners], slopes], 1).tolist()
     # A view would keep all of the batch's maps for as long as one path is in work.
     pairs = zip(found, maps, strict=True)
     return [(logit, slope, map.clone()) for (logit, slope), map in pairs]

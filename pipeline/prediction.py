@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.errors import StepError
+
 PREDICTION_COLUMNS = {
     "video": str,
     "dataset": str,
@@ -29,6 +31,16 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def probability(logits: np.ndarray) -> np.ndarray:
     """Probability of fake, 0..1, of logits of any shape; none is too large."""
     return np.exp(-np.logaddexp(0, -logits))
+
+
+def check_both_kinds(frames: pd.DataFrame, split: str, output: Path) -> None:
+    """Raise StepError unless `frames` has real and fake ones, which `output` needs."""
+    if set(frames["label"]) != {0, 1}:
+        raise StepError(
+            f"{output}: the {split} split has no crops of both real and fake videos: "
+            "the face shards' contact sheets (faces/*.png) say what became of each; "
+            "mend those, or take more videos"
+        )
 
 
 def by_method(items: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -18,3 +18,18 @@ def selected(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
     wanted = frames["method"].isin([REAL, *methods])
     wanted &= frames["compression"].isin(kinds) & frames["dataset"].isin(datasets)
     return wanted.to_numpy()
+
+
+def trained_on(videos: pd.DataFrame, protocol: ProtocolConfig) -> dict[str, list[str]]:
+    """What a protocol comes to, by name: all that is in its videos of train.
+
+    The keys are the protocol's own, so that these names, put in place of what it says,
+    select the same of another split.
+    """
+    trained = videos[videos["split"] == "train"]
+    trained = trained[selected(trained, protocol)]
+    return {
+        "methods": sorted(set(trained["method"]) - {REAL}),
+        "compressions": sorted(set(trained["compression"])),
+        "datasets": sorted(set(trained["dataset"])),
+    }

@@ -7,8 +7,12 @@ interpolated. So a registered map adds up to what the map did, less what fell of
 In all matrices the middle of a picture's first pixel is at (0, 0), as in OpenCV.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+
+from pipeline.face_shards import FaceShard
 
 # Landmarks that bring a crop to a scale farther from its own are no face's.
 SCALES = (0.25, 4.0)
@@ -40,6 +44,12 @@ def to_canonical(
         scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))) / scale
         known = (scales > SCALES[0]) & (scales < SCALES[1])
     return np.where(known[:, None, None], matrices, plain)
+
+
+def matrices_of(shard: FaceShard, rows: Sequence[int], grid: int) -> np.ndarray:
+    """`to_canonical` of the crops `rows` (n,), increasing, of a shard: (n, 2, 3)."""
+    boxes, turns = (shard.file[f"frames/{n}"][rows] for n in ("box", "alignment"))
+    return to_canonical(boxes, turns, shard.crops.shape[1], grid)
 
 
 def _shift(scale: np.ndarray | float) -> np.ndarray | float:

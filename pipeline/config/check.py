@@ -16,8 +16,7 @@ from pipeline.config.faults import Fault, describe, source_file
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import ASK, MiniatureConfig, ServedConfig
-from pipeline.protocols import selected
-from pipeline.video_table import REAL
+from pipeline.protocols import selected, trained_on
 
 
 class ConfigError(ValueError):
@@ -112,37 +111,38 @@ def check_protocols(
 
 def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault]:
     faults: list[Fault] = []
-    trained = videos[videos["split"] == "train"]
-    methods = sorted(set(trained["method"]) - {REAL})
-    known = {
-        "methods": methods,
-        "leave_out": methods,
-        "compressions": sorted(set(trained["compression"])),
-        "datasets": sorted(set(trained["dataset"])),
-    }
+    every = trained_on(videos, ProtocolConfig())
+    known = {key: every.get(key, every["methods"]) for key in KEYS}
     for name, protocol in config.protocols.items():
-        for key, names in known.items():
-            value = getattr(protocol, key)
-            unknown = sorted(set(value or ()) - set(names))
-            if unknown:
-                problem = (
-                    f"{', '.join(unknown)} is in no training video of the sources; "
-                    f"there are {', '.join(names)}"
-                )
-                faults.append((("protocols", name, key), value, problem))
-        if all(set(getattr(protocol, key) or ()) <= set(known[key]) for key in known):
-            faults += _one_sided(name, protocol, videos)
+        unknown = _unknown_names(name, protocol, known)
+        faults += unknown or _one_sided(name, protocol, videos)
+    return faults
+
+
+def _unknown_names(
+    name: str, protocol: ProtocolConfig, known: Mapping[str, Sequence[str]]
+) -> list[Fault]:
+    """What a protocol names that no training video is of."""
+    faults: list[Fault] = []
+    for key, names in known.items():
+        value = getattr(protocol, key)
+        unknown = sorted(set(value or ()) - set(names))
+        if unknown:
+            problem = (
+                f"{', '.join(unknown)} is in no training video of the sources; "
+                f"there are {', '.join(names)}"
+            )
+            faults.append((("protocols", name, key), value, problem))
     return faults
 
 
 def _one_sided(
     name: str, protocol: ProtocolConfig, videos: pd.DataFrame
 ) -> list[Fault]:
-    """Splits in which a protocol leaves no real video, or no fake of a method that it
-    trains on."""
-    chosen = videos[selected(videos, protocol)]
-    methods = set(chosen.loc[chosen["split"] == "train", "method"])
-    chosen = chosen[chosen["method"].isin(methods | {REAL})]
+    """Splits in which a protocol leaves no real video, or no fake, of what it trains
+    on."""
+    comes_to = protocol.model_copy(update=trained_on(videos, protocol))
+    chosen = videos[selected(videos, comes_to)]
     key = next((k for k in KEYS if getattr(protocol, k)), "leave_out")
     faults: list[Fault] = []
     for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):

@@ -31,8 +31,8 @@ def describe(
         message = f"unknown key; {hint or 'known: ' + ', '.join(owner.model_fields)}"
     elif fault["type"] == "missing":
         message = "this key is needed"
-    elif fault["type"] == "float_type" and _is_number(fault["input"]):
-        message = f"YAML reads this as text; write {_plain(fault['input'])}"
+    elif fault["type"] == "float_type" and (plain := _number_in(fault["input"])):
+        message = f"YAML reads this as text; write {plain}"
     message = message.removeprefix("Value error, ")
     known = fault["type"] != "extra_forbidden"
     about = " ".join((field or "").split()) if known else ""
@@ -42,20 +42,16 @@ def describe(
     )
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it is text that means a number to everybody but YAML, such as 1e-4."""
-    if not isinstance(value, str):
-        return False
+def _number_in(value: Any) -> str | None:
+    """Text that is a number to everybody but YAML, as YAML knows it: 1e-5 has to be
+    1.0e-5. None for anything else."""
     try:
-        return math.isfinite(float(value))
+        number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
-        return False
-
-
-def _plain(number: str) -> str:
-    """A number as YAML knows it: 1e-4 has to be 1.0e-4."""
-    shortest = repr(float(number))
-    return shortest if "." in shortest else shortest.replace("e", ".0e")
+        return None
+    shortest = repr(number)
+    plain = shortest if "." in shortest else shortest.replace("e", ".0e")
+    return plain if math.isfinite(number) else None
 
 
 def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:

@@ -23,17 +23,6 @@ def weights_file(wildcards):
     return config.pretrained or []
 
 
-def trained_on(name):
-    """What a protocol comes to: all that is trained on, by name."""
-    trained = VIDEOS[VIDEOS["split"] == "train"]
-    trained = trained[selected(trained, CONFIG.protocols[name])]
-    return {
-        "methods": sorted(set(trained["method"]) - {REAL}),
-        "compressions": sorted(set(trained["compression"])),
-        "datasets": sorted(set(trained["dataset"])),
-    }
-
-
 def official_videos(protocol):
     """How many real videos of FaceForensics++'s official split are trained on."""
     source = CONFIG.sources.faceforensics
@@ -45,7 +34,7 @@ def official_videos(protocol):
 
 
 def protocol_config(wildcards):
-    return json.dumps(trained_on(wildcards.protocol))
+    return json.dumps(trained_on(VIDEOS, CONFIG.protocols[wildcards.protocol]))
 
 
 def training_state(wildcards):
@@ -148,7 +137,7 @@ def trained_runs(wildcards):
             "network": model.timm,
             "trained_here": model.epochs > 0 and not model.shuffle_labels,
             "train_videos": official_videos(protocol),
-            **trained_on(protocol),
+            **trained_on(VIDEOS, CONFIG.protocols[protocol]),
         }
         for name, model in CONFIG.models.items()
         for protocol in CONFIG.protocols
