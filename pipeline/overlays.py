@@ -273,9 +273,9 @@ def plot_gallery(
 
 def frame_name(row: pd.Series) -> str:
     """A frame's method and file, in the width of a panel."""
-    method = shortened(row["method"], LABEL // 2)
     file = row["video"].split("/")[-1]
-    return f"{method} {shortened(file, LABEL - len(method))}"
+    method = shortened(row["method"], max(LABEL // 2, LABEL - 1 - len(file)))
+    return f"{method} {shortened(file, LABEL - 1 - len(method))}"
 
 
 def _words(row: pd.Series) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from pipeline.map_clusters import (
 )
 from pipeline.overlays import (
     Look,
+    frame_name,
     plot_atlas,
     plot_gallery,
     plot_ledger,
@@ -171,6 +172,15 @@ def test_clusters(reduced, tmp_path):
     found = (clusters, maps, rows, table, summary, crops, typical)
     plot_clusters(*found, "$title$", Look(), tmp_path / "c.png")
     assert colours(tmp_path / "c.png") > 100
+
+
+def test_a_name_is_cut_only_where_there_is_no_room():
+    row = pd.Series(
+        {"method": "NeuralTextures", "video": "d/c23/NeuralTextures/046_047"}
+    )
+    assert frame_name(row) == "NeuralTextures 046_047"
+    both = frame_name(pd.Series(video(1, METHODS[3])))
+    assert both == "a very long … cost$_$ {1}…"
 
 
 def test_words():
