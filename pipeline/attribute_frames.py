@@ -16,7 +16,7 @@ from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.command_line import log, parse, run
 from pipeline.config.attribution import AttributionConfig
-from pipeline.devices import compute_exactly, pick_device, set_threads
+from pipeline.devices import compute_exactly, pick_device, use_cores
 from pipeline.errors import StepError
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
@@ -39,7 +39,7 @@ def main() -> None:
     texts = ["originals", "baseline", "config", "seed", "threads"]
     args = parse(__doc__, files=files, texts=texts)
     config = AttributionConfig.model_validate_json(args.config)
-    set_threads(int(args.threads))
+    use_cores(int(args.threads))
     compute_exactly()
     device = pick_device()
     detector = load_detector(args.weights, device)

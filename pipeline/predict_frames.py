@@ -6,7 +6,7 @@ from pipeline.allocation import usable_cores
 from pipeline.atomic import write_csv
 from pipeline.command_line import parse, run
 from pipeline.crops import FaceCrops
-from pipeline.devices import compute_exactly, pick_device, set_threads
+from pipeline.devices import compute_exactly, pick_device, use_cores
 from pipeline.face_shards import FaceShard
 from pipeline.inference import predict
 from pipeline.networks import load_detector
@@ -19,7 +19,7 @@ BATCH = 64  # crops
 def main() -> None:
     args = parse(__doc__, files=["weights", "faces", "output"], texts=["threads"])
     threads, device = usable_cores(int(args.threads)), pick_device()
-    set_threads(threads)
+    use_cores(threads)
     compute_exactly()
     detector = load_detector(args.weights, device)
     crops = FaceCrops([args.faces])

@@ -20,7 +20,7 @@ from pipeline.command_line import log, parse, run
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, check_classes
-from pipeline.devices import set_threads
+from pipeline.devices import use_cores
 from pipeline.errors import StepError
 from pipeline.learner import make_fabric
 from pipeline.networks import build_detector, save_detector
@@ -47,7 +47,7 @@ def main() -> None:
     fabric.launch()
     if not fabric.is_global_zero:
         log.setLevel(logging.ERROR)
-    set_threads(threads // fabric.world_size)
+    use_cores(threads // fabric.world_size)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     data, validation = (FaceCrops(s, protocol) for s in (args.train, args.val))
