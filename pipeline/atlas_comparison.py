@@ -99,7 +99,8 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
         squeeze=False,
     )
     places = rows_of(one.cell.place for one in found)
-    for row, one in zip(panels, found, strict=False):
+    ordered = sorted(found, key=lambda one: places.index(one.cell.place))
+    for row, one in zip(panels, ordered, strict=False):
         maps = (one.cell.mean, one.other_cell.mean, one.map)
         names = (one.detector, one.other, "difference")
         limit = shared_limit(maps[:2])

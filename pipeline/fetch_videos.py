@@ -47,9 +47,9 @@ def main() -> None:
 def check_answers(unanswered: dict[str, str]) -> None:
     """Raise StepError that names the files for which the server did not answer."""
     if unanswered:
-        told = "\n".join(f"  {name}: {why}" for name, why in unanswered.items())
         raise StepError(
-            f"the server did not answer for {len(unanswered)} files:\n{told}\n"
+            f"the server did not answer for {len(unanswered)} files:\n"
+            f"{listed(unanswered)}\n"
             "Run the same command again: what has come is kept, half files as well. Or "
             "set fetch.unanswered to skip, to do without."
         )
@@ -58,13 +58,17 @@ def check_answers(unanswered: dict[str, str]) -> None:
 def check_failures(problems: dict[str, str], files: int, allowed: float) -> None:
     """Raise StepError where too many files cannot be had; it names them."""
     if len(problems) > max(1, allowed * files):
-        worst = "\n".join(f"  {name}: {why}" for name, why in problems.items())
         raise StepError(
             f"{len(problems)} of {files} files cannot be had, more than the share "
-            f"{allowed} that fetch.max_failed allows:\n{worst}\n"
+            f"{allowed} that fetch.max_failed allows:\n{listed(problems)}\n"
             "Run the same command again: what has come is kept, half files as well. Or "
             "raise fetch.max_failed, to do without."
         )
+
+
+def listed(problems: dict[str, str]) -> str:
+    """A line a file: its name, and what is the matter."""
+    return "\n".join(f"  {name}: {why}" for name, why in problems.items())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ gradient of F at b + a (x - b). It adds up to F(x) - F(b) (completeness, section
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
@@ -148,7 +149,7 @@ class _Desk:
     def _ask(self, number: int, paths: list[IntegrationPath], at: float) -> None:
         _, dtype = self.working[number]
         for path in paths:
-            path.asked.add(at)
+            path.ask(at)
         queue = self.queues[torch.float32 if at in (0.0, 1.0) else dtype]
         queue.append(_Node(number, paths, at))
 
@@ -263,38 +264,35 @@ def with_captum(
 
     As many paths are handed to it at once as fill a batch with their steps.
     """
-    draws: deque[int] = deque()  # paths of each image in work
-    paths = _single_paths(pairs, draws)
+    paths = (
+        (number, image, baseline)
+        for number, (image, baselines) in enumerate(pairs)
+        for baseline in baselines
+    )
     found = _paths_by_captum(detector, paths, steps, batch_size)
-    for first in found:
-        own = [first, *islice(found, draws.popleft() - 1)]
+    for _, group in groupby(found, key=itemgetter(0)):
+        own = [one for _, one in group]
         map = np.mean([one.map for one in own], axis=0)
         start = float(np.mean([one.baseline_logit for one in own]))
-        yield Attribution(map, first.logit, start, steps * len(own))
+        yield Attribution(map, own[0].logit, start, steps * len(own))
 
 
-def _single_paths(
-    pairs: Pairs, draws: deque[int]
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Each image with each of its baselines, whose number is added to `draws`."""
-    for image, baselines in pairs:
-        draws.append(len(baselines))
-        yield from ((image, baseline) for baseline in baselines)
+# The number of an image, the image and one of its baselines, each (3, H, W).
+SinglePath = tuple[int, torch.Tensor, torch.Tensor]
 
 
 def _paths_by_captum(
     detector: ForgeryDetector,
-    paths: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    paths: Iterator[SinglePath],
     steps: int,
     batch_size: BatchSize,
-) -> Iterator[Attribution]:
-    """Of images and baselines (3, H, W), in their order."""
+) -> Iterator[tuple[int, Attribution]]:
+    """Each path's, in their order, with its image's number."""
     explainer = IntegratedGradients(detector)
 
-    def attribute(
-        group: list[tuple[torch.Tensor, torch.Tensor]], size: int
-    ) -> list[Attribution]:
-        images, baselines = map(torch.stack, zip(*group, strict=True))
+    def attribute(group: list[SinglePath], size: int) -> list[tuple[int, Attribution]]:
+        numbers, *ends = zip(*group, strict=True)
+        images, baselines = map(torch.stack, ends)
         pixels = explainer.attribute(
             images,
             baselines,
@@ -303,9 +301,10 @@ def _paths_by_captum(
             internal_batch_size=size,
         )
         with torch.inference_mode():
-            ends = [detector(points).tolist() for points in (images, baselines)]
+            logits = [detector(points).tolist() for points in (images, baselines)]
         maps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
-        return [Attribution(*one, steps) for one in zip(maps, *ends, strict=True)]
+        found = [Attribution(*one, steps) for one in zip(maps, *logits, strict=True)]
+        return list(zip(numbers, found, strict=True))
 
     while group := list(islice(paths, max(1, batch_size.images // steps))):
         size = batch_size.images

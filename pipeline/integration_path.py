@@ -38,6 +38,10 @@ class IntegrationPath:
     maps: dict[float, torch.Tensor] = field(default_factory=dict)  # (H, W) at each node
     slopes: dict[float, float] = field(default_factory=dict)  # the maps' sums
 
+    def ask(self, node: float) -> None:
+        """Wait for what `answer` takes in."""
+        self.asked.add(node)
+
     def answer(
         self, node: float, logit: float, slope: float, map: torch.Tensor
     ) -> None:

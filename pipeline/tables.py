@@ -13,11 +13,9 @@ NAMES = (
 def read_csv(path: Path) -> pd.DataFrame:
     """A table that the pipeline wrote; empty cells are text in the columns NAMES, and
     NaN in all others."""
-    columns = pd.read_csv(path, nrows=0).columns
-    numbers = [name for name in columns if name not in NAMES]
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(NAMES, str),
-        keep_default_na=False,
-        na_values={name: [""] for name in numbers},
+    table = pd.read_csv(
+        path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""]
     )
+    names = table.columns.intersection(NAMES)
+    table[names] = table[names].fillna("")
+    return table
