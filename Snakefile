@@ -18,6 +18,7 @@ from pipeline.allocation import extraction_mb
 from pipeline.checksums import file_sha256
 from pipeline.code_version import code_version
 from pipeline.config.check import check_config, check_protocols
+from pipeline.config.faces import NOT_OF_CROPS
 from pipeline.file_lists import fetch_lists
 from pipeline.protocols import selected, trained_on
 from pipeline.run_folder import (

@@ -99,8 +99,10 @@ def provenance_of(
 def check_finite(
     found: dict[str, np.ndarray], rows: pd.DataFrame, weights: Path
 ) -> None:
-    """Raise StepError if a map has values that are no numbers."""
-    wrong = ~np.isfinite(found["maps"]).all((1, 2))
+    """Raise StepError if a map has values that are no numbers, or a logit is none."""
+    logits = np.stack([found["logit"], found["baseline_logit"]])
+    finite = np.isfinite(logits).all(0) & np.isfinite(found["maps"]).all((1, 2))
+    wrong = ~finite
     if wrong.any():
         first = rows[wrong].iloc[0]
         raise StepError(
@@ -112,13 +114,14 @@ def check_finite(
 
 
 def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:
-    """`wanted` evenly spaced crops of each video (all if None), with their row."""
+    """`wanted` evenly spaced crops of each person in each video (all if None), with
+    their row."""
     frames = frames.assign(crop=np.arange(len(frames)))[KEYS]
     if wanted is None:
         return frames
     parts = [
         part.iloc[evenly_spaced(len(part), wanted)]
-        for _, part in frames.groupby("video")
+        for _, part in frames.groupby(["video", "subject"])
     ]
     return pd.concat(parts).sort_values("crop") if parts else frames
 

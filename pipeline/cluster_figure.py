@@ -58,7 +58,7 @@ def plot_clusters(
         )
         panels = part.subplots(1, columns, squeeze=False)[0]
         for axes in panels:
-            axes.set(xticks=[], yticks=[])
+            axes.set(xticks=[], yticks=[], anchor="N")  # under the words
             axes.spines[:].set_visible(False)
         mean = maps[clusters.labels == cluster].mean(0)
         face = np.mean([crops[index] for index in typical[cluster]], axis=0)

@@ -16,14 +16,15 @@ def usable_gpus() -> int:
     """How many GPUs this process may use."""
     if not may_use_gpu():
         return 0
-    count = torch.cuda.device_count()
-    if in_slurm() and not count:
+    if torch.cuda.is_available():
+        return torch.cuda.device_count()
+    if in_slurm() or torch.cuda.device_count():  # counts what the driver alone knows
         log.warning(
-            "this job was given a GPU, but torch %s cannot use it, as where the driver "
+            "there is a GPU, but torch %s cannot use it, as where the driver "
             "(nvidia-smi) is too old for it: computing on the CPU",
             torch.__version__,
         )
-    return count
+    return 0
 
 
 def pick_device() -> torch.device:

@@ -12,7 +12,7 @@ from pipeline.allocation import workers_that_fit
 from pipeline.checksums import file_sha256, read_checksums
 from pipeline.code_version import code_version
 from pipeline.command_line import parse, run
-from pipeline.config.faces import FacesConfig
+from pipeline.config.faces import NOT_OF_CROPS, FacesConfig
 from pipeline.errors import StepError
 from pipeline.extraction import Task, extract_all
 from pipeline.face_shards import (
@@ -44,7 +44,7 @@ def main() -> None:
     videos = table.astype(columns).to_dict("records")
     sums = read_checksums(args.checksums)
     provenance = {
-        "faces": config.model_dump(),
+        "faces": config.model_dump(exclude={*NOT_OF_CROPS, "time_limit"}),
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [

@@ -90,7 +90,7 @@ def integrated_gradients(
     So no more images are in work than fill a batch, and none is begun while these hold
     more than HELD bytes. The detector must be frozen and in eval mode.
 
-    Where a logit or a gradient is not finite, neither is the map.
+    Where a gradient is not finite, neither is the map; a logit is handed on as it is.
 
     In another `precision` than float32 the ends of a path are computed in float32 all
     the same, so that the error is the true one; what does not reach the tolerance in

@@ -106,7 +106,7 @@ class ImagePaths:
     def hard_middles(self, room: int) -> list[tuple[IntegrationPath, float]]:
         """Middles of the intervals to halve next, `room` at most, the hardest first.
 
-        None where F jumps in the hardest.
+        Those in which F jumps are left out: there is no number in them.
         """
         errors = [np.abs(path.interval_errors()) for path in self.paths]
         middles = np.concatenate([path.middles() for path in self.paths])

@@ -78,6 +78,10 @@ FAULTS = [
         "attribution.baselines.1 = 'purple'",
     ),
     ({"attribution": {"baselines": ["black", "black"]}}, "each baseline once"),
+    (
+        {"attribution": {"engine": "captum", "precision": "bfloat16"}},
+        "engine captum has no other precision than float32",
+    ),
     ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},

@@ -5,9 +5,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from pipeline.allocation import GPU_VARIABLES
+from pipeline.devices import pick_device, usable_gpus
 
 FAULTS = """
 import resource, torch
+from pipeline.allocation import GPU_VARIABLES
 from pipeline.devices import use_cores
 
 def faults(batches):
@@ -30,3 +35,15 @@ def test_later_batches_take_no_new_pages_from_the_system():
     first, later = map(int, told.split())
     assert first > 10_000  # 64 MB of activations, and what belongs to them
     assert later < first / 50
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_gpu_that_torch_cannot_use_is_none(monkeypatch, caplog, usable):
+    """Where the driver is too old, torch counts the GPU, and says it is not usable."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name in (*GPU_VARIABLES, "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert usable_gpus() == int(usable)
+    assert pick_device().type == ("cuda" if usable else "cpu")
+    assert ("the driver (nvidia-smi) is too old" in caplog.text) == (not usable)

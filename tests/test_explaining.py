@@ -1,11 +1,14 @@
 """Maps as they are stored: means over baselines, in half precision."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
 from torch import nn
 
+from pipeline.attribute_frames import choose_frames
+from pipeline.attribution_shards import KEYS
 from pipeline.completeness import completeness_error
 from pipeline.config.attribution import AttributionConfig
 from pipeline.explaining import explain, half_precision
@@ -91,3 +94,17 @@ def test_maps_are_the_means_over_each_crops_own_baselines(engine):
     assert np.allclose(found["completeness_error"], completeness_error(sums, change))
     assert found["converged"].all()
     assert (found["steps"] >= (3 * 50 if engine == "captum" else 3 * 32 + 1)).all()
+
+
+@pytest.mark.parametrize(("wanted", "numbers"), [(2, [1, 4]), (None, range(6))])
+def test_frames_of_each_person_are_explained(wanted, numbers):
+    """Crops lie person by person, each over all of the video."""
+    frames = pd.DataFrame(0, range(36), KEYS[:-1]).assign(
+        video=np.repeat(["a", "b"], 18),
+        subject=np.tile(np.repeat([0, 1, 2], 6), 2),
+        number=np.tile(range(6), 6),
+    )
+    chosen = choose_frames(frames, wanted)
+    assert chosen["crop"].is_monotonic_increasing
+    by_person = chosen.groupby(["video", "subject"])["number"].apply(list)
+    assert by_person.tolist() == [list(numbers)] * 6

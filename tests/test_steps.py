@@ -191,14 +191,16 @@ def test_face_shard_explains_itself(finished):
     assert set(provenance["versions"]) >= {"decord", "h5py"}
 
 
-def test_maps_that_are_no_numbers_are_refused(finished, tmp_path):
+@pytest.mark.parametrize("spoilt_part", ["fc.weight", "fc.bias"])
+def test_maps_that_are_no_numbers_are_refused(finished, tmp_path, spoilt_part):
+    """A bias is in the logit, and in no gradient."""
     results = finished.folder / "results"
     spoilt = tmp_path / "weights.safetensors"
     with safe_open(results / "models/small/all/weights.safetensors", "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = file.metadata()
-    (last,) = (name for name in tensors if name.endswith("fc.weight"))
-    tensors[last][0, 0] = float("nan")
+    (last,) = (name for name in tensors if name.endswith(spoilt_part))
+    tensors[last].view(-1)[0] = float("nan")
     save_file(tensors, spoilt, about)
     done = step(
         "attribute_frames",

@@ -167,6 +167,11 @@ def test_video_changed_behind_snakemakes_back_is_found(run):
     assert f"{video.name} changed since its checksum was taken" in printed
 
 
+def test_settings_that_change_no_result_make_nothing_stale(run):
+    run.configure({"faces": {"max_failed": 0.5}, "attribution": {"steps": 60}})
+    assert run.stale() == set()
+
+
 def test_changed_attribution_setting_retrains_nothing(run):
     run.configure({"attribution": {"max_steps": 300}})
     assert run.stale() == attributed()

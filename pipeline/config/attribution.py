@@ -31,7 +31,8 @@ class AttributionConfig(Section):
     """Images of uniform noise that the attributions of the baseline noise are the mean
     of."""
     frames: int | None = Field(2, ge=1)
-    """Frames of each test video to explain, evenly spaced; null explains all crops."""
+    """Frames of each person in each test video to explain, evenly spaced; null explains
+    all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
     """Largest completeness error, as a share of the logit's change (of 0.1 logits where
     it changes less). Each image gets the steps that it needs for it; every map keeps
@@ -52,6 +53,18 @@ class AttributionConfig(Section):
     """captum gives every image as many Gauss-Legendre steps, whatever their error."""
     steps: int = Field(50, ge=2, le=10_000)
     """How many, with captum."""
+
+    def unused(self) -> set[str]:
+        """Keys that the engine does not read."""
+        if self.engine == "captum":
+            return {"first_steps", "max_steps", "precision"}
+        return {"steps"}
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> "AttributionConfig":
+        if self.engine == "captum" and self.precision != "float32":
+            raise ValueError("engine captum has no other precision than float32")
+        return self
 
     @model_validator(mode="after")
     def _check_steps(self) -> "AttributionConfig":

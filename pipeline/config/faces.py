@@ -6,6 +6,10 @@ from pydantic import Field
 
 from pipeline.config.section import Section
 
+# Keys that say how weights come, and when to give up: crops are the same whatever they
+# are.
+NOT_OF_CROPS = {"retinaface_address", "max_failed"}
+
 
 class FacesConfig(Section):
     """Which frames are decoded, how faces are found and cropped."""
@@ -34,7 +38,8 @@ class FacesConfig(Section):
     less often is taken for a mistake."""
     decoder: Literal["auto", "pyav", "decord", "torchcodec"] = "auto"
     """Library that decodes. `auto` is the fastest measured on a CPU, PyAV. `torchcodec`
-    uses the GPU's decoder; it needs a package and FFmpeg of its own."""
+    uses the GPU's decoder in steps that are given a GPU (with `detector: retinaface`);
+    it needs FFmpeg's shared libraries."""
     time_limit: float = Field(300.0, gt=0, le=86_400)
     """Seconds that a video may take before it is given up and becomes a row with the
     status `timeout`; and an original, whose fakes then have none."""

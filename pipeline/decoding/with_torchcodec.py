@@ -7,6 +7,7 @@ import torch
 import torchcodec
 from torchcodec.decoders import VideoDecoder
 
+from pipeline.allocation import may_use_gpu
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.frame_index import FrameIndex
 
@@ -19,7 +20,8 @@ class TorchcodecVideo:
 
     def __init__(self, path: Path, index: FrameIndex) -> None:
         self.index, self.width, self.height = index, index.width, index.height
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        usable = may_use_gpu() and torch.cuda.is_available()
+        device = "cuda" if usable else "cpu"
         try:
             self.decoder = VideoDecoder(
                 path, dimension_order="NHWC", num_ffmpeg_threads=1, device=device

@@ -52,6 +52,7 @@ rule align_originals:
     params:
         root=data_root,
         config=faces_config,
+        originals=original_settings,
         code=code_version("align_originals"),
     shell:
         "python -m pipeline.align_originals --faces {input.faces:q} "

@@ -1,6 +1,7 @@
 # What the rules share: their sections of the configuration, and the files of a shard.
 
 PUBLISHED = REPOSITORY / "docs" / "published.csv"
+MOST_TIMES = 3  # what a job asks for at first; no partition has any amount
 
 
 def as_json(section):
@@ -61,10 +62,10 @@ def compared_atlases(files):
 
 
 def attribution_config(wildcards):
-    """The section without the baselines: another one makes nothing stale."""
-    others = (
-        {"baselines"} if wildcards.baseline == "noise" else {"baselines", "noise_draws"}
-    )
+    """The section, but for what these maps do not depend on: it makes none stale."""
+    others = {"baselines"} | CONFIG.attribution.unused()
+    if wildcards.baseline != "noise":
+        others.add("noise_draws")
     return CONFIG.attribution.model_dump_json(exclude=others)
 
 
@@ -115,7 +116,7 @@ def growing(amount):
 
     Attempts are counted where Snakemake submits jobs; a run on one machine has one.
     """
-    return lambda wildcards, attempt: amount * attempt
+    return lambda wildcards, attempt: amount * min(attempt, MOST_TIMES)
 
 
 def for_each_device(amount):
@@ -238,12 +239,22 @@ def drawing_config(wildcards):
     return CONFIG.sources.miniature.model_dump_json(include=keys)
 
 
-def faces_config(wildcards):
-    """The section, with the file that RetinaFace's weights are fetched to."""
+def faces_config(wildcards, threads):
+    """The section, likewise, with the file that RetinaFace's weights are fetched to."""
     weights = detector_weights() or None
     return CONFIG.faces.model_copy(
         update={"retinaface_weights": weights}
     ).model_dump_json()
+
+
+def crop_settings(wildcards):
+    """What of the section crops depend on."""
+    return CONFIG.faces.model_dump_json(exclude=NOT_OF_CROPS)
+
+
+def original_settings(wildcards):
+    """What of the section originals depend on, beside the crops themselves."""
+    return CONFIG.faces.model_dump_json(include={"decoder", "margin", "time_limit"})
 
 
 def detector_weights():
@@ -267,4 +278,4 @@ def contact_sheets():
 
 
 def extraction_memory(wildcards, threads, attempt):
-    return extraction_mb(CONFIG.faces.detector, threads) * attempt
+    return extraction_mb(CONFIG.faces.detector, threads) * min(attempt, MOST_TIMES)

@@ -50,6 +50,7 @@ rule extract_faces:
     params:
         root=data_root,
         config=faces_config,
+        crops=crop_settings,
         code=code_version("extract_faces"),
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "
