@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,26 +16,26 @@ import resource, torch
 from pipeline.allocation import GPU_VARIABLES
 from pipeline.devices import use_cores
 
-def faults(batches):
+def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(batches):
-        points = torch.rand(4, 3, 512, 512, requires_grad=True)
-        torch.autograd.grad(layers(points).sum(), points)
+    points = torch.rand(4, 3, 512, 512, requires_grad=True)
+    torch.autograd.grad(layers(points).sum(), points)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 layers = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.ReLU()).eval()
 use_cores(1)
-print(faults(3), faults(3))
+print(*(faults() for _ in range(12)))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
 def test_later_batches_take_no_new_pages_from_the_system():
-    """Were freed memory given back, all batches would take thousands."""
+    """Were freed memory given back, all batches would take thousands. Now and then a
+    block has no place among those that are free, and the heap grows by it once."""
     told = subprocess.check_output([sys.executable, "-c", FAULTS], text=True)
-    first, later = map(int, told.split())
+    first, *later = map(int, told.split())
     assert first > 10_000  # 64 MB of activations, and what belongs to them
-    assert later < first / 50
+    assert np.median(later) < first / 50
 
 
 @pytest.mark.parametrize("usable", [True, False])
