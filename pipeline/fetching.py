@@ -2,11 +2,12 @@
 
 import fcntl
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from urllib.parse import quote
 
@@ -103,11 +104,21 @@ def fetch_files(
     log.info("fetch: %s", traffic)
 
 
-def _finished(futures: Iterable[Future], traffic: Traffic) -> Iterator[Future]:
-    """The futures as they finish, with a line on the traffic now and then."""
-    left, said = set(futures), time.monotonic()
-    while left:
-        done, left = wait(left, timeout=1.0, return_when=FIRST_COMPLETED)
+def _finished(futures: Sequence[Future], traffic: Traffic) -> Iterator[Future]:
+    """The futures as they finish, with a line on the traffic now and then.
+
+    An interrupt in the midst of `concurrent.futures.wait` would leave futures locked,
+    and their downloads without an end.
+    """
+    finished: SimpleQueue[Future] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(finished.put)
+    said = time.monotonic()
+    while traffic.done < len(futures):
+        try:
+            done = [finished.get(timeout=1.0)]
+        except Empty:
+            done = []
         traffic.done += len(done)
         yield from done
         if time.monotonic() - said >= LOG_INTERVAL:
