@@ -13,7 +13,6 @@ from pipeline.devices import pick_device, usable_gpus
 
 FAULTS = """
 import resource, torch
-from pipeline.allocation import GPU_VARIABLES
 from pipeline.devices import use_cores
 
 def faults():
