@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Run
+from conftest import ONE_MODEL, Run
 from disks import SmallDisk, needs_mount
 
 from pipeline.miniature.corpus import write_video
@@ -61,8 +61,8 @@ def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
     cut.write_bytes(cut.read_bytes()[:2000])
     noise = np.random.default_rng(0).integers(90, 110, (6, 240, 320, 3), np.uint8)
     write_video(faceless, list(noise), 23)
-    run.configure({"faces": {"max_failed": 0.9, "frames": 7}})
-    run.snakemake("all")
+    run.configure({"faces": {"max_failed": 0.9, "frames": 7}}, ONE_MODEL)
+    run.snakemake("faces", "metrics")
     summary = pd.read_csv(
         run.folder / "results/faces/summary.csv", keep_default_na=False
     ).set_index("path")
@@ -125,5 +125,6 @@ def test_full_disk_is_told_and_the_same_command_goes_on(finished, tmp_path):
         assert "free space" in printed
         assert not list((run.folder / "results").rglob("*.part.*"))
         disk.mount("remount,size=100m")
-        run.snakemake("all")
-        assert run.csvs() == finished.csvs()
+        run.snakemake("metrics")
+        assert "metrics/videos.csv" in run.csvs()
+        assert run.csvs().items() <= finished.csvs().items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SMALL, Run
+from conftest import ONE_MODEL, Run
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def run(finished, tmp_path_factory) -> tuple[Run, dict[str, dict[str, str]]]:
     shards = {"test": 1}
     folder = {"root": "data/mine", "table": "data/mine/clips.csv", "use": "test"}
     sources = {
-        **SMALL["sources"],
+        **ONE_MODEL["sources"],
         "celebdf": {"root": "data/celebdf", "shards": shards},
         "dfdc": {"root": "data/dfdc", "shards": shards},
         "deepfakedetection": {
@@ -118,7 +118,7 @@ def run(finished, tmp_path_factory) -> tuple[Run, dict[str, dict[str, str]]]:
         },
         "folders": {"mine": {**folder, "shards": shards}},
     }
-    run.configure({"sources": sources})
+    run.configure({"sources": sources}, ONE_MODEL)
     return run, names
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SMALL, Run
+from conftest import ONE_MODEL, Run
 from disks import SmallDisk, needs_mount
 from servers import FileServer
 
@@ -55,7 +55,7 @@ def from_server(server, folder: Path, changes: dict | None = None) -> Run:
         "official_splits": False,
         "shards": {"train": 1, "val": 1, "test": 2},
     }
-    base = {**SMALL, "sources": {"faceforensics": source}, "fetch": FETCH}
+    base = {**ONE_MODEL, "sources": {"faceforensics": source}, "fetch": FETCH}
     return Run(folder).configure(changes, base)
 
 
@@ -66,7 +66,7 @@ def on_disk(root: Path, folder: Path) -> Run:
         "official_splits": False,
         "shards": {"train": 1, "val": 1, "test": 2},
     }
-    base = {**SMALL, "sources": {"faceforensics": source}}
+    base = {**ONE_MODEL, "sources": {"faceforensics": source}}
     return Run(folder).configure({}, base)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
-from conftest import SMALL, Run
+from conftest import ONE_MODEL, Run
 
 from pipeline.networks import read_header
 
@@ -30,8 +30,8 @@ def run(tmp_path_factory) -> Run:
         },
         "protocols": PROTOCOLS,
     }
-    base = {**SMALL, "models": {"small": SMALL["models"]["small"]}}
-    run = Run(tmp_path_factory.mktemp("protocols") / "run").configure(changes, base)
+    run = Run(tmp_path_factory.mktemp("protocols") / "run")
+    run.configure(changes, ONE_MODEL)
     run.snakemake("metrics")
     return run
 

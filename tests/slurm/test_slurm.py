@@ -21,6 +21,7 @@ from conftest import REPOSITORY, SMALL
 from test_datasets import own
 
 pytestmark = pytest.mark.slurm
+MAPS = "results/attributions/small/all/black"
 TRAINED = "results/models/small/all"
 TRAINING_LOG = "results/logs/train_model/small/all.log"
 SHARDS = [f"miniature-{s}" for s in ("train-000", "val-000", "test-000", "test-001")]
@@ -140,7 +141,7 @@ def failure_of(printed: str, status: str, step: str, shard: str) -> None:
 def test_a_cancelled_job_is_told_of_and_tried_again(cluster, finished, tmp_path):  # noqa: F811
     changes = {"attribution": {"engine": "captum", "steps": 300}}
     run = copied(finished, tmp_path / "run", changes)
-    process = run.start("atlases")
+    process = run.start(*(f"{MAPS}/{shard}.h5" for shard in SHARDS[2:]))
     job = cluster.wait_for(
         f"attribute_frames_wildcards_small_all_black_{SHARDS[2]}", process
     )
@@ -184,7 +185,7 @@ def test_over_its_time_limit_it_goes_on_with_more(cluster, finished, tmp_path): 
     limit = {"attribute_frames": {"runtime": "attempt"}}
     run = copied(finished, tmp_path / "run", changes, steps=limit)
     log = run.folder / f"results/logs/attribute_frames/small/all/black/{SHARDS[0]}.log"
-    process = run.start(f"results/attributions/small/all/black/{SHARDS[0]}.h5")
+    process = run.start(f"{MAPS}/{SHARDS[0]}.h5")
     printed = run.end(process)
     assert run.code == 0, printed[-6000:]
     failure_of(printed, "TIMEOUT", "attribute_frames", SHARDS[0])
@@ -198,7 +199,7 @@ def test_over_its_memory_it_is_given_more(cluster, finished, tmp_path):  # noqa:
     changes = {"attribution": {"engine": "captum", "steps": 50}}
     limit = {"attribute_frames": {"mem_mb": "600 * attempt"}}
     run = copied(finished, tmp_path / "run", changes, steps=limit)
-    process = run.start(f"results/attributions/small/all/black/{SHARDS[2]}.h5")
+    process = run.start(f"{MAPS}/{SHARDS[2]}.h5")
     printed = run.end(process)
     assert run.code == 0, printed[-6000:]
     jobs = cluster.jobs(run.folder)
@@ -249,11 +250,13 @@ def assert_same_training(run: SlurmRun, undisturbed: Path) -> None:
 
 
 def test_training_is_warned_and_goes_on(cluster, finished, long_training, tmp_path):  # noqa: F811
-    # SLURM, which looks every half minute, warns up to 30 s before it is to.
-    limit = {"runtime": 1, "mem_mb": 3000, "slurm_extra": "'--signal=USR1@15'"}
+    # SLURM, which looks every half minute, warns up to 30 s before it is to. Each
+    # attempt has a minute more, so that a slow machine needs few.
+    limit = {"runtime": "attempt", "mem_mb": 3000}
+    limit["slurm_extra"] = "'--signal=USR1@15'"
     changes = long_training.changes
     run = copied(finished, tmp_path / "run", changes, steps={"train_model": limit})
-    process = run.start(f"{TRAINED}/weights.safetensors", "--retries", "20")
+    process = run.start(f"{TRAINED}/weights.safetensors", "--retries", "5")
     log = run.folder / TRAINING_LOG
     said: list[str] = []
 
@@ -279,6 +282,9 @@ def test_a_preempted_training_goes_on(cluster, finished, short_training, tmp_pat
     wait_until(state.exists, process)
     urgent = ["sbatch", "--partition=urgent", "--account=my-account", "--exclusive"]
     subprocess.run([*urgent, "--output=/dev/null", "--wrap=sleep 5"], check=True)
+    wait_until(lambda: job in cluster.running("PENDING"), process)
+    # SLURM would let it wait for some three minutes.
+    subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)
     printed = run.end(process, 1200)
     assert run.code == 0, printed[-6000:]
     jobs = cluster.jobs(run.folder)
@@ -302,7 +308,7 @@ def test_a_drained_node_keeps_jobs_waiting_and_loses_none(
 ):
     changes = {"attribution": {"engine": "captum", "steps": 300}}
     run = copied(finished, tmp_path / "run", changes)
-    process = run.start("atlases")
+    process = run.start(*(f"{MAPS}/{shard}.h5" for shard in SHARDS[2:]))
     cluster.wait_for("attribute_frames_wildcards_small_all", process)
     node("drain", "reason=test")
     try:

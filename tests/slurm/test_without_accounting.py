@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, SlurmRun, started
-from test_slurm import SHARDS, copied, failure_of
+from test_slurm import MAPS, SHARDS, copied, failure_of
 
 pytestmark = pytest.mark.slurm
 
@@ -21,7 +21,7 @@ def test_a_cancelled_job_is_told_of_and_tried_again(cluster, finished, tmp_path)
     assert "accounting_storage/none" in told
     changes = {"attribution": {"engine": "captum", "steps": 300}}
     run: SlurmRun = copied(finished, tmp_path / "run", changes)
-    process = run.start(f"results/attributions/small/all/black/{SHARDS[2]}.h5")
+    process = run.start(f"{MAPS}/{SHARDS[2]}.h5")
     job = cluster.wait_for("attribute_frames", process)
     subprocess.run(["scancel", job], check=True)
     printed = run.end(process)
