@@ -90,8 +90,12 @@ def test_a_worker_killed_in_mid_shard_costs_nothing(many):
 def workers() -> list[psutil.Process]:
     """The children of the fork server."""
     own = psutil.Process()
-    found = own.children(recursive=True)
-    return [child for child in found if child.ppid() != own.pid]
+    found = []
+    for child in own.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any moment
+            if child.ppid() != own.pid:
+                found.append(child)
+    return found
 
 
 def kill_a_worker() -> int:

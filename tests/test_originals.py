@@ -210,7 +210,9 @@ def test_an_original_that_hangs_costs_its_own_fakes(
     faces, originals, compression, tmp_path, caplog
 ):
     caplog.set_level("INFO")
-    fakes = by_fake(originals, compression)
+    long = tmp_path / "long.mp4"  # so that none is done within the limit
+    ffmpeg("-stream_loop", 5000, "-i", originals["c23", "000"], "-c", "copy", long)
+    fakes = dict.fromkeys(by_fake(originals, compression), long)
     hasty = CONFIG.model_copy(update={"time_limit": 0.001})
     crops, psnr, aligned = written(faces, fakes, tmp_path / "o.h5", hasty)
     assert not crops.any()
