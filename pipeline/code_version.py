@@ -47,6 +47,7 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
+@cache
 def _imports(module: str) -> list[str]:
     """Our modules that a module imports, anywhere in it, and packages above them."""
     names: list[str] = []

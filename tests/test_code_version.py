@@ -11,6 +11,11 @@ PACKAGE = Path(module.__file__).parent
 STEPS = sorted(p.stem for p in PACKAGE.glob("*.py") if "__main__" in p.read_text())
 
 
+def forget() -> None:
+    for known in (module._tree, module._imports, module._code):
+        known.cache_clear()
+
+
 @pytest.fixture
 def versions(tmp_path, monkeypatch):
     """Versions of all steps in a copy of the package, which the test may edit."""
@@ -19,13 +24,11 @@ def versions(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PACKAGE", package)
 
     def read():
-        module._tree.cache_clear()
-        module._code.cache_clear()
+        forget()
         return {step: module.code_version(step) for step in STEPS}
 
     yield package, read
-    module._tree.cache_clear()
-    module._code.cache_clear()
+    forget()
 
 
 def edit(file, old, new):

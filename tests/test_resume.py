@@ -176,8 +176,14 @@ def test_extraction_goes_on_video_by_video(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("baseline", "engine"),
-    [("black", {"engine": "captum", "steps": 30}), ("noise", {"first_steps": 33})],
-    ids=["captum", "adaptive"],
+    [
+        pytest.param(
+            *("black", {"engine": "captum", "steps": 30}),
+            id="captum",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("noise", {"first_steps": 33}, id="adaptive"),
+    ],
 )
 def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path, baseline, engine):
     slow = engine | {"frames": None, "batch_size": 4}

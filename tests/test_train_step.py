@@ -111,6 +111,7 @@ def test_killed_at_five_random_moments(undisturbed, tmp_path):
     assert not (folder / "state.pt").exists()
 
 
+@pytest.mark.slow
 def test_stopped_by_the_scheduler_and_resumed(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     process = start(folder)

@@ -234,6 +234,7 @@ def test_edited_module_makes_stale_what_reaches_it(clone):
     assert clone.stale() == expected | scored
 
 
+@pytest.mark.slow
 def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     before = run.csvs()
     maps = run.folder / "results/attributions/small/all/black/miniature-test-000.h5"
