@@ -178,7 +178,8 @@ def test_extraction_goes_on_video_by_video(corpus, tmp_path):
     ("baseline", "engine"),
     [
         pytest.param(
-            *("black", {"engine": "captum", "steps": 30}),
+            "black",
+            {"engine": "captum", "steps": 30},
             id="captum",
             marks=pytest.mark.slow,
         ),
