@@ -14,31 +14,32 @@ from snakemake.resources import Resource
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
-from pipeline.allocation import extraction_mb
-from pipeline.checksums import file_sha256
-from pipeline.code_version import code_version
-from pipeline.config.check import check_config, check_protocols
+from pipeline.runtime.allocation import extraction_mb
+from pipeline.files.checksums import file_sha256
+from pipeline.runtime.code_version import code_version
+from pipeline.config.check import check_config
+from pipeline.orchestration.protocol_check import check_protocols
 from pipeline.config.faces import NOT_OF_CROPS
-from pipeline.file_lists import fetch_lists
-from pipeline.protocols import selected, trained_on
-from pipeline.run_folder import (
+from pipeline.videos.download.lists import fetch_lists
+from pipeline.videos.protocols import selected, trained_on
+from pipeline.orchestration.run_folder import (
     check_writable,
     enter_folder,
     runs_nothing,
     share_folder,
     use_this_python,
 )
-from pipeline.run_summary import summarize
-from pipeline.slurm_jobs import QueueSilent, ignore_warnings, wait_for_lost_jobs
-from pipeline.slurm_plugin import mend_plugin
-from pipeline.video_table import SPLITS, used
-from pipeline.videos import (
-    dataset_of,
-    files_of,
-    list_source,
-    list_videos,
-    shard_names,
+from pipeline.orchestration.run_summary import summarize
+from pipeline.orchestration.slurm_jobs import (
+    QueueSilent,
+    ignore_warnings,
+    wait_for_lost_jobs,
 )
+from pipeline.orchestration.slurm_plugin import mend_plugin
+from pipeline.videos.table import SPLITS, used
+from pipeline.videos.sharding import dataset_of, shard_names
+from pipeline.videos.shard_table import files_of
+from pipeline.videos.listing import list_source, list_videos
 
 if not workflow.overwrite_configfiles:
 
@@ -103,7 +104,7 @@ localrules:
     atlases,
     virelay,
     fetch_weights,
-    fetch_detector,
+    fetch_face_detector,
     index_videos,
 
 

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from pipeline.allocation import workers_that_fit
-from pipeline.command_line import parse, run
+from pipeline.attributions.original_alignment import write_originals
 from pipeline.config.faces import FacesConfig
-from pipeline.original_crops import write_originals
+from pipeline.runtime.allocation import workers_that_fit
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

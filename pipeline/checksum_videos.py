@@ -1,12 +1,16 @@
 """List a shard's videos and take their checksums (rule `checksum_videos`)."""
 
+import logging
 from pathlib import Path
 
-from pipeline.atomic import write_csv
-from pipeline.checksums import ChecksumError, take_checksums, write_checksums
-from pipeline.command_line import log, parse, run
 from pipeline.config.sources import SourcesConfig
-from pipeline.videos import files_of, list_shard, shard_table
+from pipeline.files.checksums import ChecksumError, take_checksums, write_checksums
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.listing import list_shard
+from pipeline.videos.shard_table import files_of, shard_table
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:

@@ -3,21 +3,21 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.atlas_arrays import read_sample
-from pipeline.atomic import write_csv
-from pipeline.cluster_figure import plot_clusters
-from pipeline.command_line import parse, run
-from pipeline.config.atlases import AtlasesConfig
-from pipeline.gallery_frames import read_frames
-from pipeline.map_clusters import (
+from pipeline.atlases.arrays import read_sample
+from pipeline.atlases.cluster_figure import plot_clusters
+from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
     typical_members,
 )
-from pipeline.overlays import Look
-from pipeline.regions import REGIONS, USUAL_POINTS, region_grid
-from pipeline.video_table import persons
+from pipeline.atlases.gallery import read_frames
+from pipeline.atlases.overlays import Look
+from pipeline.atlases.regions import REGIONS, USUAL_POINTS, region_grid
+from pipeline.config.atlases import AtlasesConfig
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.table import persons
 
 KEPT = (
     "shard place crop video subject number dataset compression method label logit"

@@ -2,12 +2,16 @@
 
 import json
 
-from pipeline.atlas_arrays import read_cells
-from pipeline.atlas_comparison import difference_table, differences, plot_differences
-from pipeline.atomic import write_csv
-from pipeline.command_line import parse, run
+from pipeline.atlases.arrays import read_cells
+from pipeline.atlases.model_comparison import (
+    difference_table,
+    differences,
+    plot_differences,
+)
+from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
-from pipeline.overlays import Look
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

@@ -1,13 +1,17 @@
 """Audit baselines, and how much maps hang on them (rule `compare_baselines`)."""
 
-from pipeline.atlas_arrays import read_cells, read_sample
-from pipeline.atomic import write_csv
-from pipeline.baseline_comparison import agreement, audit, plot_baselines
-from pipeline.calibration import read_points
-from pipeline.command_line import log, parse, run
+import logging
+
+from pipeline.atlases.arrays import read_cells, read_sample
+from pipeline.atlases.baseline_audit import agreement, audit
+from pipeline.atlases.baseline_figure import plot_baselines
+from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
-from pipeline.overlays import Look
-from pipeline.tables import read_csv
+from pipeline.files.tables import read_csv, write_csv
+from pipeline.metrics.operating_point import read_points
+from pipeline.runtime.command_line import parse, run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:

@@ -1,25 +1,29 @@
 """Metrics and figures of one detector over the test set (rule `evaluate_model`)."""
 
+import logging
+
 import pandas as pd
 
-from pipeline.atomic import write_csv
-from pipeline.calibration import read_points
-from pipeline.command_line import log, parse, run
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.metrics import metrics_table
-from pipeline.prediction import (
-    check_both_kinds,
-    probability,
-    read_predictions,
-    video_table,
-)
-from pipeline.score_figures import (
+from pipeline.files.tables import write_csv
+from pipeline.metrics.operating_point import read_points
+from pipeline.metrics.score_figures import (
     plot_det,
     plot_precision_recall,
     plot_reliability,
     plot_roc,
     plot_scores,
 )
+from pipeline.metrics.scores import metrics_table
+from pipeline.models.predictions import (
+    check_both_kinds,
+    per_video,
+    probability,
+    read_predictions,
+)
+from pipeline.runtime.command_line import parse, run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -35,7 +39,7 @@ def main() -> None:
     frames = pd.concat([read_predictions(path) for path in args.predictions])
     frames = frames.sort_values(["video", "subject", "number"])
     check_both_kinds(frames, "test", args.videos)
-    videos = video_table(frames)
+    videos = per_video(frames)
     videos["probability"] = probability(videos["logit"])
     write_csv(videos, args.predicted)
     levels, points = {"frame": frames, "video": videos}, read_points(args.points)

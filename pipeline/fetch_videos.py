@@ -6,14 +6,15 @@ keeps what each file was when it first came (trust on first use).
 
 from pathlib import Path
 
-from pipeline.atomic import write_csv
-from pipeline.checksums import write_checksums
-from pipeline.command_line import parse, run
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import ServedConfig, SourcesConfig
-from pipeline.errors import StepError
-from pipeline.fetching import fetch_files
-from pipeline.videos import files_of, list_shard, shard_table
+from pipeline.files.checksums import write_checksums
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.errors import StepError
+from pipeline.videos.download.dataset import fetch_files
+from pipeline.videos.listing import list_shard
+from pipeline.videos.shard_table import files_of, shard_table
 
 
 def main() -> None:

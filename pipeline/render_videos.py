@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.command_line import parse, run
 from pipeline.config.sources import SourcesConfig
-from pipeline.miniature.corpus import render_sequence
-from pipeline.progress import progress
-from pipeline.videos import list_shard
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.progress import progress
+from pipeline.videos.listing import list_shard
+from pipeline.videos.miniature.corpus import render_sequence
 
 
 def main() -> None:

@@ -1,10 +1,15 @@
 """Say what came of every video (rule `summarize_faces`)."""
 
+import logging
+
 import pandas as pd
 
-from pipeline.atomic import write_csv
-from pipeline.command_line import log, parse, run
-from pipeline.face_shards import USABLE, FaceShard
+from pipeline.faces.shards import FaceShard
+from pipeline.faces.video_faces import USABLE
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     "video split label method compression status reason subjects looked_at crops "

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-
 from pipeline.allocation import (
     described,
     extraction_mb,

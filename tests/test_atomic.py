@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 
 import pytest
-
 from pipeline.atomic import replacing
 
 KILLED = """

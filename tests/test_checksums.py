@@ -3,7 +3,6 @@
 import subprocess
 
 import pytest
-
 from pipeline.checksums import (
     ChecksumError,
     read_checksums,

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
 from pipeline.map_bootstrap import (
     FEWEST,
     Replicates,

@@ -1,7 +1,6 @@
 """What a finished run says of itself."""
 
 import pandas as pd
-
 from pipeline.run_summary import summarize
 
 

@@ -2,8 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Name, Section
-from pipeline.config.sources import Compression
+from pipeline.config.section import Compression, Name, Section
 
 
 class ProtocolConfig(Section):

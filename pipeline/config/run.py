@@ -7,10 +7,11 @@ from pipeline.config.attribution import AttributionConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.faces import FacesConfig
 from pipeline.config.fetch import FetchConfig
+from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import AugmentConfig, ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.section import Folder, Name, Section
-from pipeline.config.sources import FolderConfig, MiniatureConfig, SourcesConfig
+from pipeline.config.sources import FolderConfig, SourcesConfig
 
 # For the demo, whose few minutes of training do not suffice to see through JPEG.
 BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)

@@ -1,6 +1,6 @@
 """What every section of the configuration has in common."""
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -33,3 +33,6 @@ def section_of(annotation: Any) -> type[Section] | None:
         if isinstance(kind, type) and issubclass(kind, Section):
             return kind
     return None
+
+
+Compression = Literal["raw", "c23", "c40", "native"]

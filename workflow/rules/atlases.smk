@@ -4,7 +4,7 @@
 #      atlases/<model>/<protocol>/<baseline>/*, atlases/<model>/<protocol>/baselines.*,
 #      atlases/models-<baseline>.*
 # Steps: collect_references and align_originals (what baselines are made of),
-#        attribute_frames a shard (the GPU's work), sum_attributions, build_atlas,
+#        attribute_frames a shard (the GPU's work), sum_attributions, draw_atlas,
 #        cluster_maps, compare_baselines, compare_atlases (pictures and tables).
 
 ATLAS = f"{RESULTS}/atlases/{{model}}/{{protocol}}/{{baseline}}"
@@ -104,7 +104,7 @@ rule sum_attributions:
         ),
         faces=face_shards("test"),
         references=rules.collect_references.output,
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
         arrays=f"{ATLAS}/arrays.h5",
         sample=f"{ATLAS}/sample.h5",
@@ -138,7 +138,7 @@ rule sum_attributions:
         "--seed {params.seed} > {log:q} 2>&1"
 
 
-rule build_atlas:
+rule draw_atlas:
     input:
         attributions=rules.sum_attributions.input.attributions,
         faces=face_shards("test"),
@@ -153,9 +153,9 @@ rule build_atlas:
         ledger=f"{ATLAS}/regions.png",
         gallery=f"{ATLAS}/gallery.png",
     log:
-        f"{RESULTS}/logs/build_atlas/{{model}}/{{protocol}}/{{baseline}}.log",
+        f"{RESULTS}/logs/draw_atlas/{{model}}/{{protocol}}/{{baseline}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/build_atlas/{{model}}/{{protocol}}/{{baseline}}.tsv"
+        f"{RESULTS}/benchmarks/draw_atlas/{{model}}/{{protocol}}/{{baseline}}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -163,9 +163,9 @@ rule build_atlas:
         runtime=growing(60),
     params:
         config=as_json(CONFIG.atlases),
-        code=code_version("build_atlas"),
+        code=code_version("draw_atlas"),
     shell:
-        "python -m pipeline.build_atlas --attributions {input.attributions:q} "
+        "python -m pipeline.draw_atlas --attributions {input.attributions:q} "
         "--faces {input.faces:q} --arrays {input.arrays:q} --sample {input.sample:q} "
         "--frames {input.frames:q} --cells {input.cells:q} --regions {input.regions:q} "
         "--atlas {output.atlas:q} --statistics {output.statistics:q} "
@@ -228,7 +228,7 @@ rule compare_baselines:
             baseline=CONFIG.attribution.baselines,
             allow_missing=True,
         ),
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
         audit=f"{RESULTS}/atlases/{{model}}/{{protocol}}/baselines.csv",
         agreement=f"{RESULTS}/atlases/{{model}}/{{protocol}}/baseline_agreement.csv",
@@ -319,7 +319,7 @@ rule virelay:
 
 rule atlases:
     input:
-        of_each_atlas(rules.build_atlas.output),
+        of_each_atlas(rules.draw_atlas.output),
         of_each_atlas(rules.cluster_maps.output),
         of_each_detector(rules.compare_baselines.output),
         compared_atlases(rules.compare_atlases.output),

@@ -1,16 +1,16 @@
 # In: a shard's videos, its table and checksums; RetinaFace's weights.
 # Out: faces/<shard>.h5 and its contact sheet, and faces/summary.csv over all shards.
-# Steps: fetch_detector (where Snakemake runs), extract_faces, draw_contact_sheet, summarize_faces.
+# Steps: fetch_face_detector (where Snakemake runs), extract_faces, draw_contact_sheet, summarize_faces.
 
 
-rule fetch_detector:
+rule fetch_face_detector:
     output:
         weights=f"{RESULTS}/weights/retinaface.pth",
         checksum=f"{RESULTS}/weights/retinaface.sha256",
     log:
-        f"{RESULTS}/logs/fetch_detector.log",
+        f"{RESULTS}/logs/fetch_face_detector.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fetch_detector.tsv"
+        f"{RESULTS}/benchmarks/fetch_face_detector.tsv"
     retries: 3
     conda:
         "../../environment.yml"
@@ -23,7 +23,7 @@ rule fetch_detector:
         addresses=detector_addresses,
         config=fetch_config,
     shell:
-        "python -m pipeline.fetch_detector --weights {output.weights:q} "
+        "python -m pipeline.fetch_face_detector --weights {output.weights:q} "
         "--checksum {output.checksum:q} --addresses {params.addresses:q} "
         "--config {params.config:q} > {log:q} 2>&1"
 

@@ -1,7 +1,7 @@
 # In: each detector's weights, the face shards of val and test.
 # Out: predictions/<model>/<protocol>/*, metrics/<model>/<protocol>/*, and over all
 #      detectors metrics/*.csv, overview.md and auc.png.
-# Steps: predict_frames a shard; choose_threshold on val; evaluate_model and
+# Steps: predict_frames a shard; choose_operating_point on val; evaluate_model and
 #        write_model_card a detector; collect_metrics and compare_models over all.
 
 
@@ -30,7 +30,7 @@ rule predict_frames:
         "> {log:q} 2>&1"
 
 
-rule choose_threshold:
+rule choose_operating_point:
     input:
         expand(
             rules.predict_frames.output,
@@ -40,9 +40,9 @@ rule choose_threshold:
     output:
         f"{RESULTS}/metrics/{{model}}/{{protocol}}/operating_point.csv",
     log:
-        f"{RESULTS}/logs/choose_threshold/{{model}}/{{protocol}}.log",
+        f"{RESULTS}/logs/choose_operating_point/{{model}}/{{protocol}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/choose_threshold/{{model}}/{{protocol}}.tsv"
+        f"{RESULTS}/benchmarks/choose_operating_point/{{model}}/{{protocol}}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -50,9 +50,9 @@ rule choose_threshold:
         runtime=growing(10),
     params:
         protocol=protocol_config,
-        code=code_version("choose_threshold"),
+        code=code_version("choose_operating_point"),
     shell:
-        "python -m pipeline.choose_threshold --predictions {input:q} "
+        "python -m pipeline.choose_operating_point --predictions {input:q} "
         "--points {output:q} --protocol {params.protocol:q} > {log:q} 2>&1"
 
 
@@ -63,7 +63,7 @@ rule evaluate_model:
             shard=shard_names(CONFIG.sources, "test"),
             allow_missing=True,
         ),
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
         predicted=f"{RESULTS}/predictions/{{model}}/{{protocol}}/videos.csv",
         videos=f"{RESULTS}/metrics/{{model}}/{{protocol}}/videos.csv",
@@ -102,7 +102,7 @@ rule write_model_card:
         history=rules.train_model.output.history,
         videos=rules.evaluate_model.output.videos,
         frames=rules.evaluate_model.output.frames,
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
         f"{RESULTS}/models/{{model}}/{{protocol}}/card.md",
     log:
@@ -158,7 +158,7 @@ rule collect_metrics:
 rule compare_models:
     input:
         predicted=of_each_detector(rules.evaluate_model.output.predicted),
-        points=of_each_detector(rules.choose_threshold.output),
+        points=of_each_detector(rules.choose_operating_point.output),
     output:
         f"{RESULTS}/metrics/differences.csv",
     log:
