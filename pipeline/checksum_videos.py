@@ -3,21 +3,18 @@
 import logging
 from pathlib import Path
 
-from pipeline.config.sources import SourcesConfig
 from pipeline.files.checksums import ChecksumError, take_checksums, write_checksums
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import parse, run
-from pipeline.videos.listing import list_shard
-from pipeline.videos.shard_table import files_of, shard_table
+from pipeline.videos.shard_table import files_of, rows_of_shard, shard_table
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    args = parse(__doc__, files=["table", "checksums"], texts=["shard", "source"])
-    sources = SourcesConfig.model_validate_json(args.source)
-    (source,) = sources.by_name().values()
-    rows, root = list_shard(sources, args.shard), Path(source.root)
+    files = ["index", "root", "table", "checksums"]
+    args = parse(__doc__, files=files, texts=["shard"])
+    rows, root = rows_of_shard(args.index, args.shard), args.root
     sums = take_checksums(root, files_of(rows))
     check_known(dict(zip(rows["path"], rows["known_sha256"], strict=True)), sums, root)
     write_checksums(sums, args.checksums)

@@ -7,7 +7,6 @@ import pandas as pd
 
 from pipeline.files.atomic import replacing
 from pipeline.files.tables import read_csv, write_csv
-from pipeline.metrics.heat_table import plot_heat_table
 from pipeline.metrics.literature import (
     beside_published,
     read_published,
@@ -22,7 +21,7 @@ def main() -> None:
         __doc__,
         files=[
             *("videos*", "frames*", "published", "all_videos", "all_frames"),
-            *("overview", "literature", "heat"),
+            *("overview", "literature"),
         ],
         texts=["runs"],
     )
@@ -35,7 +34,6 @@ def main() -> None:
     trained = trained_table(json.loads(args.runs), videos)
     beside = beside_published(frames.assign(level="frame"), trained, published)
     write_csv(beside, args.literature)
-    plot_heat_table(videos, args.heat)
 
 
 def stacked(paths: list[Path]) -> pd.DataFrame:

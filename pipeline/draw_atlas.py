@@ -1,8 +1,12 @@
 """Draw one model's atlases and galleries from their arrays (rule `build_atlas`)."""
 
+from argparse import Namespace
+
 import numpy as np
 
-from pipeline.atlases.arrays import read_cells
+from pipeline.atlases.arrays import read_cells, read_sample
+from pipeline.atlases.cluster_figure import plot_clusters
+from pipeline.atlases.clusters import clusters_of, typical_members
 from pipeline.atlases.figures import (
     plot_atlas,
     plot_gallery,
@@ -16,14 +20,16 @@ from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
 from pipeline.runtime.command_line import parse, run
 
-PICTURES = ["atlas", "statistics", "ledger", "gallery"]
+PICTURES = ["atlas", "statistics", "ledger", "gallery", "cluster_figure"]
 TABLES = ["arrays", "sample", "frames", "cells", "regions"]
+CLUSTER_TABLES = ["clusters", "cluster_cells", "members"]
+MEMBERS_SHOWN = 6  # of each cluster
 
 
 def main() -> None:
     args = parse(
         __doc__,
-        files=["attributions*", "faces*", *TABLES, *PICTURES],
+        files=["attributions*", "faces*", *TABLES, *CLUSTER_TABLES, *PICTURES],
         texts=["title", "config"],
     )
     config = AtlasesConfig.model_validate_json(args.config)
@@ -46,6 +52,28 @@ def main() -> None:
     }
     title = f"{args.title}: attribution of the fake logit, frame by frame"
     plot_gallery(examples, title, look, args.gallery)
+    draw_clusters(args, look)
+
+
+def draw_clusters(args: Namespace, look: Look) -> None:
+    """Draw the clusters that `cluster_maps` found, with their typical members."""
+    maps, rows = read_sample(args.sample)
+    clusters = clusters_of(read_csv(args.members))
+    typical = typical_members(clusters, maps, rows, MEMBERS_SHOWN)
+    wanted = np.concatenate(list(typical.values()))
+    frames = read_frames(rows.iloc[wanted], args.attributions, args.faces)
+    plot_clusters(
+        clusters,
+        maps,
+        rows,
+        table=read_csv(args.cluster_cells),
+        summary=read_csv(args.clusters),
+        crops={i: f.canonical_crop() for i, f in zip(wanted, frames, strict=True)},
+        typical=typical,
+        title=f"{args.title}: clusters of maps",
+        look=look,
+        path=args.cluster_figure,
+    )
 
 
 if __name__ == "__main__":

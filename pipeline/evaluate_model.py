@@ -2,24 +2,15 @@
 
 import logging
 
-import pandas as pd
-
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import read_points
-from pipeline.metrics.score_figures import (
-    plot_det,
-    plot_precision_recall,
-    plot_reliability,
-    plot_roc,
-    plot_scores,
-)
 from pipeline.metrics.scores import metrics_table
 from pipeline.models.predictions import (
     check_both_kinds,
     per_video,
     probability,
-    read_predictions,
+    read_test_frames,
 )
 from pipeline.runtime.command_line import parse, run
 
@@ -31,13 +22,11 @@ def main() -> None:
         __doc__,
         files=[
             *("predictions*", "points", "predicted", "videos", "frames"),
-            *("roc", "recall", "det", "reliability", "scores"),
         ],
         texts=["model", "protocol", "config", "seed"],
     )
     config = EvaluationConfig.model_validate_json(args.config)
-    frames = pd.concat([read_predictions(path) for path in args.predictions])
-    frames = frames.sort_values(["video", "subject", "number"])
+    frames = read_test_frames(args.predictions)
     check_both_kinds(frames, "test", args.videos)
     videos = per_video(frames)
     videos["probability"] = probability(videos["logit"])
@@ -53,12 +42,6 @@ def main() -> None:
         write_csv(table, file)
     auc = table[table["metric"] == "auc"]
     log.info("by video:\n%s", auc.round(4).to_string(index=False))
-    title = f"{args.model}, trained on {args.protocol}"
-    plot_roc(levels, title, args.roc)
-    plot_precision_recall(levels, title, args.recall)
-    plot_det(levels, title, args.det)
-    plot_reliability(levels, points, title, args.reliability)
-    plot_scores(videos, points["video"].threshold, title, args.scores)
 
 
 if __name__ == "__main__":

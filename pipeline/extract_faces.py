@@ -1,24 +1,22 @@
 """Extract a shard's face crops (rule `extract_faces`)."""
 
 import json
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.config.faces import NOT_OF_CROPS, FacesConfig
+from pipeline.config.faces import FacesConfig
 from pipeline.faces.extraction_pool import Task, extract_rest, known_sums
 from pipeline.faces.shards import writing_faces
-from pipeline.faces.video_faces import (
-    check_failures,
-)
+from pipeline.faces.video_faces import check_failures, with_problems
 from pipeline.files.checksums import file_sha256, read_checksums
 from pipeline.files.finished_parts import finished_parts
 from pipeline.runtime.allocation import workers_that_fit
 from pipeline.runtime.code_version import code_version
 from pipeline.runtime.command_line import parse, run
 from pipeline.runtime.progress import progress
+from pipeline.videos.shard_table import NUMBERS, read_table
 
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
 
@@ -30,15 +28,14 @@ def main() -> None:
         texts=["workers", "memory", "config"],
     )
     config = FacesConfig.model_validate_json(args.config)
-    table = pd.read_csv(args.table, dtype=str, keep_default_na=False)
-    numbers = {"label": int, "bytes": int}
-    table = table.sort_values("video", ignore_index=True)
-    problems = table.pop("problem")  # of those that could not be had
-    columns = {name: numbers.get(name, str) for name in table.columns}
-    videos = table.astype(columns).to_dict("records")
+    table = read_table(args.table).sort_values("video", ignore_index=True)
+    problems = list(zip(table.pop("problem"), table.pop("mask_problem"), strict=True))
+    columns = {name: NUMBERS.get(name, str) for name in table.columns}
+    videos = table.to_dict("records")
     sums = read_checksums(args.checksums)
+    kept = config.keys_for("extract_faces") - {"time_limit"}
     provenance = {
-        "faces": config.model_dump(exclude={*NOT_OF_CROPS, "time_limit"}),
+        "faces": config.model_dump(include=kept),
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [
@@ -57,11 +54,7 @@ def main() -> None:
         results = extract_rest(tasks, config, workers, parts)
         results = progress(results, len(videos), "extract", "videos")
         for video, faces, problem in zip(videos, results, problems, strict=True):
-            known = problem.removeprefix("its mask: ") in faces.reason
-            told = [faces.reason] if known else [faces.reason, problem]
-            told = [problem] if faces.status == "missing" else told
-            reason = "; ".join(filter(None, told))
-            shard.add(video, replace(faces, reason=reason) if problem else faces)
+            shard.add(video, with_problems(faces, *problem))
         check_failures(pd.DataFrame(shard.rows), config.max_failed, args.root)
 
 

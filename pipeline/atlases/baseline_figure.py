@@ -24,8 +24,7 @@ from pipeline.files.figures import COLOURS, save
 def plot_baselines(
     cells: Mapping[str, Sequence[CellArrays]],
     frames: Mapping[str, pd.DataFrame],
-    audited: pd.DataFrame,
-    alike: pd.DataFrame,
+    agreement: pd.DataFrame,
     threshold: float,
     title: str,
     look: Look,
@@ -44,7 +43,7 @@ def plot_baselines(
     top, below = figure.subfigures(2, 1, height_ratios=(2.6, 2.3 * len(places)))
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     _plot_audit(left, frames, threshold)
-    _plot_agreement(right, alike, names)
+    _plot_agreement(right, agreement, names)
     panels = below.subplots(len(places), len(names), squeeze=False)
     for row, place in zip(panels, places, strict=True):
         for axes, name in zip(row, names, strict=True):

@@ -55,6 +55,14 @@ class Clusters:
     count: int
 
 
+def clusters_of(members: pd.DataFrame) -> Clusters:
+    """The division that a table of members describes: cluster, x, y and silhouette."""
+    labels = members["cluster"].to_numpy(np.int64)
+    embedding = members[["x", "y"]].to_numpy(np.float64)
+    silhouettes = members["silhouette"].to_numpy(np.float64)
+    return Clusters(labels, embedding, silhouettes, int(labels.max()) + 1)
+
+
 def shapes(maps: np.ndarray) -> np.ndarray:
     """What is compared, (N, side * side) float64: blurred maps of length 1.
 

@@ -1,10 +1,10 @@
 """The miniature corpus in the `sources` section."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Folder
+from pipeline.config.section import Folder, Reruns
 from pipeline.config.source import SourceConfig
 
 MiniatureMethod = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
@@ -25,7 +25,9 @@ class MiniatureConfig(SourceConfig):
     """Manipulation methods to use."""
     compressions: list[Literal["c23", "c40"]] = Field(["c23"], min_length=1)
     """Compressions to use; a protocol may train on some of them alone."""
-    written: list[Literal["c23", "c40"]] = Field(["c23", "c40"], min_length=1)
+    written: Annotated[list[Literal["c23", "c40"]], Reruns("render_videos")] = Field(
+        ["c23", "c40"], min_length=1
+    )
     """Compressions to write every video in (H.264 with CRF 23 or 40)."""
     train_pairs: int = Field(15, ge=1, le=400)
     """Pairs of persons to train on; a pair is 2 real videos and 2 fakes a method."""
@@ -33,11 +35,11 @@ class MiniatureConfig(SourceConfig):
     """Pairs of persons to choose the epoch on."""
     test_pairs: int = Field(6, ge=1, le=50)
     """Pairs of persons to test on."""
-    min_frames: int = Field(32, ge=1, le=1000)
+    min_frames: Annotated[int, Reruns("render_videos")] = Field(32, ge=1, le=1000)
     """Frames of the shortest videos."""
-    max_frames: int = Field(44, ge=1, le=1000)
+    max_frames: Annotated[int, Reruns("render_videos")] = Field(44, ge=1, le=1000)
     """Frames of the longest videos."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: Annotated[int, Reruns("render_videos")] = Field(0, ge=0, lt=2**31)
     """Seed of every person, movement and place."""
 
     @model_validator(mode="after")

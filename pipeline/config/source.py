@@ -1,16 +1,18 @@
 """What every source of videos has in its configuration."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Folder, Section
+from pipeline.config.section import Folder, Reruns, Section
 
 ShardCount = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ShardsConfig(Section):
     """How many shards each split is cut into; a video's shard hangs on its id alone."""
+
+    reruns: ClassVar[Reruns] = Reruns("checksum_videos")
 
     train: ShardCount = 4
     """Shards of the training split. A change here moves every video of it."""
@@ -22,6 +24,9 @@ class ShardsConfig(Section):
 
 class SourceConfig(Section):
     """What every source has."""
+
+    # Of the shards whose videos change by it.
+    reruns: ClassVar[Reruns] = Reruns("checksum_videos")
 
     root: Folder
     """Folder that all its paths are below."""

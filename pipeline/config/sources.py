@@ -4,13 +4,13 @@ A source that is there is used. Its name is the data set's name in every table.
 """
 
 import json
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from pipeline.config.miniature import ALL_METHODS, MiniatureConfig
-from pipeline.config.section import Folder, Name, Section
+from pipeline.config.section import Folder, Name, Reruns, Section
 from pipeline.config.source import SourceConfig
 
 Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
@@ -27,7 +27,7 @@ class ServedConfig(SourceConfig):
     what is not in `root` is fetched from there. null: everything is in `root`, and a
     file that changes there is noticed. Leave it when all has come: a change from one to
     the other makes all steps run again."""
-    agree_to_terms: bool = False
+    agree_to_terms: Annotated[bool, Reruns()] = False
     """Whether you have agreed to the authors' terms of use; needed to fetch."""
     compressions: list[Literal["raw", "c23", "c40"]] = Field(["c23"], min_length=1)
     """Compressions to use; a protocol may train on some of them alone."""

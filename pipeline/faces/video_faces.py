@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,23 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> VideoFaces:
     images = {name: arrays.get(name) for name in ("crops", "masks")}
     plain = json.loads(str(arrays["plain"]))
     return VideoFaces(**plain, **images, frames=frames or None)
+
+
+def with_problems(faces: VideoFaces, problem: str, mask_problem: str) -> VideoFaces:
+    """`faces` with the reasons why its video or its mask could not be obtained.
+
+    A reason that extraction has found as well is not repeated.
+    """
+    if problem and faces.status == "missing":
+        return replace(faces, reason=problem)
+    about_mask = f"its mask: {mask_problem}" if mask_problem else ""
+    found = faces.reason
+    added = [
+        text
+        for text, plain in ((problem, problem), (about_mask, mask_problem))
+        if text and plain not in found
+    ]
+    return replace(faces, reason="; ".join(filter(None, [found, *added])))
 
 
 def check_failures(videos: pd.DataFrame, max_failed: float, root: Path) -> None:

@@ -1,5 +1,6 @@
 """Predictions over frames and over videos."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ PREDICTION_COLUMNS = {
 def read_predictions(path: Path) -> pd.DataFrame:
     """A table of frames' predictions; it may have no row."""
     return pd.read_csv(path, dtype=PREDICTION_COLUMNS, keep_default_na=False)
+
+
+def read_test_frames(paths: Sequence[Path]) -> pd.DataFrame:
+    """The predictions of several shards in one table, in the order of their frames."""
+    frames = pd.concat([read_predictions(path) for path in paths])
+    return frames.sort_values(["video", "subject", "number"])
 
 
 def probability(logits: np.ndarray) -> np.ndarray:

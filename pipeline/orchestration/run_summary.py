@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.files.tables import read_csv
+from pipeline.videos.shard_table import read_table
 
 
 def summarize(results: Path, shards: Collection[str]) -> str:
@@ -26,18 +27,21 @@ def summarize(results: Path, shards: Collection[str]) -> str:
         count = pd.read_csv(leaks)["what"].nunique()
         told = f"{count} recordings or people are in more than one split: see {leaks}"
         lines += [told] if count else []
-    tables = (pd.read_csv(file, dtype=str) for file in _shard_tables(results, shards))
-    lost = sum(int(table["problem"].notna().sum()) for table in tables)
-    if lost:
+    tables = [read_table(file) for file in _shard_tables(results, shards)]
+    problems = ["problem", "mask_problem"]
+    missing = sum(int((table[problems] != "").any(axis=1).sum()) for table in tables)
+    if missing:
         lines.append(
-            f"{lost} videos or masks could not be had: see `problem` in the tables "
-            f"in {results / 'videos'}; to try again, delete those tables and run again"
+            f"{missing} videos or masks could not be obtained: see `problem` and "
+            f"`mask_problem` in the tables in {results / 'videos'}; to try again, "
+            "delete those tables and run again"
         )
     folders = {
         "atlases": "heatmap atlases and galleries of each detector",
-        "metrics": "metrics, their intervals, and figures; overview.md to start with",
+        "attributions": "the attribution map of every explained frame",
+        "metrics": "metrics and figures, the logit of every frame and video; start "
+        "with overview.md",
         "models": "weights, training curves and a card of each detector",
-        "predictions": "the logit of every frame and video",
         "faces/summary.csv": "what became of every video",
     }
     for name, what in folders.items():

@@ -1,7 +1,8 @@
 """A fingerprint of the code that a step reaches, to make it stale when that changes.
 
 What cannot change a result does not count: comments, docstrings, layout, log lines, the
-messages of errors that end a step, and all of `pipeline.runtime`.
+messages of errors that end a step, the marks that say which steps a configuration key
+makes stale, and all of `pipeline.runtime`.
 """
 
 import ast
@@ -14,6 +15,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 RUNTIME = "pipeline.runtime"  # nothing in it may change a result
+PLANNING = "Reruns"  # marks on configuration keys, which only planning reads
 LOG = "log"  # the name of every module's logger
 # Errors that end a step: their messages reach a log and never a result.
 STEP_ERRORS = {"StepError", "ChecksumError", "ConfigError", "NotANumber", "Stopped"}
@@ -133,11 +135,17 @@ class _WithoutMessages(ast.NodeTransformer):
                 setattr(node, block, kept or [ast.Pass()] if needs_one else kept)
         return node
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if _name(node.func) == PLANNING:
+            node.args, node.keywords = [], []
+        return node
+
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         error = node.exc
         if isinstance(error, ast.Call) and _name(error.func) in STEP_ERRORS:
             error.args, error.keywords = [], []
-        return node
+        return self.generic_visit(node)
 
 
 def _that_count(statements: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
