@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from pipeline.attribution_shards import KEYS, writing_attributions
 from pipeline.completeness import completeness_error
 from pipeline.face_shards import VideoFaces, writing_faces

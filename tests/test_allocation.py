@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from pipeline.allocation import (
     described,
     extraction_mb,

@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pandas as pd
-import pipeline.atlas_sums
 import pytest
+from shards import row, write_faces, write_maps
+
+import pipeline.atlas_sums
 from pipeline.atlas_arrays import CELL, read_cells, write_cells
 from pipeline.atlas_sums import (
     cell_arrays,
@@ -19,7 +21,6 @@ from pipeline.ledger import ledger
 from pipeline.overlays import overlay
 from pipeline.pooling import pooled
 from pipeline.regions import region_grid
-from shards import row, write_faces, write_maps
 
 SIZE = 36
 

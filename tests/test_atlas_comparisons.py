@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
+from shards import row, write_faces, write_maps
+
 from pipeline.atlas_comparison import difference_table, differences
 from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.baseline_comparison import agreement, audit
 from pipeline.face_shards import FaceShard
 from pipeline.regions import region_grid
-from scipy.stats import spearmanr
-from shards import row, write_faces, write_maps
 
 SIZE = 32
 PEOPLE = 24

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from shards import write_faces, write_maps
+
 from pipeline.atlas_comparison import differences, plot_differences
 from pipeline.atlas_sums import cell_arrays, cell_table, sum_shards, with_all_outcomes
 from pipeline.baseline_comparison import agreement, audit, plot_baselines
@@ -28,7 +30,6 @@ from pipeline.overlays import (
     plot_statistics,
 )
 from pipeline.regions import region_grid
-from shards import write_faces, write_maps
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 import pytest
+
 from pipeline.atomic import replacing
 
 KILLED = """

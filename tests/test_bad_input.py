@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from conftest import ONE_MODEL, Run
 from disks import SmallDisk, needs_mount
+
 from pipeline.miniature.corpus import write_video
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from pipeline.baselines import frame_keys, make_baselines
+from pipeline.config.protocols import ProtocolConfig
 from pipeline.face_shards import FaceShard
 from pipeline.references import References, looks, write_references
-
-from pipeline.config.protocols import ProtocolConfig
 
 KEYS = ["a 0 3", "b 0 5"]
 

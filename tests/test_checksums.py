@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+
 from pipeline.checksums import (
     ChecksumError,
     read_checksums,

@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
-import pipeline.code_version as module
 import pytest
+
+import pipeline.code_version as module
 
 PACKAGE = Path(module.__file__).parent
 STEPS = sorted(p.stem for p in PACKAGE.glob("*.py") if "__main__" in p.read_text())

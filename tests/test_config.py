@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline.sources.faceforensics import read_splits
 
 from pipeline.config.check import (
     ConfigError,
@@ -14,6 +13,7 @@ from pipeline.config.check import (
 )
 from pipeline.config.document import documents
 from pipeline.config.run import RunConfig
+from pipeline.sources.faceforensics import read_splits
 from pipeline.videos import list_videos
 
 REPOSITORY = Path(__file__).parents[1]

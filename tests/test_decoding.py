@@ -7,6 +7,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+
 from pipeline.decoding.errors import VideoError
 from pipeline.decoding.frame_index import FrameIndex
 from pipeline.decoding.video import open_video

@@ -5,6 +5,7 @@ import multiprocessing
 import cv2
 import numpy as np
 import pytest
+
 from pipeline.detection.haar import HaarDetector
 from pipeline.detection.retinaface import RetinaFaceDetector
 from pipeline.detection.service import LentDetector, lending

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from pipeline.allocation import GPU_VARIABLES
 from pipeline.devices import pick_device, usable_gpus
 

@@ -11,12 +11,12 @@ import time
 
 import pytest
 from conftest import REPOSITORY
-from pipeline.checksums import file_sha256
-from pipeline.download import Hooks, Unavailable, download
-from pipeline.fetching import FIRST_SUMS, fetch_files, read_first_sums, remember
 from servers import FileServer
 
+from pipeline.checksums import file_sha256
 from pipeline.config.fetch import FetchConfig
+from pipeline.download import Hooks, Unavailable, download
+from pipeline.fetching import FIRST_SUMS, fetch_files, read_first_sums, remember
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
-from pipeline.attribution_shards import KEYS
-from pipeline.completeness import completeness_error
-from pipeline.explaining import explain, half_precision
-from pipeline.memory_plan import BatchSize
-from pipeline.networks import ForgeryDetector, NetworkSpec
 from torch import nn
 
 from pipeline.attribute_frames import choose_frames
+from pipeline.attribution_shards import KEYS
+from pipeline.completeness import completeness_error
 from pipeline.config.attribution import AttributionConfig
+from pipeline.explaining import explain, half_precision
+from pipeline.memory_plan import BatchSize
+from pipeline.networks import ForgeryDetector, NetworkSpec
 
 SIDE = 96
 

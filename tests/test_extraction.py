@@ -13,16 +13,16 @@ import pandas as pd
 import psutil
 import pytest
 from mutations import ffmpeg, mutations
+
 from pipeline.checksums import (
     ChecksumError,
     file_sha256,
     take_checksums,
     write_checksums,
 )
+from pipeline.config.faces import FacesConfig
 from pipeline.extraction import Task, extract_all
 from pipeline.face_shards import USABLE, FaceShard
-
-from pipeline.config.faces import FacesConfig
 
 CONFIG = FacesConfig(frames=4, size=48, max_failed=1.0)
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+
+from pipeline.config.faces import FacesConfig
 from pipeline.contact_sheet import contact_sheet
 from pipeline.detection.haar import HaarDetector
 from pipeline.errors import StepError
 from pipeline.face_shards import FaceShard, VideoFaces, writing_faces
-from pipeline.hdf5_files import mark
-
-from pipeline.config.faces import FacesConfig
 from pipeline.faces import extract_video
+from pipeline.hdf5_files import mark
 
 CONFIG = FacesConfig(frames=4, size=64)
 

@@ -4,17 +4,17 @@ import cv2
 import numpy as np
 import pytest
 from mutations import ffmpeg
+
+from pipeline.config.faces import FacesConfig
 from pipeline.cropping import crop, square_boxes
 from pipeline.decoding.video import open_video
 from pipeline.detection.detector import GROUP, Calibration
 from pipeline.detection.haar import HaarDetector
 from pipeline.errors import StepError
-from pipeline.miniature.corpus import write_video
-from pipeline.miniature.scene import make_scene, real_frames
-
-from pipeline.config.faces import FacesConfig
 from pipeline.extract_faces import check_failures
 from pipeline.faces import Frames, extract_video
+from pipeline.miniature.corpus import write_video
+from pipeline.miniature.scene import make_scene, real_frames
 
 CONFIG = FacesConfig(frames=4, size=64)
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from conftest import ONE_MODEL, Run
 from disks import SmallDisk, needs_mount
-from pipeline.fetching import FIRST_SUMS
-from pipeline.run_summary import summarize
-from pipeline.sources.miniature import miniature_pairs
 from servers import FileServer
 
 from pipeline.config.sources import MiniatureConfig
+from pipeline.fetching import FIRST_SUMS
+from pipeline.run_summary import summarize
+from pipeline.sources.miniature import miniature_pairs
 
 TARGETS = ("results/videos", "results/checksums", "results/faces")
 FETCH = {"attempts": 2, "patience": 5}

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
 from pipeline.calibration import OperatingPoint
 from pipeline.figures import kept_epoch, plot_heat_table, plot_history
 from pipeline.score_figures import (

@@ -10,6 +10,8 @@ import timm
 import torch
 from captum.attr import IntegratedGradients
 from conftest import REPOSITORY
+from torch import nn
+
 from pipeline.completeness import completeness_error
 from pipeline.integrated_gradients import (
     LOW_PRECISION_STEPS,
@@ -20,7 +22,6 @@ from pipeline.integrated_gradients import (
 from pipeline.integration_path import IntegrationPath, trapezoid
 from pipeline.memory_plan import BatchSize, plan_batch, saved_bytes
 from pipeline.networks import ForgeryDetector, NetworkSpec
-from torch import nn
 
 SIZE = 40
 

@@ -8,8 +8,9 @@ import time
 
 import pytest
 from conftest import Run
-from pipeline.run_folder import INSTEAD, enter_folder, runs_nothing, share_folder
 from snakemake.cli import get_argument_parser
+
+from pipeline.run_folder import INSTEAD, enter_folder, runs_nothing, share_folder
 
 # Each stage, and the target that leads to it.
 STAGES = {

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pipeline.errors import StepError
-from pipeline.literature import BESIDE_COLUMNS, beside_published, read_published
 
 from pipeline.collect_metrics import trained_table
+from pipeline.errors import StepError
+from pipeline.literature import BESIDE_COLUMNS, beside_published, read_published
 
 SHIPPED = Path(__file__).parents[1] / "docs" / "published.csv"
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]

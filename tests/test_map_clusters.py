@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
+
 from pipeline.map_clusters import (
     cluster_maps,
     cluster_summary,
@@ -10,7 +12,6 @@ from pipeline.map_clusters import (
     neighbour_graph,
     typical_members,
 )
-from sklearn.metrics import adjusted_rand_score
 
 SIDE = 32
 PLACES = ((28, 28), (20, 16), (9, 16))  # a corner, the mouth, the brow

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
 from pipeline.mask_agreement import (
     COLUMNS,
     CONTROLS,
@@ -13,7 +15,6 @@ from pipeline.mask_agreement import (
     control_heats,
     mask_scores,
 )
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 FLAT = np.ones((4, 4))
 

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
 from pipeline.calibration import (
     OperatingPoint,
     best_temperature,
@@ -11,12 +14,9 @@ from pipeline.calibration import (
     read_points,
 )
 from pipeline.detector_differences import differences, overview
+from pipeline.metrics import equal_error_rate, metrics_table, score
 from pipeline.prediction import video_table
 from pipeline.resampling import bootstrap, interval, resampled_metrics
-from scipy.special import expit
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-
-from pipeline.metrics import equal_error_rate, metrics_table, score
 
 POINT = OperatingPoint(threshold=0.3, temperature=2.0)
 

@@ -4,11 +4,11 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+
+from pipeline.config.sources import MiniatureConfig
 from pipeline.miniature.corpus import render_sequence, write_video
 from pipeline.miniature.scene import forged_frames, make_scene
 from pipeline.sources.miniature import list_videos
-
-from pipeline.config.sources import MiniatureConfig
 from pipeline.videos import list_source
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]

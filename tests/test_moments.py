@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from pipeline.map_bootstrap import (
     FEWEST,
     Replicates,

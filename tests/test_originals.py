@@ -7,9 +7,12 @@ import h5py
 import numpy as np
 import pytest
 from mutations import ffmpeg
+
+from pipeline.config.faces import FacesConfig
 from pipeline.decoding.video import open_video
 from pipeline.detection.haar import HaarDetector
 from pipeline.face_shards import FaceShard, writing_faces
+from pipeline.faces import extract_video
 from pipeline.original_crops import (
     ALIGNED_DB,
     original_crops,
@@ -17,9 +20,6 @@ from pipeline.original_crops import (
     write_originals,
 )
 from pipeline.originals import Originals
-
-from pipeline.config.faces import FacesConfig
-from pipeline.faces import extract_video
 
 CONFIG = FacesConfig(frames=6, size=48)
 COLUMNS = dict.fromkeys("video dataset compression method target source".split(), str)

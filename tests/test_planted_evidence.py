@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from shards import row, write_faces
+
 from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.attribute_frames import choose_frames
 from pipeline.attribution_shards import writing_attributions
 from pipeline.baselines import frame_keys, make_baselines
+from pipeline.config.attribution import AttributionConfig
+from pipeline.config.models import ModelConfig
+from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops
 from pipeline.explaining import explain
 from pipeline.face_shards import FaceShard
@@ -17,12 +23,6 @@ from pipeline.networks import build_detector
 from pipeline.references import References, write_references
 from pipeline.regions import REGIONS, region_grid
 from pipeline.training import train
-from shards import row, write_faces
-
-from pipeline.attribute_frames import choose_frames
-from pipeline.config.attribution import AttributionConfig
-from pipeline.config.models import ModelConfig
-from pipeline.config.protocols import ProtocolConfig
 
 SIZE, MARK = 48, 7  # px; the mark is in the lower right corner
 FRAMES = 3

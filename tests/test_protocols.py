@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ONE_MODEL, Run
+
 from pipeline.networks import read_header
 
 pytestmark = pytest.mark.slow

@@ -12,6 +12,12 @@ import pandas as pd
 import pytest
 import torch
 from conftest import REPOSITORY
+from scipy import stats
+from servers import FileServer
+from sklearn.metrics import roc_auc_score
+
+from pipeline.config.models import ModelConfig
+from pipeline.config.sources import MiniatureConfig
 from pipeline.crops import FaceCrops
 from pipeline.inference import predict
 from pipeline.learner import make_fabric
@@ -20,12 +26,6 @@ from pipeline.prediction import video_table
 from pipeline.sources.miniature import miniature_pairs
 from pipeline.training import train
 from pipeline.video_table import SPLITS
-from scipy import stats
-from servers import FileServer
-from sklearn.metrics import roc_auc_score
-
-from pipeline.config.models import ModelConfig
-from pipeline.config.sources import MiniatureConfig
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from pipeline.face_alignment import PLACES
 from pipeline.regions import HAAR_POINTS, REGIONS, region_grid
 

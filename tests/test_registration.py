@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from pipeline.face_alignment import PLACES, TEMPLATE, alignments
 from pipeline.pooling import keep_sample, pooled
 from pipeline.regions import HAAR_POINTS, REGIONS, region_grid

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+
 from pipeline.attribution_shards import AttributionShard
 from pipeline.checksums import file_sha256, take_checksums, write_checksums
 from pipeline.completeness import completeness_error

@@ -1,6 +1,7 @@
 """What a finished run says of itself."""
 
 import pandas as pd
+
 from pipeline.run_summary import summarize
 
 

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import pipeline.slurm_plugin
 import pytest
 import snakemake_executor_plugin_slurm as plugin
+from snakemake_executor_plugin_slurm.job_status_query import query_job_status
+
+import pipeline.slurm_plugin
 from pipeline.command_line import log
 from pipeline.slurm_plugin import answered, literal, remembered
-from snakemake_executor_plugin_slurm.job_status_query import query_job_status
 
 
 def states(ask, command: str) -> dict[str, str]:

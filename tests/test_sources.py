@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pipeline.fetching import read_first_sums
-from pipeline.file_lists import fetch_lists
-from pipeline.sources import faceforensics
-from pipeline.video_table import COLUMNS, path_fault, used
 from servers import FileServer
 
 from benchmarks.made_up_lists import PLACES, SIZES, write_names, write_splits
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import SourcesConfig
+from pipeline.fetching import read_first_sums
+from pipeline.file_lists import fetch_lists
+from pipeline.sources import faceforensics
+from pipeline.video_table import COLUMNS, path_fault, used
 from pipeline.videos import leak_report, list_source, list_videos, shard_names
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]

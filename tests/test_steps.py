@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
-from pipeline.command_line import run as run_step
-from pipeline.face_shards import FaceShard
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from pipeline.command_line import run as run_step
+from pipeline.face_shards import FaceShard
 
 
 def step(name: str, folder: Path, **arguments) -> subprocess.CompletedProcess:

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+
 from pipeline.atomic import write_csv
 from pipeline.errors import StepError
 from pipeline.hdf5_files import mark, open_marked

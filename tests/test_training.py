@@ -11,7 +11,13 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from pipeline import training
 from pipeline.augmentation import augment, jpeg_qualities
+from pipeline.config.models import AugmentConfig, ModelConfig
+from pipeline.config.protocols import ProtocolConfig
 from pipeline.crops import FaceCrops, balanced_order, check_classes
 from pipeline.errors import StepError
 from pipeline.face_shards import VideoFaces, writing_faces
@@ -22,15 +28,9 @@ from pipeline.networks import (
     load_detector,
     save_detector,
 )
+from pipeline.train_model import remedies_named
 from pipeline.training import NotANumber, train
 from pipeline.weights import read_weights
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-
-from pipeline import training
-from pipeline.config.models import AugmentConfig, ModelConfig
-from pipeline.config.protocols import ProtocolConfig
-from pipeline.train_model import remedies_named
 
 CONFIG = ModelConfig(
     timm="test_resnet", input_size=48, epochs=3, batch_size=8, average=0.5

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from test_atlas import make_shard
+
 from pipeline.face_shards import FaceShard
 from pipeline.virelay import write_project
-from test_atlas import make_shard
 
 TITLE = "a: 'b' #{c} ü, from \"black\""
 

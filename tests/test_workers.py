@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pipeline.workers import RECYCLED_AFTER, Failure, in_workers
 
 

@@ -272,10 +272,9 @@ def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
     """The miniature corpus is in the official layout: the other source reads it too."""
     import json
 
+    from pipeline.config.sources import MiniatureConfig
     from pipeline.face_shards import FaceShard
     from pipeline.sources.miniature import miniature_pairs
-
-    from pipeline.config.sources import MiniatureConfig
 
     splits = tmp_path / "splits"
     splits.mkdir()
