@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import REPOSITORY
 from scipy import stats
-from servers import FileServer
 from sklearn.metrics import roc_auc_score
 
 from pipeline.config.models import ModelConfig
@@ -26,6 +24,8 @@ from pipeline.prediction import video_table
 from pipeline.sources.miniature import miniature_pairs
 from pipeline.training import train
 from pipeline.video_table import SPLITS
+from tests.support.runs import REPOSITORY
+from tests.support.servers import FileServer
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]

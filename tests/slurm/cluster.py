@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import REPOSITORY, Run
+
+from tests.support.runs import REPOSITORY, Run
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")

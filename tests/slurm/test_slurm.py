@@ -16,9 +16,10 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 import yaml
-from cluster import Cluster, SlurmRun, cluster, wait_until  # noqa: F401
-from conftest import REPOSITORY, SMALL
-from test_datasets import own
+
+from tests.slurm.cluster import Cluster, SlurmRun, cluster, wait_until  # noqa: F401
+from tests.support.data_sets import own
+from tests.support.runs import REPOSITORY, SMALL
 
 pytestmark = pytest.mark.slurm
 MAPS = "results/attributions/small/all/black"

@@ -4,8 +4,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, SlurmRun, started
-from test_slurm import MAPS, SHARDS, copied, failure_of
+
+from tests.slurm.cluster import Cluster, SlurmRun, started
+from tests.slurm.test_slurm import MAPS, SHARDS, copied, failure_of
 
 pytestmark = pytest.mark.slurm
 
