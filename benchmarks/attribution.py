@@ -156,7 +156,9 @@ def main() -> None:
         detector = load_detector(path, pick_device())
         batch = args.batch or plan_batch(detector, crops.shape[1])
         for kind in args.baselines:
-            with References(args.results / "references" / f"{protocol}.h5") as faces:
+            with References(
+                args.results / "attributions/references" / f"{protocol}.h5"
+            ) as faces:
                 given = (crops, frame_keys(rows), faces, originals, config.noise_draws)
                 baselines = list(make_baselines(kind, *given))
             table, rate, bare = compare(

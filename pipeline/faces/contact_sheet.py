@@ -7,21 +7,21 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.faces.shards import FaceShard
-from pipeline.faces.video_faces import USABLE
+from pipeline.videos.status import USABLE_STATUSES, VideoStatus
 
 CELL, TEXT, GAP, TITLE = 128, 32, 8, 32  # px: a crop, two lines, space, the first line
 COLUMNS = 10
 MOST = 500  # videos on a sheet; failed ones come first
 INK, PAPER, EMPTY = "#1a1a1a", "#ffffff", "#e6e6e6"
-COLOURS = {"ok": "#0072b2"}  # by status; told apart by the colour-blind too
+COLOURS = {VideoStatus.OK: "#0072b2"}  # by status; told apart by the colour-blind too
 PARTLY, FAILED = "#e69f00", "#d55e00"
 
 
 def contact_sheet(shard: FaceShard) -> Image.Image:
     """Draw the sheet of an open shard, videos that gave no crops first."""
     videos = shard.videos.assign(crop=list(_middle_crops(shard)))
-    usable = videos["status"].isin(USABLE)
-    order = usable.astype(int) + (videos["status"] == "ok")
+    usable = videos["status"].isin(USABLE_STATUSES)
+    order = usable.astype(int) + (videos["status"] == VideoStatus.OK)
     videos = videos.loc[order.sort_values(kind="stable").index]
     shown = videos.head(MOST)
     columns = max(1, min(COLUMNS, len(shown)))
@@ -66,7 +66,7 @@ def _title(name: str, videos: pd.DataFrame) -> str:
 
 
 def _colour(status: str) -> str:
-    return COLOURS.get(status, PARTLY if status in USABLE else FAILED)
+    return COLOURS.get(status, PARTLY if status in USABLE_STATUSES else FAILED)
 
 
 def _fitted(text: str) -> str:

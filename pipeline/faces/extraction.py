@@ -16,6 +16,7 @@ from pipeline.statistics.sampling import evenly_spaced
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
+from pipeline.videos.status import VideoStatus
 
 
 def extract_video(
@@ -40,7 +41,7 @@ def extract_video(
     except VideoError as error:
         return VideoFaces(error.status, str(error), **size)
     if not tracks:
-        return VideoFaces("no_face", _why_no_face(sightings), **size)
+        return VideoFaces(VideoStatus.NO_FACE, _why_no_face(sightings), **size)
     columns = _columns(frames, sightings, tracks, detector, config)
     masks, has_mask, fault = masks_of_crops(mask, (height, width), columns, config)
     status, reasons = _status(frames, tracks[0], config)
@@ -71,7 +72,9 @@ def _look(frames: Frames, detector: FaceDetector) -> Sightings:
         for frame, one in zip(pixels, batch, strict=True):
             faces += [face_colours(frame, box) for box in one.boxes]
     if not len(frames.numbers):
-        raise VideoError("unreadable", "damaged: no frame of it can be trusted")
+        raise VideoError(
+            VideoStatus.UNREADABLE, "damaged: no frame of it can be trusted"
+        )
     return Sightings(
         frames.video.index.timestamps[frames.numbers],
         np.stack(scenes),
@@ -158,21 +161,21 @@ def _why_no_face(sightings: Sightings) -> str:
 
 def _status(
     frames: Frames, subject: Track, config: FacesConfig
-) -> tuple[str, list[str]]:
+) -> tuple[VideoStatus, list[str]]:
     """The worst that can be said of a video with crops, and all that can be said."""
     total, looked, shown = (
         frames.video.index.total,
         len(frames.numbers),
         len(subject.frame),
     )
-    status, reasons = "ok", []
+    status, reasons = VideoStatus.OK, []
     if frames.asked < config.frames:
-        status = "short"
+        status = VideoStatus.SHORT
         reasons += [f"has {total} frames, fewer than the {config.frames} asked for"]
     if shown < looked:
-        status = "partial"
+        status = VideoStatus.PARTIAL
         reasons += [f"the face is seen in {shown} of the {looked} frames looked at"]
     if looked < frames.asked:
-        status = "damaged"
+        status = VideoStatus.DAMAGED
         reasons += [f"{frames.asked - looked} of {frames.asked} frames are damaged"]
     return status, reasons

@@ -16,9 +16,8 @@ from pipeline.faces.extraction import extract_video
 from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
 from pipeline.files.checksums import verify
 from pipeline.files.finished_parts import FinishedParts
+from pipeline.videos.status import RETRYABLE_STATUSES
 from pipeline.videos.workers import Failure, in_workers
-
-MAY_PASS = ("missing", "crashed", "timeout")  # statuses that another try may mend
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def extract_rest(
             yield from_arrays(parts.load(task.video))
             continue
         faces = next(results)
-        if faces.status not in MAY_PASS:
+        if faces.status not in RETRYABLE_STATUSES:
             parts.save(task.video, to_arrays(faces))
         yield faces
 

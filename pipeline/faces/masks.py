@@ -10,6 +10,7 @@ from pipeline.faces.tracking import Track
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
+from pipeline.videos.status import VideoStatus
 
 
 def forged_track(
@@ -33,7 +34,7 @@ def forged_track(
                     fit[k] += sum(mask_overlap(forged, box) for box in boxes)
     except VideoError as error:
         seen = f"{len(tracks)} people are seen, and no mask says who was forged"
-        raise VideoError("unclear", f"{seen}: {error}") from None
+        raise VideoError(VideoStatus.UNCLEAR, f"{seen}: {error}") from None
     return tracks[int(fit.argmax())]
 
 

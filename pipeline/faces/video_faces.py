@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.runtime.errors import StepError
-
-USABLE = ("ok", "short", "partial", "damaged")  # statuses of videos that have crops
+from pipeline.videos.status import USABLE_STATUSES, VideoStatus
 
 
 @dataclass(frozen=True)
 class VideoFaces:
     """What a video gave: its status, and arrays as in the layout (n may be 0)."""
 
-    status: str
+    status: VideoStatus
     reason: str = ""
     looked_at: int = 0
     total_frames: int = 0
@@ -47,6 +46,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> VideoFaces:
     }
     images = {name: arrays.get(name) for name in ("crops", "masks")}
     plain = json.loads(str(arrays["plain"]))
+    plain["status"] = VideoStatus(plain["status"])
     return VideoFaces(**plain, **images, frames=frames or None)
 
 
@@ -55,7 +55,7 @@ def with_problems(faces: VideoFaces, problem: str, mask_problem: str) -> VideoFa
 
     A reason that extraction has found as well is not repeated.
     """
-    if problem and faces.status == "missing":
+    if problem and faces.status == VideoStatus.MISSING:
         return replace(faces, reason=problem)
     about_mask = f"its mask: {mask_problem}" if mask_problem else ""
     found = faces.reason
@@ -69,7 +69,7 @@ def with_problems(faces: VideoFaces, problem: str, mask_problem: str) -> VideoFa
 
 def check_failures(videos: pd.DataFrame, max_failed: float, root: Path) -> None:
     """Raise StepError where too many videos gave no face; it names them."""
-    failed = videos[~videos["status"].isin(USABLE)] if len(videos) else videos
+    failed = videos[~videos["status"].isin(USABLE_STATUSES)] if len(videos) else videos
     if len(failed) < 2 or len(failed) <= max_failed * len(videos):
         return
     worst = "\n".join(f"  {root / v.path}: {v.reason}" for v in failed.itertuples())

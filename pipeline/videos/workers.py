@@ -15,6 +15,8 @@ from multiprocessing.context import ForkServerContext
 from signal import Signals
 from typing import Any
 
+from pipeline.videos.status import VideoStatus
+
 RECYCLED_AFTER = 50  # videos: what libraries leak is given back
 TRIES = 2  # of a task whose worker dies
 
@@ -23,7 +25,7 @@ TRIES = 2  # of a task whose worker dies
 class Failure:
     """A task that gave no result: `status` is crashed or timeout, and why."""
 
-    status: str
+    status: VideoStatus
     reason: str
 
 
@@ -139,7 +141,7 @@ class _Worker:
         self._start()
         if tries == TRIES:
             reason = f"its worker died, {tries} times: {death}"
-            return self._end(Failure("crashed", reason))
+            return self._end(Failure(VideoStatus.CRASHED, reason))
         self.tries = tries
         self._try()
         return {}
@@ -149,7 +151,7 @@ class _Worker:
         self.stop()
         self._start()
         reason = f"took longer than {self.time_limit:g} s; see faces.time_limit"
-        return self._end(Failure("timeout", reason))
+        return self._end(Failure(VideoStatus.TIMEOUT, reason))
 
     def _end(self, result: Any) -> dict[int, Any]:
         assert self.task is not None

@@ -14,6 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pipeline.videos.decoding.errors import VideoError
+from pipeline.videos.status import VideoStatus
 
 # Containers of one video each. What FFmpeg knows besides, such as playlists, can name
 # other files and addresses, and must not be followed from a file of unknown origin.
@@ -112,15 +113,15 @@ def read_index(path: Path) -> FrameIndex:
             if picture is None:  # its size and rotation may differ from the header's
                 picture = next(_decoded(packet), None)
         if not rows:
-            raise VideoError("unreadable", "the file has no video frames")
+            raise VideoError(VideoStatus.UNREADABLE, "the file has no video frames")
         listed = _listed(container, stream)
         streamed = container.format.name in ("mpegts", "mpeg")
         base, rate = float(stream.time_base or 0), float(stream.average_rate or 25)
     if damaged or len(rows) < listed:
         whole = f"{len(rows) - damaged} of {max(listed, len(rows))} frames are whole"
-        raise VideoError("unreadable", f"cut short: {whole}; fetch it again")
+        raise VideoError(VideoStatus.UNREADABLE, f"cut short: {whole}; fetch it again")
     if picture is None:
-        raise VideoError("unreadable", "no frame can be decoded")
+        raise VideoError(VideoStatus.UNREADABLE, "no frame can be decoded")
     size = picture.width, picture.height
     width, height = size[::-1] if picture.rotation % 180 else size
     pts, keyframe, shown, holed = (list(part) for part in zip(*rows, strict=True))
@@ -154,14 +155,16 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 if not stream.disposition & Disposition.attached_pic
             ]
             if not streams:
-                raise VideoError("unreadable", "the file has no video stream")
+                raise VideoError(VideoStatus.UNREADABLE, "the file has no video stream")
             if streams[0].codec_context is None:
-                raise VideoError("unreadable", "no decoder is known for its codec")
+                raise VideoError(
+                    VideoStatus.UNREADABLE, "no decoder is known for its codec"
+                )
             streams[0].codec_context.thread_count = 1
             yield container, streams[0]
     except av.FFmpegError as error:
         reason = f"not a video: {error.strerror}"
-        raise VideoError("unreadable", reason) from None
+        raise VideoError(VideoStatus.UNREADABLE, reason) from None
 
 
 def _listed(container: InputContainer, stream: VideoStream) -> int:

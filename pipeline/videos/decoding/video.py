@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.runtime.errors import StepError
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex, read_index
+from pipeline.videos.status import VideoStatus
 
 MAX_PIXELS = 2**26  # of a frame: 8192 x 8192; more is a damaged or a hostile header
 
@@ -41,13 +42,15 @@ def open_video(path: Path, decoder: str = "auto") -> Video:
     VideoError for a file that is missing, empty, no video, or cut short.
     """
     if not path.is_file():
-        raise VideoError("missing", "there is no such file")
+        raise VideoError(VideoStatus.MISSING, "there is no such file")
     if path.stat().st_size == 0:
-        raise VideoError("empty", "the file has no bytes")
+        raise VideoError(VideoStatus.EMPTY, "the file has no bytes")
     index = read_index(path)
     if index.width * index.height > MAX_PIXELS:
         size = f"{index.width} x {index.height}"
-        raise VideoError("unreadable", f"claims frames of {size} px; is it damaged?")
+        raise VideoError(
+            VideoStatus.UNREADABLE, f"claims frames of {size} px; is it damaged?"
+        )
     return _reader(decoder if index.plain else "pyav")(path, index)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex
+from pipeline.videos.status import VideoStatus
 
 
 class DecordVideo:
@@ -23,7 +24,7 @@ class DecordVideo:
         if len(self.reader) != index.total:
             # It would fill up with copies of the last frame, and say nothing.
             raise VideoError(
-                "unreadable",
+                VideoStatus.UNREADABLE,
                 f"decord counts {len(self.reader)} frames where the container shows "
                 f"{index.total} (an edit list?); use decoder pyav",
             )
@@ -54,7 +55,7 @@ def _call(function: Callable, *args: Any, **options: Any) -> Any:
             return function(*args, **options)
         except (decord.DECORDError, RuntimeError, IndexError, StopIteration) as error:
             reason = f"decord: {_first(error)}"
-            raise VideoError("unreadable", reason) from None
+            raise VideoError(VideoStatus.UNREADABLE, reason) from None
 
 
 def _first(error: Exception) -> str:

@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex, open_container
 from pipeline.videos.decoding.rgb import to_rgb
+from pipeline.videos.status import VideoStatus
 
 
 class PyavVideo:
@@ -83,7 +84,7 @@ class PyavVideo:
         turned = np.rot90(to_rgb(frame, reformatter), frame.rotation // 90)
         if turned.shape != out.shape:
             raise VideoError(
-                "unreadable",
+                VideoStatus.UNREADABLE,
                 f"its frames change their size from {self.width} x {self.height} to "
                 f"{turned.shape[1]} x {turned.shape[0]} px",
             )

@@ -10,6 +10,7 @@ from torchcodec.decoders import VideoDecoder
 from pipeline.runtime.allocation import may_use_gpu
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex
+from pipeline.videos.status import VideoStatus
 
 if torchcodec.ffmpeg_major_version is None:  # it only says so at the first video
     raise ImportError("no version of FFmpeg that it knows is found")
@@ -27,10 +28,12 @@ class TorchcodecVideo:
                 path, dimension_order="NHWC", num_ffmpeg_threads=1, device=device
             )
         except (RuntimeError, ValueError) as error:
-            raise VideoError("unreadable", f"torchcodec: {_first(error)}") from None
+            raise VideoError(
+                VideoStatus.UNREADABLE, f"torchcodec: {_first(error)}"
+            ) from None
         if len(self.decoder) != index.total:
             raise VideoError(
-                "unreadable",
+                VideoStatus.UNREADABLE,
                 f"torchcodec counts {len(self.decoder)} frames where the container "
                 f"shows {index.total}; use decoder pyav",
             )
@@ -43,7 +46,9 @@ class TorchcodecVideo:
         try:
             batch = self.decoder.get_frames_at(numbers[there].tolist())
         except (RuntimeError, IndexError) as error:
-            raise VideoError("unreadable", f"torchcodec: {_first(error)}") from None
+            raise VideoError(
+                VideoStatus.UNREADABLE, f"torchcodec: {_first(error)}"
+            ) from None
         return batch.data.cpu().numpy(), there
 
 
