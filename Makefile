@@ -20,7 +20,7 @@ install: $(READY)
 test: $(READY)
 	$(TWO_AT_ONCE) -m "not slow and not slurm"
 
-# What takes minutes: a run killed in every stage, the README's commands in a fresh clone.
+# What takes minutes: a run killed in every stage, the documents' commands in a fresh clone.
 test-slow: $(READY)
 	$(TWO_AT_ONCE) -m slow
 
@@ -41,7 +41,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# config/config.yaml, its JSON schema and the README's table, from pipeline/config/.
+# config/config.yaml, its JSON schema and the table in config/README.md, from
+# pipeline/config/.
 docs: $(READY)
 	$(BIN)/python -m pipeline.config.document
 
