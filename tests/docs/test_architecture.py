@@ -1,0 +1,30 @@
+"""Every path that the architecture page and CONTRIBUTING.md name exists."""
+
+import re
+
+import pytest
+
+from tests.support.documents import REPOSITORY, code_spans
+
+# A file or folder of the repository; results and the user's own files are not meant.
+PATH = re.compile(r"[\w.<>*-]*(/[\w.<>*-]*)+|[\w-]+\.(md|toml|cff|lock|yaml|csv|py)")
+TOP_LEVEL_FILES = ("Snakefile", "Makefile")
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_named_paths_exist(page):
+    spans = code_spans(page)
+    paths = {s for s in spans if PATH.fullmatch(s) or s in TOP_LEVEL_FILES}
+    assert len(paths) > 10
+    missing = sorted(path for path in paths if not (REPOSITORY / path).exists())
+    assert missing == []
+
+
+def test_each_step_of_the_way_is_a_script():
+    spans = code_spans("docs/architecture.md")
+    verbs = "render|fetch|extract|train|predict|choose|evaluate|collect|compare"
+    verbs += "|align|attribute|sum|draw|cluster"
+    steps = {s for s in spans if re.fullmatch(rf"({verbs})_\w+", s)}
+    assert len(steps) > 10
+    scripts = {path.stem for path in (REPOSITORY / "pipeline").glob("*.py")}
+    assert sorted(steps - scripts) == []
