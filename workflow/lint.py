@@ -22,7 +22,7 @@ def main() -> None:
     except ValueError:
         sys.exit(f"snakemake --lint printed no JSON:\n{done.stdout}")
     complaints = [
-        f"{place.get('rule') or place.get('snakefile')}: {lint['title']}\n{lint['body']}"
+        f"{place.get('rule') or place.get('snakefile')}: {lint['title']}"
         for places in found.values()
         for place in places
         for lint in place["lints"]

@@ -22,7 +22,7 @@ BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
 class RunConfig(Section):
     """Everything that a run depends on."""
 
-    results: Folder = "results"
+    results: Annotated[Folder, Reruns("all")] = "results"
     """Folder that everything is written to."""
     seed: Annotated[
         int,
