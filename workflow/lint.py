@@ -5,7 +5,7 @@ a container. All steps run in the locked environment of the Python that runs Sna
 (`use_this_python` in the Snakefile), which `make install` or environment.yml makes.
 """
 
-import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,21 +15,17 @@ ANSWERED = "Specify a conda environment or container for each rule."
 
 
 def main() -> None:
-    command = [sys.executable, "-m", "snakemake", "--lint", "json"]
-    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        sys.exit(f"snakemake --lint printed no JSON:\n{done.stdout}")
-    complaints = [
-        f"{place.get('rule') or place.get('snakefile')}: {lint['title']}"
-        for places in found.values()
-        for place in places
-        for lint in place["lints"]
-        if lint["title"] != ANSWERED
-    ]
-    if complaints:
-        sys.exit("\n\n".join(complaints))
+    command = [sys.executable, "-m", "snakemake", "--lint"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    # "Lints for <place>:", then for each complaint "    * <title>:" and its text.
+    found = re.findall(r"^Lints for (.*):$|^    \* (.*):$", done.stderr, re.MULTILINE)
+    complaints, place = [], ""
+    for heading, title in found:
+        place = heading or place
+        if title and title != ANSWERED:
+            complaints.append(f"{place}: {title}")
+    if complaints or (done.returncode and not found):
+        sys.exit("\n".join([done.stderr, *complaints]))
     print("snakemake --lint: no complaints")
 
 
