@@ -14,16 +14,16 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
-from pipeline.config.sources import MiniatureConfig
-from pipeline.crops import FaceCrops
-from pipeline.inference import predict
-from pipeline.learner import make_fabric
-from pipeline.networks import build_detector
-from pipeline.prediction import video_table
-from pipeline.sources.miniature import miniature_pairs
-from pipeline.training import train
-from pipeline.video_table import SPLITS
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.inference import predict
+from pipeline.models.predictions import per_video
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import train
+from pipeline.videos.sources.miniature import miniature_pairs
+from pipeline.videos.table import SPLITS
 from tests.support.runs import REPOSITORY
 from tests.support.servers import FileServer
 
@@ -165,7 +165,7 @@ def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
     detector = build_detector(config.timm, config.input_size)
     train(make_fabric(config), detector, config, data, validation, seed)
     logits = np.concatenate(list(predict(detector, test, 64)))
-    videos = video_table(test.table.assign(logit=logits))
+    videos = per_video(test.table.assign(logit=logits))
     return roc_auc_score(videos["label"], videos["logit"])
 
 

@@ -14,15 +14,16 @@ import pandas as pd
 import psutil
 import pytest
 
-from pipeline.checksums import (
+from pipeline.config.faces import FacesConfig
+from pipeline.faces.extraction_pool import Task, extract_all
+from pipeline.faces.shards import FaceShard
+from pipeline.faces.video_faces import USABLE
+from pipeline.files.checksums import (
     ChecksumError,
     file_sha256,
     take_checksums,
     write_checksums,
 )
-from pipeline.config.faces import FacesConfig
-from pipeline.extraction import Task, extract_all
-from pipeline.face_shards import USABLE, FaceShard
 from tests.support.mutations import ffmpeg, mutations
 from tests.support.runs import REPOSITORY
 
@@ -158,9 +159,9 @@ def test_a_file_that_changed_since_its_checksum_stops_the_job(many):
 ENDLESS_JOB = """
 import itertools, sys
 from pathlib import Path
-from pipeline.checksums import file_sha256
+from pipeline.files.checksums import file_sha256
 from pipeline.config.faces import FacesConfig
-from pipeline.extraction import Task, extract_all
+from pipeline.faces.extraction_pool import Task, extract_all
 if __name__ == "__main__":
     root, *names = sys.argv[1:]
     sums = {name: file_sha256(Path(root, name)) for name in names}
@@ -191,8 +192,8 @@ def test_workers_end_with_a_job_that_is_killed(many, tmp_path):
 
 @pytest.mark.slow
 def test_spoilt_videos_end_as_crops_or_as_a_row_with_a_reason(tmp_path):
-    from pipeline.miniature.corpus import write_video
-    from pipeline.miniature.scene import make_scene, real_frames
+    from pipeline.videos.miniature.corpus import write_video
+    from pipeline.videos.miniature.scene import make_scene, real_frames
 
     root = tmp_path / "videos"
     root.mkdir()

@@ -11,16 +11,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.config.sources import MiniatureConfig
-from pipeline.fetching import FIRST_SUMS
-from pipeline.run_summary import summarize
-from pipeline.sources.miniature import miniature_pairs
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.orchestration.run_summary import summarize
+from pipeline.videos.download.dataset import FIRST_SUMS
+from pipeline.videos.sources.miniature import miniature_pairs
 from tests.support import forked
 from tests.support.disks import SmallDisk, needs_mount
 from tests.support.runs import ONE_MODEL, Run
 from tests.support.servers import FileServer
 
-TARGETS = ("results/videos", "results/checksums", "results/faces")
+TARGETS = ("results/videos", "results/videos", "results/faces")
 FETCH = {"attempts": 2, "patience": 5}
 
 
@@ -321,18 +321,18 @@ def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     address = f"{server.address}/weights.pth"
     faces = {"detector": "retinaface", "retinaface_address": address}
     run = from_server(server, tmp_path / "run", {"faces": faces})
-    assert "fetch_detector" in run.stale()
-    wanted = "results/weights/retinaface.pth"
+    assert "fetch_face_detector" in run.stale()
+    wanted = "results/faces/weights/retinaface.pth"
     run.snakemake(wanted)
     folder = run.folder / "results/weights"
     assert (run.folder / wanted).read_bytes() == (
         server.root / "weights.pth"
     ).read_bytes()
     subprocess.run(["sha256sum", "-c", "retinaface.sha256"], cwd=folder, check=True)
-    assert "fetch_detector" not in run.stale()
+    assert "fetch_face_detector" not in run.stale()
     given = {"detector": "retinaface", "retinaface_weights": wanted}
     run = from_server(server, run.folder, {"faces": given})
-    assert "fetch_detector" not in run.stale()
+    assert "fetch_face_detector" not in run.stale()
 
 
 @pytest.mark.slow
@@ -341,7 +341,7 @@ def test_what_is_no_file_of_weights_is_not_kept(server, tmp_path):
     address = f"{server.address}/weights.pth"
     faces = {"detector": "retinaface", "retinaface_address": address}
     run = from_server(server, tmp_path / "run", {"faces": faces})
-    printed = run.snakemake("results/weights/retinaface.pth", check=False)
+    printed = run.snakemake("results/faces/weights/retinaface.pth", check=False)
     assert run.code != 0
     assert "give the file as faces.retinaface_weights" in printed
-    assert not (run.folder / "results/weights/retinaface.pth").exists()
+    assert not (run.folder / "results/faces/weights/retinaface.pth").exists()

@@ -32,7 +32,9 @@ def clone(run, tmp_path) -> Run:
 
 def of_model(model: str) -> set[str]:
     """Jobs that hang on a model's training."""
-    jobs = {f"{rule} {model} all" for rule in ("plot_history", "choose_threshold")}
+    jobs = {
+        f"{rule} {model} all" for rule in ("plot_history", "choose_operating_point")
+    }
     jobs |= {
         f"predict_frames {model} all {shard}"
         for shard in (*SHARDS, "miniature-val-000")
@@ -53,7 +55,7 @@ def of_scores(model: str) -> set[str]:
 
 def of_maps(model: str) -> set[str]:
     """Jobs that hang on a model's attributions of the test set."""
-    rules = ("sum_attributions", "build_atlas", "cluster_maps")
+    rules = ("sum_attributions", "draw_atlas", "cluster_maps")
     jobs = {f"{rule} {model} all black" for rule in rules}
     return jobs | {f"compare_baselines {model} all", "compare_atlases black"}
 
@@ -98,7 +100,7 @@ def test_everything_asked_for_is_there(finished):
             f"models/{model}/all/weights.safetensors",
             f"models/{model}/all/history.csv",
             f"models/{model}/all/card.md",
-            f"predictions/{model}/all/videos.csv",
+            f"metrics/{model}/all/predictions/videos.csv",
             f"metrics/{model}/all/videos.csv",
             f"metrics/{model}/all/roc.png",
             f"atlases/{model}/all/black/atlas.png",
@@ -114,7 +116,10 @@ def test_everything_asked_for_is_there(finished):
     summary = pd.read_csv(results / "faces/summary.csv", keep_default_na=False)
     assert len(summary) == 30  # 3 pairs: 2 real videos and 8 fakes each
     frames = pd.concat(
-        [pd.read_csv(results / f"predictions/small/all/{s}.csv") for s in SHARDS]
+        [
+            pd.read_csv(results / f"metrics/small/all/predictions/{s}.csv")
+            for s in SHARDS
+        ]
     )
     crops = summary[summary.split == "test"]["crops"].sum()
     assert len(frames) == crops > 0
@@ -240,7 +245,9 @@ def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     before = run.csvs()
     maps = run.folder / "results/attributions/small/all/black/miniature-test-000.h5"
     maps.unlink()
-    (run.folder / "results/predictions/other/all/miniature-test-001.csv").unlink()
+    (
+        run.folder / "results/metrics/other/all/predictions/miniature-test-001.csv"
+    ).unlink()
     expected = {
         "attribute_frames small all black miniature-test-000",
         *of_maps("small"),
@@ -263,7 +270,7 @@ def test_targets(run, target):
         "summarize_faces": ("faces",),
         "train_model": ("models", "metrics", "atlases"),
         "evaluate_model": ("metrics",),
-        "build_atlas": ("atlases",),
+        "draw_atlas": ("atlases",),
     }
     for rule, targets in steps.items():
         assert (f"rule {rule}:" in printed) == (target in targets), rule
@@ -273,9 +280,9 @@ def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
     """The miniature corpus is in the official layout: the other source reads it too."""
     import json
 
-    from pipeline.config.sources import MiniatureConfig
-    from pipeline.face_shards import FaceShard
-    from pipeline.sources.miniature import miniature_pairs
+    from pipeline.config.miniature import MiniatureConfig
+    from pipeline.faces.shards import FaceShard
+    from pipeline.videos.sources.miniature import miniature_pairs
 
     splits = tmp_path / "splits"
     splits.mkdir()
