@@ -15,6 +15,7 @@ from pipeline.config.miniature import MiniatureConfig
 from pipeline.orchestration.run_summary import summarize
 from pipeline.videos.download.dataset import FIRST_SUMS
 from pipeline.videos.sources.miniature import miniature_pairs
+from tests.support import forked
 from tests.support.disks import SmallDisk, needs_mount
 from tests.support.runs import ONE_MODEL, Run
 from tests.support.servers import FileServer
@@ -264,7 +265,7 @@ def test_without_terms_nothing_is_asked_of_the_server(server, tmp_path):
     assert not server.asked
 
 
-def wait_for(condition, process: subprocess.Popen) -> None:
+def wait_for(condition, process: forked.Popen) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None
@@ -275,13 +276,7 @@ def wait_for(condition, process: subprocess.Popen) -> None:
 def test_killed_in_mid_fetch_it_goes_on_where_it_was(server, tmp_path):
     server.pace = 0.2
     run = from_server(server, tmp_path / "run")
-    process = subprocess.Popen(
-        run.command("videos"),
-        cwd=run.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = run.start("videos")
     root = run.folder / "data/FaceForensics++"
     wait_for(lambda: len(videos(run)) >= 10, process)
     os.killpg(process.pid, signal.SIGKILL)
