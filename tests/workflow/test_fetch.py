@@ -142,7 +142,8 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     run.snakemake("faces")
     row = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["bytes"] > 0
-    assert row["problem"] == "its mask: the server answers 404 Not Found"
+    assert row["problem"] == ""
+    assert row["mask_problem"] == "the server answers 404 Not Found"
     summary = pd.read_csv(run.folder / "results/faces/summary.csv").set_index("video")
     row = summary.loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["crops"] > 0
@@ -150,7 +151,7 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     assert "its mask: the server answers 404" in row["reason"]
     shards = [table.stem for table in run.folder.glob("results/videos/*.csv")]
     told = summarize(run.folder / "results", shards)
-    assert "1 videos or masks could not be had" in told
+    assert "1 videos or masks could not be obtained" in told
 
 
 @pytest.mark.slow
