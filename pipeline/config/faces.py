@@ -17,15 +17,15 @@ class FacesConfig(Section):
 
     frames: int = Field(8, ge=1, le=10_000)
     """Number of frames to use from each video, evenly spaced. A video with fewer frames
-    gives all its frames and gets the status `short` in `faces/summary.csv`."""
+    gives all its frames, and `faces/summary.csv` says so."""
     detector: Literal["haar", "retinaface"] = "haar"
     """Face detector. `haar` is the Haar cascade of OpenCV and needs no weights.
     `retinaface` is RetinaFace, which is better on real faces and uses the GPU in
     batches."""
     retinaface_weights: str | None = None
     """File with the weights of RetinaFace: `retinaface.pth` of the retina-face package.
-    null: a separate step downloads the file from the address in the package, on the
-    machine where Snakemake runs."""
+    null: a separate step downloads the file on the machine where Snakemake runs (see
+    `retinaface_address`)."""
     retinaface_address: Annotated[str | None, Reruns()] = None
     """Address to download `retinaface.pth` from. null: the address in the package."""
     min_face: float = Field(0.15, ge=0.01, le=1.0)

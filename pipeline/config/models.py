@@ -60,13 +60,11 @@ class ModelConfig(Section):
     """Number of parts into which a training step is split. They are computed one after
     another, which saves memory."""
     devices: int = Field(1, ge=1, le=16)
-    """Number of GPUs that share a training step. Without a GPU it is the number of
-    processes."""
+    """Number of GPUs that share a training step. Without GPUs: number of processes."""
     optimizer: Literal["adamw", "adam", "sgd", "lamb"] = "adamw"
     """Optimizer of timm. Weight decay does not apply to norms and biases."""
     learning_rate: float = Field(0.001, gt=0, le=1)
-    """Highest learning rate. It is reached after the warm-up and then falls as a
-    cosine."""
+    """Highest learning rate, reached after the warm-up. Then it falls as a cosine."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of all training steps in which the learning rate rises from zero."""
     weight_decay: float = Field(0.01, ge=0, le=1)

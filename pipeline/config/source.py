@@ -10,8 +10,7 @@ ShardCount = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ShardsConfig(Section):
-    """Number of shards of each split. A video's shard depends only on the video's
-    id."""
+    """Number of shards of each split. The shard of a video depends only on its id."""
 
     reruns: ClassVar[Reruns] = Reruns("checksum_videos")
 

@@ -36,7 +36,7 @@ class ServedConfig(SourceConfig):
     """Whether to use the videos of manipulation masks. With them, attributions are
     scored, and the forged face is chosen among several faces."""
     videos: int | None = Field(None, ge=2)
-    """Number of real videos to use of each split, with the fakes made from them. Pairs
+    """Number of real videos of each split to use, with the fakes made from them. Pairs
     stay complete. null uses all videos."""
 
     @property
@@ -105,8 +105,7 @@ class CelebDFConfig(SourceConfig):
     training and validation. These show some people of the testing videos (see
     `videos/leaks.csv`)."""
     videos: int | None = Field(None, ge=1)
-    """Number of real videos to use of each split, and of fakes. null uses all
-    videos."""
+    """Number of real videos of each split to use, and of fakes. null uses all."""
 
 
 class DFDCConfig(SourceConfig):
@@ -119,8 +118,8 @@ class DFDCConfig(SourceConfig):
     """`test`: use all clips for the test. `all`: put each folder into one split,
     because its clips show the same people. This needs at least three folders."""
     videos: int | None = Field(None, ge=1)
-    """Number of real videos to use of each split, with the fakes made from them. null
-    uses all videos."""
+    """Number of real videos of each split to use, with the fakes made from them. null
+    uses all."""
 
 
 class FolderConfig(SourceConfig):

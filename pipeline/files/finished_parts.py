@@ -69,8 +69,7 @@ def finished_parts(output: Path, work: str) -> Iterator[FinishedParts]:
 
 
 def _remove_damaged(folder: Path) -> int:
-    """Delete the parts that a crash left incomplete. Returns the number of the
-    others."""
+    """Delete parts that a crash left incomplete. Returns the number of others."""
     kept = 0
     for file in folder.iterdir():
         if file.name == WORK_FILE:

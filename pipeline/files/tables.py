@@ -1,5 +1,4 @@
-"""Tables in CSV files. Names stay text, because a method may be called `NA` or
-`001`."""
+"""Tables in CSV files. Names stay text: a method may be called `NA` or `001`."""
 
 from pathlib import Path
 
@@ -30,7 +29,6 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table without its index. Floats have the fewest digits that identify
-    them."""
+    """Write a table without its index. Floats have no more digits than needed."""
     with replacing(path) as part:
         table.to_csv(part, index=False)

@@ -33,8 +33,7 @@ class Replicates:
 
     @classmethod
     def of(cls, values: np.ndarray, drawn: np.ndarray) -> "Replicates":
-        """The sums for one identity, from values (n, P) of its frames and weights
-        (B,)."""
+        """The sums for one identity: values (n, P) of its frames, weights (B,)."""
         drawn = drawn.astype(np.float64)
         return cls(np.outer(drawn, values.sum(0)), drawn * len(values))
 

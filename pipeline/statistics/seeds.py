@@ -6,8 +6,7 @@ import numpy as np
 
 
 def stable_share(name: str) -> float:
-    """A number in 0..1 that depends only on `name`, uniformly distributed over
-    names."""
+    """A number in 0..1 that depends only on `name`, uniform over names."""
     return stable_number(name) / 2**64
 
 
