@@ -60,7 +60,7 @@ class ModelConfig(Section):
     """Number of parts into which a training step is split. They are computed one after
     another, which saves memory."""
     devices: int = Field(1, ge=1, le=16)
-    """Number of GPUs that share a training step. Without GPUs: number of processes."""
+    """Number of GPUs that share a training step. Without GPUs it counts processes."""
     optimizer: Literal["adamw", "adam", "sgd", "lamb"] = "adamw"
     """Optimizer of timm. Weight decay does not apply to norms and biases."""
     learning_rate: float = Field(0.001, gt=0, le=1)
@@ -70,8 +70,8 @@ class ModelConfig(Section):
     weight_decay: float = Field(0.01, ge=0, le=1)
     """Weight decay of the optimizer."""
     average: float = Field(0.99, ge=0, lt=1)
-    """Decay of the moving average of the weights. The average is what is validated and
-    kept. With 0 there is no average, and the weights themselves are."""
+    """Decay of the moving average of the weights. The average is validated and
+    kept. With 0, the weights themselves are validated and kept."""
     augment: AugmentConfig | None = AugmentConfig()
     """How training crops are changed at random. null changes nothing."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
