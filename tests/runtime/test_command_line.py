@@ -2,10 +2,22 @@
 
 import errno
 import os
+import sys
+from dataclasses import dataclass
 
 import pytest
 
 from pipeline.runtime.command_line import run as run_step
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A step without arguments."""
+
+
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["step"])
 
 
 @pytest.mark.parametrize(
@@ -19,17 +31,17 @@ from pipeline.runtime.command_line import run as run_step
     ],
 )
 def test_full_disk_is_told_whoever_meets_it(error, caplog):
-    def main():
+    def main(args):
         raise error
 
     with pytest.raises(SystemExit):
-        run_step(main)
+        run_step(main, Arguments)
     assert "The disk is full: free space" in caplog.text
 
 
 def test_a_bug_keeps_its_traceback():
-    def main():
+    def main(args):
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        run_step(main)
+        run_step(main, Arguments)
