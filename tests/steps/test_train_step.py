@@ -182,7 +182,7 @@ def test_the_weights_record_their_training_data(tmp_path):
 
 
 def two_class_checkpoint(folder: Path) -> tuple[Path, torch.nn.Module]:
-    """A (real, fake) detector as other projects save it, with other names of tensors."""
+    """A (real, fake) detector of another project, with other names of its weights."""
     torch.manual_seed(1)
     network = timm.create_model("test_resnet", num_classes=2).eval()
     state = {
