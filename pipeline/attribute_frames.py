@@ -83,7 +83,9 @@ def main(args: Arguments) -> None:
                 draws=args.config.noise_draws,
                 seed=args.seed,
             )
-            found = explain(detector, crops, baselines, args.config, batch_size)
+            found = explain(
+                detector, crops, baselines, config=args.config, batch_size=batch_size
+            )
             check_finite(found, rows, args.weights)
             return found
 

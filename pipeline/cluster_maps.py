@@ -41,8 +41,10 @@ def main(args: Arguments) -> None:
     regions = region_grid(maps.shape[1], args.margin, points)
     # `cluster_summary` expects the region outside the face first; it is the last here.
     names = (REGIONS[-1], *REGIONS[:-1])
-    summary = cluster_summary(clusters, rows, maps, (regions + 1) % len(names), names)
-    table = cluster_table(clusters, rows, args.resamples, args.seed)
+    summary = cluster_summary(
+        clusters, rows, maps, regions=(regions + 1) % len(names), names=names
+    )
+    table = cluster_table(clusters, rows, resamples=args.resamples, seed=args.seed)
     first, second = clusters.embedding.T
     members = rows[SAMPLE_COLUMNS].assign(
         cluster=clusters.labels, x=first, y=second, silhouette=clusters.silhouettes

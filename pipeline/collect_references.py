@@ -17,7 +17,7 @@ class Arguments:
 
 def main(args: Arguments) -> None:
     provenance = {"protocol": args.protocol.model_dump()}
-    write_references(args.output, args.train, args.protocol, provenance)
+    write_references(args.output, args.train, args.protocol, provenance=provenance)
 
 
 if __name__ == "__main__":

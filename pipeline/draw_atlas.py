@@ -63,11 +63,11 @@ def draw_means(args: Arguments, look: Look) -> None:
         f"{args.title}: mean attribution of the fake logit\n"
         f"the baselines' own mean logit is {start:+.1f}: see baselines.png first"
     )
-    plot_atlas(cells, certificates(summary), title, look=look, path=args.atlas)
+    plot_atlas(cells, certificates(summary), title=title, look=look, path=args.atlas)
     title = f"{args.title}: statistics of maps"
-    plot_statistics(cells, title, look=look, path=args.statistics)
+    plot_statistics(cells, title=title, look=look, path=args.statistics)
     title = f"{args.title}: what each region adds to the logit"
-    plot_ledger(read_csv(args.regions), title, look=look, path=args.ledger)
+    plot_ledger(read_csv(args.regions), title=title, look=look, path=args.ledger)
 
 
 def draw_gallery(args: Arguments, look: Look) -> None:
@@ -79,14 +79,14 @@ def draw_gallery(args: Arguments, look: Look) -> None:
         for name, rows in chosen.items()
     }
     title = f"{args.title}: attribution of the fake logit, frame by frame"
-    plot_gallery(examples, title, look=look, path=args.gallery)
+    plot_gallery(examples, title=title, look=look, path=args.gallery)
 
 
 def draw_clusters(args: Arguments, look: Look) -> None:
     """Draw the clusters that `cluster_maps` found, with their most typical members."""
     maps, rows = read_sample(args.sample)
     clusters = clusters_of(read_csv(args.members))
-    typical = typical_members(clusters, maps, rows, MEMBERS_SHOWN)
+    typical = typical_members(clusters, maps, rows, count=MEMBERS_SHOWN)
     shown = np.concatenate(list(typical.values()))
     frames = read_frames(rows.iloc[shown], args.attributions, args.faces)
     plot_clusters(

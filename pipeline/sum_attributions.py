@@ -49,7 +49,7 @@ def main(args: Arguments) -> None:
     found = sum_shards(
         args.attributions,
         args.faces,
-        mean_mask,
+        mean_mask=mean_mask,
         threshold=threshold,
         regions=regions,
         seed=args.seed,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.runtime.command_line import run as run_step
+from pipeline.runtime.command_line import run
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,10 @@ class Arguments:
 @pytest.fixture(autouse=True)
 def command_line(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["step"])
+
+
+def run_step(main):
+    run(lambda _: main(), Arguments)
 
 
 @pytest.mark.parametrize(
@@ -31,17 +35,17 @@ def command_line(monkeypatch):
     ],
 )
 def test_full_disk_is_told_whoever_meets_it(error, caplog):
-    def main(args):
+    def main():
         raise error
 
     with pytest.raises(SystemExit):
-        run_step(main, Arguments)
+        run_step(main)
     assert "The disk is full: free space" in caplog.text
 
 
 def test_a_bug_keeps_its_traceback():
-    def main(args):
+    def main():
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        run_step(main, Arguments)
+        run_step(main)
