@@ -1,28 +1,33 @@
 """Fixtures of all tests: a finished small run, and a small corpus of videos."""
 
+import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
+from tests.support import forked
+from tests.support.reference import reference_run
 from tests.support.runs import Run
+
+SERVER = pytest.StashKey[forked.Server]()
+
+
+def pytest_configure(config):
+    """Start a server for all of pytest's processes; it imports nothing until used."""
+    if not hasattr(config, "workerinput"):
+        config.stash[SERVER] = forked.Server()
+        os.environ[forked.ADDRESS] = config.stash[SERVER].address
+
+
+def pytest_unconfigure(config):
+    if SERVER in config.stash:
+        config.stash[SERVER].stop()
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, worker_id) -> Run:
-    """A small run, really executed to its end; copy it before changing anything.
-
-    One for all of pytest's processes: the first that wants it makes it.
-    """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "finished"
-    folder.mkdir(exist_ok=True)
-    run = Run(folder / "run")
-    with FileLock(folder / "lock"):
-        if not (folder / "done").exists():
-            run.configure().snakemake("all")
-            (folder / "done").touch()
-    return run
+def finished(tmp_path_factory) -> Run:
+    """A small run, really executed to its end; copy it before changing anything."""
+    return reference_run().copy(tmp_path_factory.mktemp("finished") / "run")
 
 
 @pytest.fixture(scope="session")

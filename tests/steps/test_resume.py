@@ -14,6 +14,7 @@ import pytest
 from pipeline.attributions.completeness import completeness_error
 from pipeline.attributions.shards import AttributionShard
 from pipeline.files.checksums import file_sha256, take_checksums, write_checksums
+from tests.support import forked
 from tests.support.runs import REPOSITORY
 
 FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
@@ -67,7 +68,7 @@ def step(name: str, words: dict) -> list[str]:
 
 
 def kill_after_parts(command: list[str], output: Path, count: int) -> None:
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    process = forked.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     folder = output.with_name(f".{output.stem}.parts")
     deadline = time.monotonic() + 120
     while len(list(folder.glob("[!.]*.npz"))) < count:
@@ -81,7 +82,7 @@ def kill_after_parts(command: list[str], output: Path, count: int) -> None:
 
 def finish(command: list[str]) -> int:
     """Run to the end. Returns how many finished parts were reused."""
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    done = forked.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = re.search(r"going on after (\d+) finished parts", done.stderr)
     return int(found[1]) if found else 0

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pipeline.faces.shards import FaceShard
+from tests.support import forked
 from tests.support.runs import REPOSITORY
 
 
@@ -20,7 +21,7 @@ def step(name: str, folder: Path, **arguments) -> subprocess.CompletedProcess:
     for key, value in arguments.items():
         values = value if isinstance(value, list) else [value]
         words += [f"--{key}", *(str(v) for v in values)]
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", f"pipeline.{name}", *words],
         cwd=folder,
         env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},

@@ -15,6 +15,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.support import forked
 from tests.support.runs import REPOSITORY
 from tests.support.shards import write_marked_shard
 
@@ -48,18 +49,18 @@ def command(folder: Path, changes: dict | None = None, protocol: dict | None = N
 
 
 def run(folder: Path, check: bool = True, **more) -> subprocess.CompletedProcess:
-    done = subprocess.run(
+    done = forked.run(
         command(folder, **more), cwd=REPOSITORY, capture_output=True, text=True
     )
     assert not check or done.returncode == 0, done.stderr[-4000:]
     return done
 
 
-def start(folder: Path, **more) -> subprocess.Popen:
+def start(folder: Path, **more) -> forked.Popen:
     """Start training, and wait until it has saved an epoch."""
     state = folder / "state.pt"
     before = state.stat().st_mtime_ns if state.exists() else 0
-    process = subprocess.Popen(
+    process = forked.Popen(
         command(folder, **more),
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.support import forked
+
 REPOSITORY = Path(__file__).parents[2]
 
 # A few drawn persons and a network of a few thousand weights: seconds, not minutes.
@@ -78,7 +80,7 @@ class Run:
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         """Run Snakemake; returns all that it printed."""
-        done = subprocess.run(
+        done = forked.run(
             self.command(*arguments),
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -89,6 +91,17 @@ class Run:
         assert not check or done.returncode == 0, done.stdout[-6000:]
         self.code = done.returncode
         return done.stdout
+
+    def start(self, *arguments: str) -> forked.Popen:
+        """Start Snakemake in a process group of its own; its output is discarded."""
+        return forked.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=self.environment,
+        )
 
     def stale(self, *arguments: str) -> set[str]:
         """Names of the jobs that a run would do, with their wildcards."""

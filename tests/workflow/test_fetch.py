@@ -15,6 +15,7 @@ from pipeline.config.miniature import MiniatureConfig
 from pipeline.orchestration.run_summary import summarize
 from pipeline.videos.download.dataset import FIRST_SUMS
 from pipeline.videos.sources.miniature import miniature_pairs
+from tests.support import forked
 from tests.support.disks import SmallDisk, needs_mount
 from tests.support.runs import ONE_MODEL, Run
 from tests.support.servers import FileServer
@@ -141,7 +142,8 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     run.snakemake("faces")
     row = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["bytes"] > 0
-    assert row["problem"] == "its mask: the server answers 404 Not Found"
+    assert row["problem"] == ""
+    assert row["mask_problem"] == "the server answers 404 Not Found"
     summary = pd.read_csv(run.folder / "results/faces/summary.csv").set_index("video")
     row = summary.loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["crops"] > 0
@@ -149,7 +151,7 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     assert "its mask: the server answers 404" in row["reason"]
     shards = [table.stem for table in run.folder.glob("results/videos/*.csv")]
     told = summarize(run.folder / "results", shards)
-    assert "1 videos or masks could not be had" in told
+    assert "1 videos or masks could not be obtained" in told
 
 
 @pytest.mark.slow
@@ -264,7 +266,7 @@ def test_without_terms_nothing_is_asked_of_the_server(server, tmp_path):
     assert not server.asked
 
 
-def wait_for(condition, process: subprocess.Popen) -> None:
+def wait_for(condition, process: forked.Popen) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None
@@ -275,13 +277,7 @@ def wait_for(condition, process: subprocess.Popen) -> None:
 def test_killed_in_mid_fetch_it_goes_on_where_it_was(server, tmp_path):
     server.pace = 0.2
     run = from_server(server, tmp_path / "run")
-    process = subprocess.Popen(
-        run.command("videos"),
-        cwd=run.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = run.start("videos")
     root = run.folder / "data/FaceForensics++"
     wait_for(lambda: len(videos(run)) >= 10, process)
     os.killpg(process.pid, signal.SIGKILL)

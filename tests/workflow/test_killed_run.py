@@ -40,13 +40,7 @@ def kill_in(run: Run, stage: str, delay: float) -> None:
         }
 
     before = written()
-    process = subprocess.Popen(
-        run.command(STAGES[stage]),
-        cwd=run.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = run.start(STAGES[stage])
     deadline = time.monotonic() + 300
     while written() == before:
         assert process.poll() is None, f"the run ended before a job of {stage}"
