@@ -1,6 +1,7 @@
-"""Extract a shard's face crops (rule `extract_faces`)."""
+"""Extract the face crops of a shard (rule `extract_faces`)."""
 
 import json
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,35 +15,42 @@ from pipeline.files.checksums import file_sha256, read_checksums
 from pipeline.files.finished_parts import finished_parts
 from pipeline.runtime.allocation import workers_that_fit
 from pipeline.runtime.code_version import code_version
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.runtime.progress import progress
 from pipeline.videos.shard_table import NUMBERS, read_table
 
+# Their versions are recorded in the output file.
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["table", "checksums", "root", "output"],
-        texts=["workers", "memory", "config"],
-    )
-    config = FacesConfig.model_validate_json(args.config)
+@dataclass(frozen=True)
+class Arguments:
+    table: Path
+    checksums: Path
+    root: Path
+    output: Path
+    workers: int
+    memory: int  # MB
+    config: FacesConfig
+
+
+def main(args: Arguments) -> None:
+    config = args.config
     table = read_table(args.table).sort_values("video", ignore_index=True)
     problems = list(zip(table.pop("problem"), table.pop("mask_problem"), strict=True))
     columns = {name: NUMBERS.get(name, str) for name in table.columns}
     videos = table.to_dict("records")
     sums = read_checksums(args.checksums)
-    kept = config.keys_for("extract_faces") - {"time_limit"}
+    recorded_keys = config.keys_for("extract_faces") - {"time_limit"}
     provenance = {
-        "faces": config.model_dump(include=kept),
+        "faces": config.model_dump(include=recorded_keys),
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [
         Task(args.root, video["path"], video["mask"], known_sums(video, sums))
         for video in videos
     ]
-    workers = workers_that_fit(int(args.workers), config.detector, int(args.memory))
+    workers = workers_that_fit(args.workers, config.detector, args.memory)
     weights = config.retinaface_weights
     weights_sha256 = file_sha256(Path(weights)) if weights else ""
     made_from = [table.to_csv(), sums, str(args.root), weights_sha256]
@@ -59,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

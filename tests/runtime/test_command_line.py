@@ -2,10 +2,26 @@
 
 import errno
 import os
+import sys
+from dataclasses import dataclass
 
 import pytest
 
-from pipeline.runtime.command_line import run as run_step
+from pipeline.runtime.command_line import run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A step without arguments."""
+
+
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["step"])
+
+
+def run_step(main):
+    run(lambda _: main(), Arguments)
 
 
 @pytest.mark.parametrize(
