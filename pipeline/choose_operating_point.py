@@ -11,7 +11,7 @@ from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import points_table
 from pipeline.models.predictions import check_both_kinds, per_video, read_predictions
 from pipeline.runtime.command_line import run
-from pipeline.videos.protocols import selected
+from pipeline.videos.protocols import protocol_rows
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Arguments:
 
 def main(args: Arguments) -> None:
     frames = pd.concat([read_predictions(path) for path in args.predictions])
-    frames = frames[selected(frames, args.protocol)]
+    frames = frames[protocol_rows(frames, args.protocol)]
     frames = frames.sort_values("video", kind="stable")
     check_both_kinds(frames, "val", args.points)
     table = points_table({"frame": frames, "video": per_video(frames)})

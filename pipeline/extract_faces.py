@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config.faces import FacesConfig
-from pipeline.faces.extraction_pool import Task, extract_rest, known_sums
+from pipeline.faces.extraction_pool import Task, checksums_of_video, resume_extraction
 from pipeline.faces.shards import writing_faces
 from pipeline.faces.video_faces import check_failures, with_problems
 from pipeline.files.checksums import file_sha256, read_checksums
@@ -17,7 +17,7 @@ from pipeline.runtime.allocation import workers_that_fit
 from pipeline.runtime.code_version import code_version
 from pipeline.runtime.command_line import run
 from pipeline.runtime.progress import progress
-from pipeline.videos.shard_table import NUMBERS, read_table
+from pipeline.videos.shard_table import INTEGER_COLUMNS, read_table
 
 # Their versions are recorded in the output file.
 PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
@@ -38,7 +38,7 @@ def main(args: Arguments) -> None:
     config = args.config
     table = read_table(args.table).sort_values("video", ignore_index=True)
     problems = list(zip(table.pop("problem"), table.pop("mask_problem"), strict=True))
-    columns = {name: NUMBERS.get(name, str) for name in table.columns}
+    columns = {name: INTEGER_COLUMNS.get(name, str) for name in table.columns}
     videos = table.to_dict("records")
     sums = read_checksums(args.checksums)
     recorded_keys = config.keys_for("extract_faces") - {"time_limit"}
@@ -47,7 +47,7 @@ def main(args: Arguments) -> None:
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [
-        Task(args.root, video["path"], video["mask"], known_sums(video, sums))
+        Task(args.root, video["path"], video["mask"], checksums_of_video(video, sums))
         for video in videos
     ]
     workers = workers_that_fit(args.workers, config.detector, args.memory)
@@ -59,7 +59,7 @@ def main(args: Arguments) -> None:
         finished_parts(args.output, work) as parts,
         writing_faces(args.output, config.size, provenance, columns) as shard,
     ):
-        results = extract_rest(tasks, config, workers, parts)
+        results = resume_extraction(tasks, config, workers, parts)
         results = progress(results, len(videos), "extract", "videos")
         for video, faces, problem in zip(videos, results, problems, strict=True):
             shard.add(video, with_problems(faces, *problem))

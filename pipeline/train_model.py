@@ -117,7 +117,7 @@ def explain_failures(fabric: Fabric, weights: Path, bad_batch: Path) -> Iterator
             "Raise this model's `accumulate`, or lower its `batch_size`."
         ) from error
     except Stopped as stop:
-        if in_slurm() and "SIGTERM" in stop.asked:
+        if in_slurm() and "SIGTERM" in stop.signals:
             log.info("%s", stop)
             time.sleep(KILL_TIMEOUT)
         raise

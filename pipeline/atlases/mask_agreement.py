@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from pipeline.metrics.slices import ALL, SLICE
+from pipeline.metrics.slices import ALL, SLICE_KEYS
 from pipeline.statistics.bootstrap import MAX_WEIGHTS, interval
 
 SCORES = (
@@ -32,8 +32,8 @@ SCORES = (
 ATTRIBUTION = "attribution"
 CONTROLS = ("centre", "mean mask")
 PAIRED = ("relevance_mass", "rank_accuracy", "auroc", "shuffled_auc")
-FRAME_COLUMNS = (*SLICE, "target", "video", "heat", *SCORES)
-COLUMNS = (*SLICE, *"heat score value low high frames targets".split())
+FRAME_COLUMNS = (*SLICE_KEYS, "target", "video", "heat", *SCORES)
+COLUMNS = (*SLICE_KEYS, *"heat score value low high frames targets".split())
 
 
 def mask_scores(
@@ -172,10 +172,10 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
 def _by_video(scored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each video's mean over its frames, and the number of these frames.
 
-    Both have a row a video, indexed by `SLICE`, target and video, and columns (heat,
+    Both have a row a video, indexed by `SLICE_KEYS`, target and video, and columns (heat,
     score): of each heat, then of the differences.
     """
-    keys = [*SLICE, "target", "video", "heat"]
+    keys = [*SLICE_KEYS, "target", "video", "heat"]
     grouped = scored.groupby(keys)[list(SCORES)]
     means = grouped.mean().unstack("heat").swaplevel(axis=1)
     counts = grouped.count().unstack("heat", fill_value=0).swaplevel(axis=1)
@@ -192,7 +192,7 @@ def _by_video(scored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _slices(videos: pd.MultiIndex) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
     """Names of the slices, and which videos (V,) bool are in each; none is empty."""
-    values = [videos.get_level_values(name) for name in SLICE]
+    values = [videos.get_level_values(name) for name in SLICE_KEYS]
     datasets, compressions, methods = (sorted(v.unique()) for v in values)
     wide = [n if len(n) == 1 else [ALL, *n] for n in (datasets, compressions)]
     for names in product(*wide, [ALL, *methods]):

@@ -20,7 +20,7 @@ from pipeline.files.hdf5 import mark
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
-from pipeline.videos.workers import Failure, in_workers
+from pipeline.videos.workers import Failure, run_in_workers
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _videos(
         else:
             yield rows, *_nothing(rows), "no original is known"
     tasks = (_task(shard, rows, files, config.decoder) for rows in known)
-    results = in_workers(_cut, tasks, min(workers, len(known)), config.time_limit)
+    results = run_in_workers(_cut, tasks, min(workers, len(known)), config.time_limit)
     for rows, result in zip(known, results, strict=True):
         if isinstance(result, Failure):
             why = f"the original: {result.status}: {result.reason}"

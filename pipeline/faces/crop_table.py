@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.shards import FaceShard
-from pipeline.videos.protocols import selected
+from pipeline.videos.protocols import protocol_rows
 
 VIDEO_COLUMNS = "video dataset compression method target source label".split()
 
@@ -29,4 +29,4 @@ def crop_table(
     table = pd.concat(tables, ignore_index=True).astype({"label": int})
     if protocol is None:
         return table
-    return table[selected(table, protocol)].reset_index(drop=True)
+    return table[protocol_rows(table, protocol)].reset_index(drop=True)

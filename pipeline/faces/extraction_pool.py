@@ -17,7 +17,7 @@ from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
 from pipeline.files.checksums import verify
 from pipeline.files.finished_parts import FinishedParts
 from pipeline.videos.status import RETRYABLE_STATUSES
-from pipeline.videos.workers import Failure, in_workers
+from pipeline.videos.workers import Failure, run_in_workers
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def extract_all(
     """
     with _shared_detector(config) as server:
         jobs = (_Job(task, config, server) for task in tasks)
-        for result in in_workers(_extract, jobs, workers, config.time_limit):
+        for result in run_in_workers(_extract, jobs, workers, config.time_limit):
             if isinstance(result, Failure):
                 result = VideoFaces(result.status, result.reason)
             yield result

@@ -19,7 +19,13 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from pipeline.files.figures import COLOURS, LEGEND, legend_below, pens, save
+from pipeline.files.figures import (
+    COLOURS,
+    LEGEND_STYLE,
+    legend_below,
+    line_styles,
+    save,
+)
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.resampled_scores import (
     CALIBRATION_BINS,
@@ -40,7 +46,9 @@ Curve = tuple[str, pd.DataFrame, dict[str, Any]]  # method, rows, pen
 
 def _curves(items: pd.DataFrame) -> Iterator[Curve]:
     """Yield the method, the rows and the pen of each curve, `all` methods first."""
-    for (method, rows), pen in zip(by_method(items).items(), pens(), strict=False):
+    for (method, rows), pen in zip(
+        by_method(items).items(), line_styles(), strict=False
+    ):
         yield method, rows, pen
 
 
@@ -109,7 +117,9 @@ def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
         log_axes.xaxis.set_major_locator(LogLocator(subs=steps))
         log_axes.xaxis.set_major_formatter("{x:g}")
         log_axes.xaxis.set_minor_formatter(NullFormatter())
-        log_axes.legend(title="AUC", bbox_to_anchor=(1, 1), loc="upper left", **LEGEND)
+        log_axes.legend(
+            title="AUC", bbox_to_anchor=(1, 1), loc="upper left", **LEGEND_STYLE
+        )
     figure.suptitle(title)
     save(figure, path)
 
@@ -220,7 +230,7 @@ def plot_reliability(
         axes.plot([0, 1], [0, 1], ":", color="grey", lw=1, zorder=0)
         axes.set(xlim=RATE_LIMITS, ylim=RATE_LIMITS, ylabel="share of fakes")
         axes.set_title(_heading(level, items), fontsize=10)
-        axes.legend(title="calibration error", loc="lower right", **LEGEND)
+        axes.legend(title="calibration error", loc="lower right", **LEGEND_STYLE)
         axes.grid(color="0.92")
         strip.set(xlabel="probability of fake", ylabel=f"{level}s", yscale="log")
         strip.set(ylim=(0.7, 2 * len(items)))

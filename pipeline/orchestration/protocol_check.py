@@ -10,7 +10,7 @@ from pipeline.config.check import ConfigError
 from pipeline.config.faults import Fault, source_file
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
-from pipeline.videos.protocols import selected, trained_on
+from pipeline.videos.protocols import protocol_rows, resolve_protocol
 
 USES = {"train": "train", "val": "choose the epoch"}  # of a protocol's splits
 KINDS = {0: "real video", 1: "fake"}
@@ -35,7 +35,7 @@ def check_protocols(
 
 def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault]:
     faults: list[Fault] = []
-    every = trained_on(videos, ProtocolConfig())
+    every = resolve_protocol(videos, ProtocolConfig())
     known = {key: every.get(key, every["methods"]) for key in KEYS}
     for name, protocol in config.protocols.items():
         unknown = _unknown_names(name, protocol, known)
@@ -65,8 +65,8 @@ def _one_sided(
 ) -> list[Fault]:
     """Splits in which a protocol leaves no real video, or no fake, of what it trains
     on."""
-    comes_to = protocol.model_copy(update=trained_on(videos, protocol))
-    chosen = videos[selected(videos, comes_to)]
+    comes_to = protocol.model_copy(update=resolve_protocol(videos, protocol))
+    chosen = videos[protocol_rows(videos, comes_to)]
     key = next((k for k in KEYS if getattr(protocol, k)), "leave_out")
     faults: list[Fault] = []
     for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):

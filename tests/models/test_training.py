@@ -28,7 +28,7 @@ from pipeline.models.networks import ForgeryDetector
 from pipeline.models.pretrained import build_detector
 from pipeline.models.training import NotANumber, train
 from pipeline.runtime.errors import StepError
-from pipeline.train_model import remedies_named
+from pipeline.train_model import explain_failures
 from tests.support.shards import write_marked_shard
 
 CONFIG = ModelConfig(
@@ -482,12 +482,12 @@ def test_full_gpu_memory_and_invalid_losses_have_helpful_errors(tmp_path):
     fabric, weights = make_fabric(ModelConfig(timm="resnet18")), tmp_path / "w"
     with (
         pytest.raises(StepError, match=r"/w: .*memory .*`accumulate`.*`batch_size`"),
-        remedies_named(fabric, weights, tmp_path / "note.csv"),
+        explain_failures(fabric, weights, tmp_path / "note.csv"),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory.")
     with (
         pytest.raises(StepError, match=r"/w: loss; see .*note\.csv"),
-        remedies_named(fabric, weights, tmp_path / "note.csv"),
+        explain_failures(fabric, weights, tmp_path / "note.csv"),
     ):
         raise NotANumber("loss", ["a/b.mp4"])
     assert (tmp_path / "note.csv").read_text() == "video\na/b.mp4\n"
