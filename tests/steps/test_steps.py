@@ -145,8 +145,8 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("not a file of weights", "is no safetensors file"),
-        (None, "is no safetensors file"),
+        ("not a file of weights", "is not a safetensors file"),
+        (None, "is not a safetensors file"),
     ],
 )
 def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
