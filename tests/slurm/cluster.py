@@ -1,7 +1,6 @@
 """A real SLURM cluster on this machine, and runs that submit to it."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +37,7 @@ class Cluster:
             **os.environ,
             "ACCOUNTING": "yes" if accounting else "no",
             "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             # Threads that wait must not spin: they would take the cores of other jobs.
             "OMP_WAIT_POLICY": "passive",
         }
@@ -117,6 +117,7 @@ class SlurmRun(Run):
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         super().__init__(folder)
         self.environment = cluster.environment
+        self.niceness = 0  # of Snakemake and of its jobs
         self.site = folder / "site.yaml"
         self.process: subprocess.Popen | None = None  # the Snakemake that was started
 
@@ -124,6 +125,7 @@ class SlurmRun(Run):
         self,
         steps: dict[str, dict] | None = None,
         gpu_partition: str = "gpu",
+        threads: int = 2,
         **keys: object,
     ) -> "SlurmRun":
         """Write the site's file: small jobs; `steps` has resources of its own."""
@@ -137,7 +139,7 @@ class SlurmRun(Run):
         site = yaml.safe_load((PROFILE / "site.yaml").read_text())
         site["jobs"] = 50
         site["set-resources"] = resources
-        site["set-threads"] = dict.fromkeys(LARGE_STEPS, 2)
+        site["set-threads"] = dict.fromkeys(LARGE_STEPS, threads)
         self.site.write_text(yaml.safe_dump(site | keys))
         return self
 
@@ -146,7 +148,7 @@ class SlurmRun(Run):
         assert plain[:3] == [sys.executable, "-m", "snakemake"]
         cores = plain.index("--cores")
         return [
-            *(sys.executable, str(PROMPT_SNAKEMAKE)),
+            *("nice", "-n", str(self.niceness), sys.executable, str(PROMPT_SNAKEMAKE)),
             *plain[3:cores],
             *plain[cores + 2 :],
             *("--workflow-profile", str(PROFILE), "--profile", str(self.site)),
@@ -191,14 +193,13 @@ class SlurmRun(Run):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def pause(self, step: str) -> int:
-        """Stop the process of this step, so that it waits at no cost; its ID.
+    def pause(self, step: str) -> None:
+        """Stop the process of this step, so that it waits and uses no core.
 
-        SIGCONT, which SLURM sends before a signal that is to end a job, lets it go on.
+        It goes on when SLURM signals its job: SLURM sends SIGCONT before other signals.
         """
         (process,) = step_processes(self.folder, step)
         os.kill(process, signal.SIGSTOP)
-        return process
 
 
 def step_processes(folder: Path, step: str) -> list[int]:
@@ -213,13 +214,6 @@ def step_processes(folder: Path, step: str) -> list[int]:
         if here and f"pipeline.{step}".encode() in words:
             found.append(int(process.name))
     return found
-
-
-def has_pending(process: int, number: signal.Signals) -> bool:
-    """Whether a stopped process was sent this signal."""
-    status = Path(f"/proc/{process}/status").read_text()
-    masks: Sequence[str] = re.findall(r"(?m)^(?:SigPnd|ShdPnd):\s*(\w+)", status)
-    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def reason_to_skip() -> str:

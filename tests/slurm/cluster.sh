@@ -5,7 +5,9 @@
 #   cluster.sh stop FOLDER    stops what was started from FOLDER, and nothing else
 #
 # Its configuration is FOLDER/slurm.conf: SLURM's commands and Snakemake find the cluster
-# by the variable SLURM_CONF. A cluster with and one without accounting can run at once.
+# by the variable SLURM_CONF. Jobs of Snakemake's remove this variable: FOLDER/bin, which
+# must be the first in PATH, has an srun that sets it. A cluster with and one without
+# accounting can run at once.
 # Each node claims 8 cores and some GPUs, which are links to /dev/null. Needs root, and
 # apt-get where the packages are missing. Every user must be able to enter FOLDER.
 set -euo pipefail
@@ -147,7 +149,7 @@ MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=1
+JobAcctGatherFrequency=2
 JobAcctGatherParams=OverMemoryKill
 ReturnToService=2
 SlurmdParameters=config_overrides
@@ -158,6 +160,7 @@ SlurmdPidFile=$run/slurmd-%n.pid
 SlurmctldLogFile=$logs/slurmctld.log
 SlurmdLogFile=$logs/slurmd-%n.log
 KillWait=5
+PropagatePrioProcess=1
 MessageTimeout=60
 SchedulerParameters=bf_interval=5,batch_sched_delay=0,sched_min_interval=0
 SelectType=select/cons_tres
@@ -175,6 +178,9 @@ PartitionName=urgent Nodes=two PriorityTier=2
 PartitionName=drained Nodes=three
 PartitionName=others Nodes=four
 END
+  mkdir -p "$base/bin"
+  printf '#!/bin/sh\nSLURM_CONF=%q exec /usr/bin/srun "$@"\n' "$SLURM_CONF" > "$base/bin/srun"
+  chmod 755 "$base/bin/srun"
   : > "$base/gres.conf"
   local node i at=$((port + 3))
   for node in "${nodes[@]}"; do

@@ -7,7 +7,6 @@ waiting for SLURM, so that scenarios run at the same time. Those that disturb a 
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from cluster import Cluster, SlurmRun, has_pending
+from cluster import Cluster, SlurmRun
 from conftest import REPOSITORY, SMALL, Run
 from test_datasets import own
 
@@ -33,8 +32,10 @@ ATTRIBUTION_LOG = "results/logs/attribute_frames/small/all/black/{shard}.log"
 SHARDS = [f"miniature-{s}" for s in ("train-000", "val-000", "test-000", "test-001")]
 TEST_SHARDS = SHARDS[2:]
 # Some seconds of work, wherever SLURM is to interrupt it: it is paused meanwhile.
-LONG_TRAINING = {"models": {"small": {"epochs": 60, "patience": None, "batch_size": 2}}}
+LONG_TRAINING = {"models": {"small": {"epochs": 30, "patience": None, "batch_size": 2}}}
 SLOW_MAPS = {"attribution": {"engine": "captum", "steps": 50}}
+# The longest scenario, which runs all steps, is to have a core whenever it wants one.
+NICENESS = 5  # of all others
 STILL_THERE = "of its SLURM jobs are still there; waiting for them"
 
 
@@ -72,7 +73,11 @@ class Lab:
     ) -> SlurmRun:
         """The finished run, whose steps are stale by `changes` of its configuration."""
         self.finished.result().copy(self.folder / name)
-        return self._run(name, changes, cluster or self.cluster, site)
+        # One thread does not have to wait for others that have no core at the moment.
+        site = {"threads": 1, **site}
+        run = self._run(name, changes, cluster or self.cluster, site)
+        run.niceness = NICENESS
+        return run
 
     def _run(self, name: str, changes: dict, cluster: Cluster, site: dict) -> SlurmRun:
         run = SlurmRun(self.folder / name, cluster)
@@ -165,7 +170,7 @@ def cancelled_without_accounting(lab: Lab) -> Cancelled:
 
 def out_of_time(lab: Lab) -> Outcome:
     """Its time is up when the first of eight parts is finished."""
-    slow = {"engine": "captum", "frames": None, "batch_size": 1, "steps": 200}
+    slow = {"engine": "captum", "frames": None, "batch_size": 1, "steps": 100}
     run = lab.copied_run(
         "out_of_time",
         {"attribution": slow},
@@ -183,6 +188,7 @@ def out_of_time(lab: Lab) -> Outcome:
 
 
 def out_of_memory(lab: Lab) -> Outcome:
+    """It needs more than its first attempt has."""
     run = lab.copied_run(
         "out_of_memory",
         SLOW_MAPS,
@@ -196,17 +202,19 @@ def out_of_memory(lab: Lab) -> Outcome:
 def undisturbed_training(lab: Lab) -> Path:
     """The folder of what a training outside of SLURM gives."""
     run = lab.finished.result().copy(lab.folder / "undisturbed")
-    run.configure(LONG_TRAINING).snakemake(f"{TRAINED}/weights.safetensors")
+    run.configure(LONG_TRAINING)
+    run.snakemake(f"{TRAINED}/weights.safetensors", "--set-threads", "train_model=1")
     return run.folder / TRAINED
 
 
-def training(lab: Lab, name: str, partition: str) -> tuple[SlurmRun, str, int]:
-    """A training that is paused after an epoch or some; its job and its process."""
+def training(lab: Lab, name: str, partition: str) -> tuple[SlurmRun, str]:
+    """A training that is paused after an epoch or some; and its job."""
     run = lab.copied_run(name, LONG_TRAINING, gpu_partition=partition)
     run.start(f"{TRAINED}/weights.safetensors")
     job = lab.cluster.wait_for(run, "train_model_wildcards_small_all")
     run.wait_until((run.folder / f"{TRAINED}/state.pt").exists)
-    return run, job, run.pause("train_model")
+    run.pause("train_model")
+    return run, job
 
 
 @dataclass
@@ -217,11 +225,9 @@ class Warned(Outcome):
 
 
 def warned_training(lab: Lab) -> Warned:
-    """Its last minute begins: SLURM warns of the last three, as the rule asks."""
-    run, job, process = training(lab, "warned", "others")
-    lab.cluster.output("scontrol", "update", f"jobid={job}", "endtime=now+60")
-    run.wait_until(lambda: has_pending(process, signal.SIGUSR1))
-    os.kill(process, signal.SIGCONT)
+    """Less than three minutes are left, of which SLURM warns, as the rule asks."""
+    run, job = training(lab, "warned", "others")
+    lab.cluster.output("scontrol", "update", f"jobid={job}", "endtime=now+170")
     log = run.folder / TRAINING_LOG
     found: list[str] = []
 
@@ -241,7 +247,7 @@ class Preempted(Outcome):
 
 
 def preempted_training(lab: Lab) -> Preempted:
-    run, job, _ = training(lab, "preempted", "preempted")
+    run, job = training(lab, "preempted", "preempted")
     cluster = lab.cluster
     urgent = ["--partition=urgent", "--account=my-account", "--exclusive"]
     cluster.output(
@@ -302,14 +308,16 @@ def documented_commands(lab: Lab) -> Documented:
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     commands = [line.strip() for block in blocks for line in block.splitlines()]
     clone.commands = [line for line in commands if line]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = dict(lab.cluster.environment)
+    here = Path(sys.executable).parent
+    environment["PATH"] = f"{here}{os.pathsep}{environment['PATH']}"
     for command in clone.commands:
         if command.endswith("ffpp.yaml"):
             command = command.replace(" all ", " videos ")
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["nice", "-n", str(NICENESS), "bash", "-c", command],
             cwd=clone.folder,
-            env={**lab.cluster.environment, "PATH": path},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
