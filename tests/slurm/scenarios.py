@@ -52,8 +52,10 @@ class Lab:
         self.cluster.start()
 
     def stop(self) -> None:
-        for cluster in (self.plain_cluster, self.cluster):
-            cluster.stop()
+        try:
+            self.plain_cluster.stop()
+        finally:
+            self.cluster.stop()
 
     def kill_runs(self) -> None:
         """End what still runs, if the tests are interrupted."""
@@ -139,14 +141,19 @@ def cancelled_and_drained(lab: Lab) -> Cancelled:
     cluster.output("scancel", job)
     cluster.wait_for(run, step, other_than=job)
     run.wait_until(lambda: bool(cluster.queue(run.folder, "PENDING")))
+    queue = ""
+
+    def is_held_back() -> bool:
+        nonlocal queue
+        query = ["--partition=drained", "--noheader", "--format=%T %k %R"]
+        queue = cluster.output("squeue", *query)
+        return "DRAIN" in queue
+
     set_node(cluster, "three", "drain", "reason=test")
     try:
         run.wait_until(lambda: not cluster.queue(run.folder))
-        time.sleep(3)
-        queue = cluster.output(
-            "squeue", "--partition=drained", "--noheader", "--format=%T %k %R"
-        )
-        run.wait_until(lambda: True)  # it still waits
+        time.sleep(3)  # in which it would start on a node that is not drained
+        run.wait_until(is_held_back)
     finally:
         set_node(cluster, "three", "resume")
     return Cancelled(run, run.end(), job, queue)

@@ -5,6 +5,7 @@ the tests look at happens in `scenarios`, all of which start with the first test
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -53,10 +54,15 @@ def outcomes(lab, request) -> Iterator[dict[str, Future]]:
     }
     pool = ThreadPoolExecutor(AT_ONCE)
     ready = pool.submit(lab.start)
+    durations: dict[str, float] = {}
 
     def play(scenario: Callable[[Lab], object]) -> object:
         ready.result()
-        return scenario(lab)
+        start = time.monotonic()
+        try:
+            return scenario(lab)
+        finally:
+            durations[scenario.__name__] = time.monotonic() - start
 
     try:
         futures = {
@@ -71,6 +77,10 @@ def outcomes(lab, request) -> Iterator[dict[str, Future]]:
         lab.kill_runs()
         pool.shutdown(cancel_futures=True)
         lab.stop()
+        # pytest's own durations say no more than that the first test waited for all.
+        write = request.config.get_terminal_writer()
+        for name, seconds in durations.items():
+            write.line(f"{seconds:.0f} s {name}")
 
 
 def outcome_of(scenario: Callable[[Lab], object]) -> Callable:
