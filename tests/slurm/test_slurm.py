@@ -78,9 +78,10 @@ def outcomes(lab, request) -> Iterator[dict[str, Future]]:
         pool.shutdown(cancel_futures=True)
         lab.stop()
         # pytest's own durations say no more than that the first test waited for all.
-        write = request.config.get_terminal_writer()
-        for name, seconds in durations.items():
-            write.line(f"{seconds:.0f} s {name}")
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            for name, seconds in durations.items():
+                print(f"\n{seconds:.0f} s {name}", end="")
 
 
 def outcome_of(scenario: Callable[[Lab], object]) -> Callable:
