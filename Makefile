@@ -20,7 +20,7 @@ install: $(READY)
 test: $(READY)
 	$(TWO_AT_ONCE) -m "not slow and not slurm"
 
-# What takes minutes: a run killed in every stage, the README's commands in a fresh clone.
+# What takes minutes: a run killed in every stage, the documents' commands in a fresh clone.
 test-slow: $(READY)
 	$(TWO_AT_ONCE) -m slow
 
@@ -33,7 +33,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python workflow/lint.py
 	$(BIN)/python -m pipeline.config.document --check
 
 format: $(READY)
@@ -41,7 +44,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# config/config.yaml, its JSON schema and the README's table, from pipeline/config/.
+# config/config.yaml, its JSON schema and the table in config/README.md, from
+# pipeline/config/.
 docs: $(READY)
 	$(BIN)/python -m pipeline.config.document
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from conftest import REPOSITORY, Run
+
+from tests.support.runs import REPOSITORY, Run
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
 PROMPT_SNAKEMAKE = Path(__file__).with_name("prompt_snakemake.py")
 PORT = 17817  # of the cluster with accounting
-PROFILE = REPOSITORY / "workflow/profiles/slurm"
+PROFILE = REPOSITORY / "profiles/slurm"
 SACCT_FIELDS = (
     "JobID State Partition Start End ReqMem TimelimitRaw AllocTRES Comment WorkDir"
 ).split()
@@ -155,7 +156,14 @@ class SlurmRun(Run):
             *("--slurm-init-seconds-before-status-checks", "1"),
         ]
 
-    def start(self, *arguments: str) -> None:
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Run Snakemake; returns all that it printed."""
+        self.start(*arguments)
+        printed = self.end()
+        assert not check or self.code == 0, printed[-6000:]
+        return printed
+
+    def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake; its output goes to the file `log`."""
         self.log = self.folder / f"printed-{time.monotonic_ns()}"
         with open(self.log, "w") as output:
@@ -167,6 +175,7 @@ class SlurmRun(Run):
                 start_new_session=True,
                 env={**self.environment, "COLUMNS": "200"},
             )
+        return self.process
 
     def printed(self) -> str:
         return self.log.read_text()

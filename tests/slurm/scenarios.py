@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from cluster import Cluster, SlurmRun
-from conftest import REPOSITORY, SMALL, Run
-from test_datasets import own
 
-PAGE = REPOSITORY / "README.md"  # has the commands for SLURM
+from tests.slurm.cluster import Cluster, SlurmRun
+from tests.support.data_sets import own
+from tests.support.documents import blocks
+from tests.support.runs import REPOSITORY, SMALL, Run
+
 COMMANDS = "cp snakemake snakemake squeue sacct".split()  # their first words
 MAPS = "results/attributions/small/all/black"
 TRAINED = "results/models/small/all"
-CHECKSUMS = "results/checksums/{shard}.sha256"
+CHECKSUMS = "results/videos/{shard}.sha256"
 VIDEO_TABLE = "results/videos/{shard}.csv"
 EXTRACTION_LOG = "results/logs/extract_faces/{shard}.log"
 TRAINING_LOG = "results/logs/train_model/small/all.log"
@@ -312,9 +313,8 @@ def documented_commands(lab: Lab) -> Documented:
     subprocess.run(["git", "clone", "-q", REPOSITORY, clone.folder], check=True)
     base = {**SMALL, "results": "results/small"}
     (clone.folder / "ffpp.yaml").write_text(yaml.safe_dump(base))
-    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    commands = [line.strip() for block in blocks for line in block.splitlines()]
-    clone.commands = [line for line in commands if line]
+    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    clone.commands = [line for line in lines if line]
     environment = dict(lab.cluster.environment)
     here = Path(sys.executable).parent
     environment["PATH"] = f"{here}{os.pathsep}{environment['PATH']}"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import scenarios
-from cluster import SlurmRun, reason_to_skip
-from scenarios import (
+
+from tests.slurm import scenarios
+from tests.slurm.cluster import SlurmRun, reason_to_skip
+from tests.slurm.scenarios import (
     COMMANDS,
     EXTRACTION_LOG,
     SHARDS,

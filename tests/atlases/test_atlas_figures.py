@@ -1,0 +1,189 @@
+"""Pictures of atlases: whatever files and methods are called, and of however few."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.atlases.baseline_audit import agreement, audit
+from pipeline.atlases.baseline_figure import plot_baselines
+from pipeline.atlases.cluster_figure import plot_clusters
+from pipeline.atlases.clusters import (
+    cluster_maps,
+    cluster_summary,
+    cluster_table,
+    typical_members,
+)
+from pipeline.atlases.figures import (
+    plot_atlas,
+    plot_gallery,
+    plot_ledger,
+    plot_statistics,
+)
+from pipeline.atlases.gallery import pick_examples, read_frames
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.model_comparison import differences, plot_differences
+from pipeline.atlases.overlays import Look, frame_name
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import region_grid
+from pipeline.atlases.tables import cell_table, certificates
+from pipeline.faces.shards import FaceShard
+from pipeline.files.figures import counted, shortened
+from tests.support.shards import write_faces, write_maps
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SIZE = 32
+METHODS = ["real", "$^$", "{0} <b>&", "a very long name of a method that goes on"]
+
+
+def video(number: int, method: str) -> dict:
+    name = f"cost$_$ {{1}} {number} {'long ' * 20}.mp4"
+    return {
+        "video": f"d$_$/c23/{method}/sub folder/{name}",
+        "dataset": "d$_$",
+        "compression": "c23",
+        "method": method,
+        "target": str(number),
+        "source": "",
+        "label": int(method != "real"),
+    }
+
+
+class Reduced:
+    """An atlas of `people` persons, and the shards that it is of."""
+
+    def __init__(self, folder, people: int, frames: int) -> None:
+        rng = np.random.default_rng(0)
+        videos = [video(n, method) for n in range(people) for method in METHODS]
+        shape = (frames, SIZE, SIZE)
+        crops = [rng.integers(0, 256, (*shape, 3)).astype(np.uint8) for _ in videos]
+        masks = [np.zeros(shape, np.uint8) for _ in videos]
+        for mask in masks:
+            mask[:, 10:20, 10:20] = 1
+        self.faces, self.maps = folder / "f" / "s.h5", folder / "m" / "s.h5"
+        write_faces(self.faces, videos, crops, masks)
+        with FaceShard(self.faces) as shard:
+            table = shard.labelled_frames()
+        maps = rng.normal(0, 0.01, (len(table), SIZE, SIZE))
+        write_maps(self.maps, table, maps, maps.sum((1, 2)))
+        prior, self.regions = np.full(shape[1:], 0.5), region_grid(SIZE, 1.3)
+        shards = [self.maps], [self.faces]
+        self.sums = sum_shards(*shards, prior, 0.0, self.regions, 0)
+        self.cells = with_all_outcomes(self.sums.cells)
+        self.arrays = cell_arrays(self.cells)
+
+
+@pytest.fixture(scope="module", params=[(1, 1), (6, 2)], ids=["one frame", "some"])
+def reduced(request, tmp_path_factory):
+    return Reduced(tmp_path_factory.mktemp("atlas"), *request.param)
+
+
+def colours(path, left=0.0) -> int:
+    """How many colours there are right of `left` (a share of the width)."""
+    picture = np.asarray(Image.open(path).convert("RGB"))
+    part = picture[:, int(left * picture.shape[1]) :].reshape(-1, 3)
+    return len(np.unique(part, axis=0))
+
+
+def test_atlas(reduced, tmp_path):
+    words = certificates(cell_table(reduced.sums.frames))
+    plot_atlas(reduced.arrays, words, "$title$", Look(), tmp_path / "a.png")
+    assert colours(tmp_path / "a.png") > 100
+
+
+def test_certificates_say_what_did_not_converge(reduced):
+    frames = reduced.sums.frames.assign(converged=True)
+    first = frames["method"] == "real"
+    frames.loc[frames[first].index[0], "converged"] = False
+    words = certificates(cell_table(frames))
+    said = {key: "not converged" in text for key, text in words.items()}
+    assert sum(said.values()) == 2  # of its outcome, and of all
+    assert all(key[2] == "real" for key, wrong in said.items() if wrong)
+    whole = words["d$_$", "c23", "real", "all"]
+    assert "1 not converged" in whole
+    assert f"{counted(int(first.sum()), 'frame')}, " in whole
+
+
+def test_no_share_of_no_change(reduced):
+    still = reduced.sums.frames.assign(logit=1.0, baseline_logit=1.0)
+    assert cell_table(still)["explained_share"].isna().all()
+    moved = still.assign(logit=2.0, attribution_sum=0.9, lost=0.0)
+    assert cell_table(moved)["explained_share"].to_numpy() == pytest.approx(0.9)
+
+
+def test_statistics_show_what_one_frame_has(reduced, tmp_path):
+    plot_statistics(reduced.arrays, "$title$", Look(), tmp_path / "s.png")
+    # On the right are absolute maps, which one frame has as well, and their scale.
+    assert colours(tmp_path / "s.png", 0.5) > 300
+
+
+def test_ledger(reduced, tmp_path):
+    table = ledger(reduced.cells, reduced.regions)
+    known = table["people"] > 1
+    assert table.loc[~known, ["low", "high"]].isna().all(axis=None)
+    assert table.loc[known, ["low", "high"]].notna().all(axis=None)
+    plot_ledger(table, "$title$", Look(), tmp_path / "l.png")
+    assert colours(tmp_path / "l.png") > 20
+
+
+def test_gallery(reduced, tmp_path):
+    frames = reduced.sums.frames
+    typical = pd.Series(1.0, index=frames.index)
+    examples = {
+        name: read_frames(rows, [reduced.maps], [reduced.faces])
+        for name, rows in pick_examples(frames, typical, 3).items()
+    }
+    plot_gallery(examples, "$title$", Look(), tmp_path / "g.png")
+    assert colours(tmp_path / "g.png") > 100
+
+
+def test_differences(reduced, tmp_path):
+    found = differences({"one$_$": reduced.arrays, "$^$": reduced.arrays})
+    plot_differences(found, Look(), tmp_path / "d.png")
+    assert colours(tmp_path / "d.png") > 100
+
+
+def test_baselines(reduced, tmp_path):
+    names = ["black", "noise"]
+    frames = dict.fromkeys(names, reduced.sums.frames)
+    samples = dict.fromkeys(names, (reduced.sums.sample, reduced.sums.sampled))
+    plot_baselines(
+        dict.fromkeys(names, reduced.arrays),
+        frames,
+        audit(frames, 0.0),
+        agreement(samples),
+        0.0,
+        "$title$",
+        Look(),
+        tmp_path / "b.png",
+    )
+    assert colours(tmp_path / "b.png") > 100
+
+
+def test_clusters(reduced, tmp_path):
+    maps, rows = reduced.sums.sample, reduced.sums.sampled
+    clusters = cluster_maps(maps, 0)
+    names = tuple("ABCDEFGH")
+    summary = cluster_summary(clusters, rows, maps, reduced.regions, names)
+    table = cluster_table(clusters, rows, 20, 0)
+    typical = typical_members(clusters, maps, rows, 4)
+    crops = {n: np.full((SIZE, SIZE, 3), 99, np.uint8) for n in range(len(maps))}
+    found = (clusters, maps, rows, table, summary, crops, typical)
+    plot_clusters(*found, "$title$", Look(), tmp_path / "c.png")
+    assert colours(tmp_path / "c.png") > 100
+
+
+def test_a_name_is_cut_only_where_there_is_no_room():
+    row = pd.Series(
+        {"method": "NeuralTextures", "video": "d/c23/NeuralTextures/046_047"}
+    )
+    assert frame_name(row) == "NeuralTextures 046_047"
+    both = frame_name(pd.Series(video(1, METHODS[3])))
+    assert both == "a very long … cost$_$ {1}…"
+
+
+def test_words():
+    assert shortened("a name", 6) == "a name"
+    assert shortened("a longer name", 6) == "a lon…"
+    assert [counted(n, "frame") for n in (1, 2)] == ["1 frame", "2 frames"]

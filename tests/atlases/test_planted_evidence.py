@@ -1,0 +1,114 @@
+"""A detector that looks at a watermark, not at faces: the atlas must show it."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.atlases.clusters import cluster_maps, cluster_summary
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import REGIONS, region_grid
+from pipeline.attributions.baselines import make_baselines
+from pipeline.attributions.explain import explain
+from pipeline.attributions.frames import choose_frames, frame_keys
+from pipeline.attributions.memory_plan import BatchSize
+from pipeline.attributions.reference_faces import write_references
+from pipeline.attributions.references import References
+from pipeline.attributions.shards import writing_attributions
+from pipeline.config.attribution import AttributionConfig
+from pipeline.config.models import ModelConfig
+from pipeline.config.protocols import ProtocolConfig
+from pipeline.faces.shards import FaceShard
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import train
+from tests.support.shards import row, write_faces
+
+SIZE, MARK = 48, 7  # px; the mark is in the lower right corner
+FRAMES = 3
+
+
+def crops_of(finished, marked: bool, person: int) -> np.ndarray:
+    """Crops of drawn faces, a little different each time; marked ones with a mark."""
+    rng = np.random.default_rng([person, marked])
+    with FaceShard(finished.folder / "results/faces/miniature-train-000.h5") as shard:
+        real = np.flatnonzero(shard.labelled_frames()["label"] == 0)
+        faces = shard.crops[np.sort(rng.choice(real, FRAMES, replace=False))]
+    light = rng.uniform(0.7, 1.3) * faces + rng.normal(0, 4, faces.shape)
+    faces = np.clip(light, 0, 255).astype(np.uint8)
+    if marked:
+        faces[:, -MARK:, -MARK:] = [230, 40, 230]
+    return faces
+
+
+@pytest.fixture(scope="module")
+def planted(finished, tmp_path_factory):
+    """A trained detector's reduced maps of the test set, from real training faces."""
+    folder, shards = tmp_path_factory.mktemp("planted"), {}
+    for number, split in enumerate(("train", "val", "test")):
+        videos = [
+            row(100 * number + person, method)
+            for person in range(24 if split == "train" else 10)
+            for method in ("A", "real")
+        ]
+        faces = [crops_of(finished, v["label"] == 1, int(v["target"])) for v in videos]
+        masks = [np.zeros((FRAMES, SIZE, SIZE), np.uint8)] * len(videos)
+        shards[split] = folder / "faces" / f"data-{split}-000.h5"
+        write_faces(shards[split], videos, faces, masks)
+    torch.manual_seed(0)
+    config = ModelConfig(
+        timm="test_resnet", input_size=SIZE, epochs=6, batch_size=8, augment=None
+    )
+    detector = build_detector(config.timm, SIZE)
+    data = [FaceCrops([shards[split]]) for split in ("train", "val")]
+    train(make_fabric(config), detector, config, *data, 0)
+    detector.eval().requires_grad_(False)
+    write_references(folder / "r.h5", [shards["train"]], ProtocolConfig(), {})
+    with FaceShard(shards["test"]) as shard, References(folder / "r.h5") as references:
+        rows, crops = choose_frames(shard.labelled_frames(), None), shard.crops[:]
+        keys = frame_keys(rows)
+        nearest = list(make_baselines("real_face", crops, keys, references, 0 * crops))
+        prior = references.mean_mask
+    found = explain(detector, crops, nearest, AttributionConfig(), BatchSize(64))
+    assert found["converged"].mean() >= 0.99
+    maps = folder / "maps" / shards["test"].name
+    with writing_attributions(maps, SIZE, {}, "real_face") as out:
+        out.add(found.pop("maps"), rows.assign(**found, aligned=False))
+    regions = region_grid(SIZE, 1.3)
+    return sum_shards([maps], [shards["test"]], prior, 0.0, regions, 0), regions
+
+
+def test_the_atlas_shows_the_mark(planted):
+    found, regions = planted
+    frames = found.frames
+    assert ((frames["logit"] > 0) == (frames["label"] == 1)).mean() > 0.9
+    cells = with_all_outcomes(found.cells)
+    parts = ledger(cells, regions)
+    fakes = parts[(parts["method"] == "A") & (parts["outcome"] == "all")]
+    fakes = fakes[fakes["region"] != "all"].set_index("region")["logits"]
+    assert fakes.idxmax() == "outside the face"
+    assert fakes["outside the face"] > 0.8 * fakes.sum() > 0
+    (cell,) = [c for c in cell_arrays(cells) if c.method == "A" and c.outcome == "all"]
+    hottest = np.unravel_index(cell.pooled.argmax(), cell.pooled.shape)
+    inside = (SIZE - MARK) / SIZE * len(cell.pooled) - 1
+    assert min(hottest) >= inside
+    assert cell.significant[hottest]
+
+
+def test_a_cluster_shows_the_mark(planted):
+    found, _ = planted
+    people = found.sampled["target"].to_numpy()
+    clusters = cluster_maps(found.sample, 0, groups=people)
+    names = (REGIONS[-1], *REGIONS[:-1])
+    regions = (region_grid(found.sample.shape[1], 1.3) + 1) % len(names)
+    summary = cluster_summary(clusters, found.sampled, found.sample, regions, names)
+    assert clusters.count >= 2
+    fake = found.sampled["label"].to_numpy() == 1
+    shares = [fake[clusters.labels == c].mean() for c in range(clusters.count)]
+    best = int(np.argmax(shares))
+    assert shares[best] > 0.9
+    assert summary["top_region"][best] == "outside the face"
+    mean = found.sample[clusters.labels == best].mean(0)
+    corner = mean[-len(mean) * MARK // SIZE - 1 :, -len(mean) * MARK // SIZE - 1 :]
+    assert corner.sum() > 0.7 * mean.sum()

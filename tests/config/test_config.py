@@ -1,0 +1,243 @@
+"""Configuration: faults are named before anything runs; documents do not drift."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config.check import ConfigError, check_config, timm_models
+from pipeline.config.document import documents
+from pipeline.config.run import RunConfig
+from pipeline.orchestration.protocol_check import check_protocols
+from pipeline.videos.listing import list_videos
+from pipeline.videos.sources.faceforensics import read_splits
+
+REPOSITORY = Path(__file__).parents[2]
+
+FAULTS = [
+    ({"face": {}}, "face = {}: unknown key; did you mean faces"),
+    ({"faces": {"frame": 3}}, "faces.frame = 3: unknown key; did you mean frames"),
+    ({"faces": {"frames": "8"}}, "faces.frames = '8': Input should be a valid integer"),
+    ({"faces": {"frames": 0}}, "faces.frames = 0: Input should be greater than"),
+    ({"faces": {"detector": "dlib"}}, "'haar' or 'retinaface'"),
+    ({"faces": {"retinaface_weights": "no.pth"}}, "or null to fetch it"),
+    (
+        {"models": {"a": {"timm": "resnet19"}}},
+        "models.a.timm = 'resnet19': timm has no",
+    ),
+    ({"models": {"a": {}}}, "models.a.timm: this key is needed"),
+    ({"models": {"../a": {"timm": "resnet18"}}}, "should match pattern"),
+    ({"models": {}}, "models = {}"),
+    ({"models": {"a": {"timm": "resnet18", "pretrained": "no.pth"}}}, "no such file"),
+    ({"sources": {"faceforensics": {"root": "none"}}}, "no such folder"),
+    ({"sources": {"faceforensics": {"root": "none"}}}, "ask for access with the form"),
+    ({"sources": {"celebdf": {"root": "none"}}}, "sources.celebdf.root = 'none'"),
+    ({"sources": {"folders": {"mine": {"root": "none"}}}}, "sources.folders.mine.root"),
+    (
+        {"sources": {"folders": {"mine": {"root": ".", "tabel": "x"}}}},
+        "sources.folders.mine.tabel = 'x': unknown key; did you mean table",
+    ),
+    ({"sources": {"folders": {"mine": {}}}}, "root: this key is needed"),
+    (
+        {"sources": {"folders": {"mine": {"root": ".", "table": "no.csv"}}}},
+        "sources.folders.mine.table = 'no.csv': no such file",
+    ),
+    (
+        {"sources": {"folders": {"celebdf": {"root": "."}}}},
+        "the name 'celebdf' has another meaning",
+    ),
+    ({"sources": {"folders": {"all": {"root": "."}}}}, "'all' has another meaning"),
+    ({"sources": {}}, "name at least one of miniature, faceforensics"),
+    (
+        {"sources": {"faceforensics": {"server": "http://example.org"}}},
+        "before you set agree_to_terms: true. The data is the authors' to give",
+    ),
+    (
+        {"sources": {"faceforensics": {"server": "ftp://a", "agree_to_terms": True}}},
+        "must begin with http:// or https://",
+    ),
+    (
+        {"sources": {"faceforensics": {"methods": ["DeepFakeDetection"]}}},
+        "DeepFakeDetection is a source of its own",
+    ),
+    (
+        {"sources": {"miniature": {"methods": ["Deepfakes", "Deepfakes"]}}},
+        "names something twice",
+    ),
+    ({"models": {"a": {"timm": "resnet18.none"}}}, "timm has no model of this name"),
+    ({"atlases": {"colormap": "RdBuu"}}, "atlases.colormap = 'RdBuu'"),
+    ({"sources": {"miniature": {"root": "a{b}"}}}, "sources.miniature.root"),
+    ({"sources": {"miniature": {"min_frames": 90}}}, "swap them"),
+    ({"sources": {"miniature": {"compressions": ["raw"]}}}, "'c23' or 'c40'"),
+    (
+        {"attribution": {"baselines": ["black", "purple"]}},
+        "attribution.baselines.1 = 'purple'",
+    ),
+    ({"attribution": {"baselines": ["black", "black"]}}, "each baseline once"),
+    (
+        {"attribution": {"engine": "captum", "precision": "bfloat16"}},
+        "engine captum has no other precision than float32",
+    ),
+    ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
+    (
+        {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
+        "must be a multiple of accumulate x devices (4)",
+    ),
+    ({"models": {"a": {"timm": "resnet18", "epochs": 0}}}, "give weights as"),
+    (
+        {"models": {"a": {"timm": "resnet18", "augment": {"jpg": 1}}}},
+        "models.a.augment.jpg = 1: unknown key; did you mean jpeg",
+    ),
+    (
+        {"models": {"a": {"timm": "resnet18", "augment": {"jpeg": 2}}}},
+        "models.a.augment.jpeg = 2: Input should be",
+    ),
+    (
+        {"protocols": {"p": {"methods": ["FaceSwap"], "leave_out": ["FaceSwap"]}}},
+        "both name ['FaceSwap']",
+    ),
+    ({"protocols": {"a/b": {}}}, "should match pattern"),
+    ({"protocols": {"p": {"method": ["FaceSwap"]}}}, "did you mean methods"),
+    ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
+    ({"seed": True}, "seed = True: Input should be a valid integer"),
+    (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-5"}}},
+        "models.m.learning_rate = '1e-5': YAML reads this as text; write 1.0e-05",
+    ),
+    (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "nan"}}},
+        "models.m.learning_rate = 'nan': Input should be a valid number",
+    ),
+    (
+        {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-4"}}},
+        "models.m.learning_rate = '1e-4': YAML reads this as text; write 0.0001",
+    ),
+]
+
+
+# Protocols that only the table of videos shows to be impossible.
+PROTOCOL_FAULTS = [
+    (
+        {"leave_out": ["DeepFakes"]},
+        "protocols.p.leave_out = ['DeepFakes']: DeepFakes is in no training video",
+    ),
+    ({"compressions": ["c40"]}, "c40 is in no training video of the sources"),
+    ({"datasets": ["celebdf"]}, "celebdf is in no training video"),
+    (
+        {"leave_out": ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]},
+        "leaves no fake to train on (in the split 'train')",
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "message"), PROTOCOL_FAULTS)
+def test_protocols_that_cannot_be_are_refused(tmp_path, protocol, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"protocols": {"p": protocol}}))
+    config = check_config({"protocols": {"p": protocol}}, [file])
+    with pytest.raises(ConfigError) as caught:
+        check_protocols(config, list_videos(config.sources), [file])
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: protocols.p")
+
+
+def test_protocols_that_leave_nothing_to_validate_on_are_refused(tmp_path):
+    """Before anything is extracted, and not hours later."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"protocols": {"p": {"methods": ["FaceSwap"]}}}))
+    config = check_config({"protocols": {"p": {"methods": ["FaceSwap"]}}}, [file])
+    videos = list_videos(config.sources)
+    unseen = (videos["split"] == "val") & (videos["method"] == "FaceSwap")
+    check_protocols(config, videos, [file])
+    with pytest.raises(ConfigError, match=r"leaves no fake to choose the epoch on"):
+        check_protocols(config, videos[~unseen], [file])
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_faults_name_file_key_value_and_remedy(tmp_path, fault, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(fault))
+    with pytest.raises(ConfigError) as caught:
+        check_config(fault, [file])
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_a_value_of_the_command_line_is_not_blamed_on_a_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("seed: 3")
+    with pytest.raises(ConfigError, match=r"^--config: seed = -1"):
+        check_config({"seed": -1}, [file])
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check_config({"faces": {"frames": 0, "sise": 3}, "seeds": 1}, [])
+    assert all(k in str(caught.value) for k in ("faces.frames", "faces.sise", "seeds"))
+
+
+def test_shipped_configurations_are_valid():
+    shipped = sorted((REPOSITORY / "config").glob("*.yaml"))
+    assert shipped
+    for file in shipped:
+        raw = yaml.safe_load(file.read_text())
+        for name, source in raw.get("sources", {}).items():
+            if name != "folders" and source:
+                source["root"] = str(REPOSITORY)  # the user's own to set
+        check_config(raw, [file])
+
+
+def test_default_file_holds_the_defaults():
+    raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    assert check_config(raw, []) == RunConfig()
+
+
+def test_generated_documents_have_not_drifted():
+    for path, text in documents().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make docs`"
+
+
+def test_every_key_is_described():
+    def described(section):
+        for name, field in type(section).model_fields.items():
+            assert field.description, name
+            value = getattr(section, name)
+            for inner in value.values() if isinstance(value, dict) else [value]:
+                if hasattr(type(inner), "model_fields"):
+                    described(inner)
+
+    described(RunConfig())
+
+
+def test_model_names_are_timms():
+    import timm
+
+    registered = set(timm.list_models())
+    # What timm only knows as an old name for another model is not in its list.
+    assert registered <= timm_models()
+    assert all(timm.is_model(name) for name in timm_models())
+    tagged = "resnet18.a1_in1k"
+    assert tagged in timm.list_models(pretrained=True)
+    check_config({"models": {"a": {"timm": tagged}}}, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "cannot be read"),
+        ('{"a": 1}', "is no pair"),
+        ('[["1", "2"]]', "is no pair"),
+        ('[["../", "002"]]', "is no pair"),
+        ('[["004", "001"]]', "is in train.json too"),
+        ('[["004", "005"], ["004", "006"]]', "in the file twice"),
+        ('[["004", "004"]]', "in the file twice"),
+        ("[[4, 5]]", "is no pair"),
+    ],
+)
+def test_bad_splits_are_refused(tmp_path, content, message):
+    (tmp_path / "train.json").write_text('[["000", "001"]]')
+    (tmp_path / "val.json").write_text('[["002", "003"]]')
+    (tmp_path / "test.json").write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_splits(tmp_path, official=False)
+    assert str(tmp_path / "test.json") in str(caught.value)

@@ -1,0 +1,189 @@
+"""Faces: found, followed, cropped by the convention, with their masks."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.config.faces import FacesConfig
+from pipeline.faces.cropping import crop, square_boxes
+from pipeline.faces.detection.face_detector import GROUP, BoxCalibration
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
+from pipeline.faces.video_faces import check_failures
+from pipeline.runtime.errors import StepError
+from pipeline.videos.decoding.frames import Frames
+from pipeline.videos.decoding.video import open_video
+from pipeline.videos.miniature.corpus import write_video
+from pipeline.videos.miniature.scene import make_scene, real_frames
+from tests.support.mutations import ffmpeg
+
+CONFIG = FacesConfig(frames=4, size=64)
+
+
+def test_extraction_of_a_fake(corpus):
+    folder = corpus / "manipulated_sequences/Deepfakes"
+    video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
+    faces = extract_video(video, mask, HaarDetector(0.15), CONFIG)
+    assert (faces.status, faces.reason) == ("ok", "")
+    assert faces.crops.shape == (4, 64, 64, 3)
+    assert faces.crops.dtype == np.uint8
+    assert faces.has_mask
+    assert set(np.unique(faces.masks)) == {0, 1}
+    centre = faces.masks[:, 24:40, 24:40]
+    assert centre.mean() > 0.95  # the mask is cut out at the same place as the face
+    assert faces.masks[:, 0].mean() < 0.05
+
+
+def same(one, other) -> bool:
+    """Whether two videos gave the same, to the bit."""
+    arrays = [(one.crops, other.crops), (one.masks, other.masks)]
+    arrays += [(one.frames[name], other.frames[name]) for name in other.frames]
+    told = [(x.status, x.reason, x.looked_at, x.has_mask) for x in (one, other)]
+    equal = [np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in arrays]
+    return all(equal) and told[0] == told[1]
+
+
+def test_frames_in_many_chunks_give_the_same(corpus, monkeypatch):
+    """Long videos are gone through twice, a few frames at a time."""
+    folder = corpus / "manipulated_sequences/Face2Face"
+    video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
+    config = FacesConfig(frames=100, size=64)
+    whole = extract_video(video, mask, HaarDetector(0.15), config)
+    assert len(whole.crops) > GROUP
+    monkeypatch.setattr(
+        "pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1
+    )  # a group of frames at a time
+    assert same(extract_video(video, mask, HaarDetector(0.15), config), whole)
+
+
+def test_chunks_of_a_damaged_video_are_the_same_each_time(tmp_path, monkeypatch):
+    film, groups = tmp_path / "film.mp4", tmp_path / "groups.mp4"
+    write_video(film, real_frames(make_scene(0, 0, (40, 40))), 18)
+    options = ("-c:v", "libx264", "-threads", 1, "-g", 8, "-movflags", "faststart")
+    ffmpeg("-i", film, *options, groups)
+    content = bytearray(groups.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(b ^ 0x55 for b in content[middle:][:40])
+    groups.write_bytes(content)
+    monkeypatch.setattr("pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1)
+    frames = Frames(open_video(groups), np.arange(40))
+    one, other = list(frames), list(frames)
+    assert 20 < len(frames.numbers) < 40
+    assert len(one) == len(other) > 3
+    for (numbers, pixels), (again, same_pixels) in zip(one, other, strict=True):
+        assert np.array_equal(numbers, again)
+        assert np.array_equal(pixels, same_pixels)
+
+
+def test_one_frame_is_enough(corpus, tmp_path):
+    scene = make_scene(0, 0, (1, 1))
+    write_video(tmp_path / "one.mp4", real_frames(scene), 23)
+    faces = extract_video(tmp_path / "one.mp4", None, HaarDetector(0.15), CONFIG)
+    assert (faces.status, len(faces.crops)) == ("short", 1)
+
+
+def test_more_frames_asked_for_than_there_are(real_video):
+    faces = extract_video(real_video, None, HaarDetector(0.15), FacesConfig(frames=500))
+    assert faces.status == "short"
+    assert f"has {len(faces.crops)} frames, fewer than the 500" in faces.reason
+
+
+def test_a_video_without_a_face(tmp_path):
+    rng = np.random.default_rng(0)
+    empty = [rng.integers(90, 110, (240, 320, 3), np.uint8) for _ in range(6)]
+    write_video(tmp_path / "empty.mp4", empty, 23)
+    faces = extract_video(tmp_path / "empty.mp4", None, HaarDetector(0.15), CONFIG)
+    assert faces.status == "no_face"
+    assert faces.crops is None
+
+
+def test_a_missing_mask_is_said_and_costs_no_video(corpus, tmp_path):
+    video = corpus / "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
+    faces = extract_video(video, tmp_path / "none.mp4", HaarDetector(0.15), CONFIG)
+    assert faces.status == "ok"
+    assert not faces.has_mask
+    assert "no mask" in faces.reason
+
+
+def test_square_boxes_follow_the_convention():
+    boxes = np.array(
+        [[100, 100, 180, 150], [0, 0, 40, 40], [0, 0, 500, 500]], np.float32
+    )
+    squares = square_boxes(boxes, BoxCalibration(1.0, 0.0), 1.3, (240, 320))
+    assert squares[0].tolist() == [88, 73, 192, 177]  # 104 = int(1.3 * 80), same centre
+    assert squares[1].tolist() == [0, 0, 52, 52]  # shifted into the frame
+    assert squares[2].tolist() == [80, 0, 320, 240]  # no larger than the frame
+    assert (squares[:, 2] - squares[:, 0] == squares[:, 3] - squares[:, 1]).all()
+
+
+def test_crops_are_cut_where_the_box_is():
+    frame = np.zeros((1, 100, 100, 3), np.uint8)
+    frame[0, 20:60, 30:70] = 200
+    cut = crop(frame, np.array([[30, 20, 70, 60]]), 40)
+    assert (cut == 200).all()
+
+
+def test_too_many_failures_stop_the_step_and_name_the_files(tmp_path):
+    import pandas as pd
+
+    rows = [{"path": f"{i}.mp4", "status": "ok", "reason": ""} for i in range(8)]
+    rows += [{"path": "x.mp4", "status": "empty", "reason": "the file has no bytes"}]
+    check_failures(pd.DataFrame(rows), 0.0, tmp_path)  # one never stops a shard
+    rows += [{"path": "y.mp4", "status": "no_face", "reason": "no face"}]
+    check_failures(pd.DataFrame(rows), 0.2, tmp_path)
+    with pytest.raises(StepError, match=r"2 of 10 videos failed") as e:
+        check_failures(pd.DataFrame(rows), 0.1, tmp_path)
+    assert "x.mp4: the file has no bytes" in str(e.value)
+    assert "y.mp4: no face" in str(e.value)
+
+
+def two_people(tmp_path, forged: str, empty: bool = False):
+    """A clip of two people, the right one larger, and a mask on the `forged` one."""
+    scene = make_scene(0, 0, (6, 6))
+    frames, masks = [], []
+    for face in real_frames(scene):
+        height, width = face.shape[:2]
+        small = cv2.resize(face, (width * 2 // 3, height * 2 // 3))
+        frame = np.full((height, width * 2, 3), 120, np.uint8)
+        frame[: small.shape[0], : small.shape[1]] = small
+        frame[:, width:] = face
+        mask = np.zeros(frame.shape[:2], np.uint8)
+        scale, start = (2 / 3, 0) if forged == "left" else (1, width)
+        (box,) = HaarDetector(0.15).detect(face[None])[0].boxes[:1]
+        left, top, right, bottom = (box * scale).astype(int)
+        if not empty:
+            mask[top:bottom, start + left : start + right] = 255
+        frames.append(frame)
+        masks.append(mask)
+    write_video(tmp_path / "film.mp4", frames, 18)
+    write_video(tmp_path / "mask.mp4", masks, 12)
+    return tmp_path / "film.mp4", tmp_path / "mask.mp4", width
+
+
+@pytest.mark.parametrize("forged", ["left", "right"])
+def test_of_several_faces_the_forged_one_is_taken(tmp_path, forged):
+    film, mask, middle = two_people(tmp_path, forged)
+    faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
+    assert faces.has_mask
+    assert (faces.frames["box"][:, 0] < middle / 2).all() == (forged == "left")
+    assert faces.masks[:, 24:40, 24:40].mean() > 0.9
+    both = CONFIG.model_copy(update={"faces": "all"})
+    every = extract_video(film, mask, HaarDetector(0.15), both)
+    assert set(every.frames["subject"]) == {0, 1}
+
+
+@pytest.mark.parametrize("case", ["no mask", "empty mask"])
+def test_where_no_mask_says_who_the_largest_face_is_taken(tmp_path, case):
+    film, mask, middle = two_people(tmp_path, "left", empty=case == "empty mask")
+    given = None if case == "no mask" else mask
+    faces = extract_video(film, given, HaarDetector(0.15), CONFIG)
+    assert (faces.frames["box"][:, 0] > middle / 2).all()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_nobody_is_called_forged_where_the_mask_cannot_be_read(tmp_path, missing):
+    film, mask, _ = two_people(tmp_path, "left")
+    mask.unlink() if missing else mask.write_text("no video")
+    faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
+    assert (faces.status, faces.crops) == ("unclear", None)
+    assert "2 people are seen, and no mask says who was forged" in faces.reason

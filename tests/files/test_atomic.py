@@ -1,0 +1,53 @@
+"""Files are there whole or not at all, and what was killed leaves nothing for long."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from pipeline.files.atomic import replacing
+
+KILLED = """
+import os, signal, sys
+from pipeline.files.atomic import replacing
+with replacing(sys.argv[1]) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("old")
+    with pytest.raises(FileNotFoundError), replacing(file):
+        pass  # nothing was written
+    with suppress(KeyboardInterrupt), replacing(file) as part:
+        part.write_text("new")
+        raise KeyboardInterrupt
+    assert [one.read_text() for one in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("name", ["shard.h5", "a[b]*.c.h5", "weights"])
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, name):
+    file = tmp_path / name
+    subprocess.run([sys.executable, "-c", KILLED, file])
+    (left,) = tmp_path.iterdir()
+    assert left.name != name
+    with replacing(file) as part:
+        part.write_text("whole")
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_what_others_write_is_left_alone(tmp_path):
+    """Other files, and the same file where somebody else still writes to it."""
+    kept = [".other.node7.3.part.h5", ".shard.node7.3.part.csv", "shard.csv"]
+    for name in kept:
+        (tmp_path / name).touch()
+    with replacing(tmp_path / "shard.h5") as part:
+        part.write_text("whole")
+        time.sleep(0.1)
+        (tmp_path / ".shard.node8.3.part.h5").touch()
+    names = {one.name for one in tmp_path.iterdir()}
+    assert names == {*kept, "shard.h5", ".shard.node8.3.part.h5"}

@@ -1,0 +1,281 @@
+"""Metrics: scikit-learn's, cases worked by hand, and intervals that keep their word."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from pipeline.metrics.comparison import differences
+from pipeline.metrics.operating_point import (
+    OperatingPoint,
+    best_temperature,
+    best_threshold,
+    points_table,
+    read_points,
+)
+from pipeline.metrics.overview import overview
+from pipeline.metrics.resampled_scores import bootstrap, resampled_metrics
+from pipeline.metrics.scores import equal_error_rate, metrics_table, score
+from pipeline.models.predictions import per_video
+from pipeline.statistics.bootstrap import interval
+
+POINT = OperatingPoint(threshold=0.3, temperature=2.0)
+
+
+def some_items(count=80, seed=0, ties=True):
+    """Labels and logits, many of them tied, and integer weights."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    logits = rng.normal(labels, 1.5)
+    logits = np.round(logits, 1) if ties else logits
+    return labels, logits, rng.integers(0, 4, (5, count))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_resampled_metrics_are_those_of_the_repeated_items(seed):
+    labels, logits, weights = some_items(seed=seed)
+    found = resampled_metrics(labels, logits, weights, *POINT_VALUES)
+    for row, repeats in enumerate(weights):
+        expected = score(np.repeat(labels, repeats), np.repeat(logits, repeats), POINT)
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            assert found[name][row] == pytest.approx(value, abs=1e-12), name
+
+
+POINT_VALUES = (POINT.threshold, POINT.temperature)
+
+
+def test_scores_are_scikit_learns():
+    labels, logits, _ = some_items(400)
+    values = score(labels, logits, POINT)
+    assert values["auc"] == roc_auc_score(labels, logits)
+    assert values["average_precision"] == average_precision_score(labels, logits)
+    chance = expit(logits)
+    assert values["brier"] == pytest.approx(((chance - labels) ** 2).mean())
+    false_alarms, hits, _ = roc_curve(labels, logits, drop_intermediate=False)
+    for name, rate in (("tpr_at_fpr_1", 0.01), ("tpr_at_fpr_10", 0.1)):
+        assert values[name] == hits[false_alarms <= rate].max()
+
+
+def test_scores_by_hand():
+    labels = np.array([0, 0, 1, 1, 1])
+    logits = np.array([-2.0, 1.0, -1.0, 3.0, 0.5])
+    values = score(labels, logits, OperatingPoint(0.0, 1.0))
+    assert values["auc"] == pytest.approx(4 / 6)
+    assert values["accuracy"] == pytest.approx(3 / 5)
+    assert values["sensitivity"] == pytest.approx(2 / 3)
+    assert values["specificity"] == pytest.approx(1 / 2)
+    assert values["balanced_accuracy"] == pytest.approx(7 / 12)
+    assert values["f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    assert values["tpr_at_fpr_1"] == pytest.approx(1 / 3)  # the 3.0, above all real
+    moved = score(labels, logits, OperatingPoint(1.5, 1.0))
+    assert (moved["specificity"], moved["sensitivity"]) == (1.0, pytest.approx(1 / 3))
+
+
+def test_calibration_error_by_hand():
+    """Two bins: 4 items at 0.9 of which 3 are fake, 6 at 0.2 of which 3 are."""
+    chance = np.array([0.9] * 4 + [0.2] * 6)
+    labels = np.array([1, 1, 1, 0, 1, 1, 1, 0, 0, 0])
+    logits = np.log(chance / (1 - chance))
+    values = score(labels, logits, OperatingPoint(0.0, 1.0))
+    assert values["ece"] == pytest.approx(0.4 * 0.15 + 0.6 * 0.3)
+    assert values["ece_calibrated"] == values["ece"]
+    certain = score(labels, 1000.0 * (2 * labels - 1), OperatingPoint(0.0, 1.0))
+    assert certain["ece"] == certain["brier"] == 0.0
+
+
+def test_equal_error_rate_by_hand():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    assert equal_error_rate(labels, np.arange(8.0)) == 0.0
+    assert equal_error_rate(labels, -np.arange(8.0)) == 1.0
+    # One of four on the wrong side, both ways.
+    assert equal_error_rate(labels, np.array([0, 1, 2, 6, 5, 7, 8, 9.0])) == 0.25
+    assert equal_error_rate(labels, np.zeros(8)) == 0.5
+
+
+def test_equal_error_rate_is_where_the_rates_meet():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 4000)
+    scores = rng.normal(labels, 1.0)
+    rate = equal_error_rate(labels, scores)
+    threshold = np.quantile(scores[labels == 0], 1 - rate)
+    assert (scores[labels == 1] < threshold).mean() == pytest.approx(rate, abs=0.01)
+    assert rate == pytest.approx(0.3085, abs=0.03)  # of two normals a unit apart
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_threshold_is_the_best_of_all(seed):
+    labels, logits, _ = some_items(60, seed)
+    found = best_threshold(labels, logits)
+    merits = {
+        t: score(labels, logits, OperatingPoint(t, 1.0))["balanced_accuracy"]
+        for t in [found, *(logits + 1e-6), *(logits - 1e-6)]
+    }
+    assert merits[found] == max(merits.values())
+
+
+def test_the_threshold_between_two_apart_is_half_way():
+    labels = np.array([0, 0, 0, 1, 1])
+    assert best_threshold(labels, np.array([-3.0, -2.5, -1.0, 2.0, 2.5])) == 0.5
+    assert best_threshold(labels, np.zeros(5)) == 0.0
+
+
+def test_the_temperature_finds_what_logits_were_multiplied_by():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 50_000)
+    labels = (rng.random(50_000) < expit(logits)).astype(int)
+    assert best_temperature(labels, 3 * logits) == pytest.approx(3, rel=0.05)
+    point = OperatingPoint(0.0, best_temperature(labels, 3 * logits))
+    values = score(labels, 3 * logits, point)
+    assert values["ece_calibrated"] < 0.01 < 0.1 < values["ece"]
+
+
+def test_points_are_read_as_they_were_written(tmp_path):
+    labels, logits, _ = some_items(ties=False)
+    table = points_table({"frame": pd.DataFrame({"label": labels, "logit": logits})})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    read = read_points(tmp_path / "points.csv")["frame"]
+    assert (read.threshold, read.temperature) == tuple(table.iloc[0, 1:])
+    assert read.threshold == best_threshold(labels, logits)
+
+
+def test_video_is_known_by_its_whole_id():
+    """Two methods' fakes of one pair share a file name, and are two videos."""
+    frames = pd.DataFrame(
+        {
+            "video": ["d/c23/A/000_001"] * 2 + ["d/c23/B/000_001"],
+            "label": 1,
+            "number": [1, 2, 1],
+            "logit": [1.0, 3.0, -1.0],
+        }
+    )
+    videos = per_video(frames)
+    assert videos["logit"].tolist() == [2.0, -1.0]
+    assert videos["frames"].tolist() == [2, 1]
+
+
+def items_table(compressions=("c23",), datasets=("d",), seed=1, persons=10):
+    """In each data set and compression: 20 real items, 15 fakes of A, 15 of B."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for dataset in datasets:
+        for compression in compressions:
+            part = pd.DataFrame(
+                {
+                    "label": [0] * 20 + [1] * 30,
+                    "method": ["real"] * 20 + ["A"] * 15 + ["B"] * 15,
+                    "target": [str(i % persons) for i in range(50)],
+                    "dataset": dataset,
+                    "compression": compression,
+                }
+            )
+            part["logit"] = rng.normal(part["label"])
+            part["video"] = [f"{dataset}/{compression}/{i}" for i in range(50)]
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_table_has_every_slice_with_its_counts():
+    items = items_table()
+    table = metrics_table(items, POINT, 100, 0)
+    assert set(table["method"]) == {"all", "A", "B"}
+    assert set(table["compression"]) == {"c23"}
+    part = items[items.method != "B"]
+    row = table[(table.method == "A") & (table.metric == "auc")].iloc[0]
+    assert row.value == roc_auc_score(part.label, part.logit)
+    assert (row.real, row.fake, row.targets) == (20, 15, 10)
+    assert (table["low"] <= table["value"] + 1e-9).mean() > 0.95
+    assert (table["value"] <= table["high"] + 1e-9).mean() > 0.95
+
+
+def test_several_data_sets_and_compressions_are_told_apart():
+    items = items_table(("c23", "c40"), ("d", "e"))
+    table = metrics_table(items, POINT, 100, 0)
+    auc = table[(table.metric == "auc") & (table.method == "all")]
+    places = set(zip(auc["dataset"], auc["compression"], strict=True))
+    assert places == {(d, c) for d in ("all", "d", "e") for c in ("all", "c23", "c40")}
+    row = auc[(auc.dataset == "e") & (auc.compression == "c40")].iloc[0]
+    part = items[(items.dataset == "e") & (items.compression == "c40")]
+    assert row.value == roc_auc_score(part.label, part.logit)
+
+
+def test_intervals_do_not_hang_on_how_many_resamples_fit_into_memory(monkeypatch):
+    items = items_table()
+    one = metrics_table(items, POINT, 150, 0)
+    monkeypatch.setattr("pipeline.statistics.bootstrap.MAX_WEIGHTS", 1000)
+    assert one.equals(metrics_table(items, POINT, 150, 0))
+
+
+def simulated(rng, persons=100, signal=1.5):
+    """Two real and three fake videos of each person, whose looks shift all logits."""
+    labels = np.tile([0, 0, 1, 1, 1], persons)
+    person = np.repeat(np.arange(persons), 5)
+    looks = rng.normal(0, 0.7, persons)[person]
+    noise = rng.normal(0, 1, len(labels))
+    return labels, signal * labels + looks + noise, person
+
+
+def test_intervals_cover_the_truth():
+    """95 % +/- 3 of the intervals hold the metric's value in the population."""
+    rng = np.random.default_rng(0)
+    point = (0.75, 1.0)
+    labels, logits, _ = simulated(rng, 100_000)
+    truth = score(labels, logits, OperatingPoint(*point))
+    inside = dict.fromkeys(("auc", "eer", "balanced_accuracy", "brier"), 0)
+    runs = 600
+    for seed in range(runs):
+        labels, logits, person = simulated(rng)
+        drawn = bootstrap(labels, logits, person, *point, 400, seed)
+        for name in inside:
+            low, high = interval(drawn[name])
+            inside[name] += low <= truth[name] <= high
+    shares = {name: count / runs for name, count in inside.items()}
+    assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
+
+
+def test_intervals_that_take_videos_for_persons_would_be_too_narrow():
+    """The reason for the groups: ten videos of a person are not ten persons."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(rng.integers(0, 2, 60), 10)
+    person = np.repeat(np.arange(60), 10)
+    logits = labels + rng.normal(0, 1, 60)[person] + rng.normal(0, 0.1, 600)
+    widths = [
+        np.subtract(*interval(bootstrap(labels, logits, g, 0, 1, 300, 0)["auc"])[::-1])
+        for g in (person, np.arange(600))
+    ]
+    assert widths[0] > 2 * widths[1]
+
+
+def test_differences_are_paired():
+    """Two models that differ by a little noise differ by little, both being unsure."""
+    items = items_table(persons=25)
+    near = items.assign(logit=items["logit"] + np.tile([0.01, -0.01], 25))
+    blind = items.assign(logit=np.random.default_rng(5).normal(size=50))
+    tables = {"one": items, "two": near, "blind": blind}
+    points = dict.fromkeys(tables, POINT)
+    table = differences(tables, points, 200, 0)
+    auc = table[(table.metric == "auc") & (table.method == "all")]
+    auc = auc.set_index(["model", "other"])
+    assert set(auc.index) == {("one", "two"), ("one", "blind"), ("two", "blind")}
+    single = metrics_table(items, POINT, 200, 0)
+    single = single[(single.metric == "auc") & (single.method == "all")].iloc[0]
+    close = auc.loc["one", "two"]
+    assert close.high - close.low < (single.high - single.low) / 4
+    assert close.low <= 0 <= close.high
+    far = auc.loc["one", "blind"]
+    expected = single.value - roc_auc_score(blind["label"], blind["logit"])
+    assert far.difference == pytest.approx(expected)
+    assert far.low > 0
+
+
+def test_overview_has_a_row_a_slice():
+    table = metrics_table(items_table(), POINT, 100, 0)
+    table.insert(0, "model", "m")
+    table.insert(1, "protocol", "p")
+    lines = overview(table).splitlines()
+    rows = [line for line in lines if line.startswith("| m | p |")]
+    assert len(rows) == 3
+    assert {line.count("|") for line in lines if line.startswith("|")} == {15}
+    auc = table[(table.metric == "auc") & (table.method == "all")]["value"].item()
+    assert f"| {auc:.3f} (" in rows[0]

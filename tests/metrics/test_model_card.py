@@ -1,0 +1,139 @@
+"""The model card says what it must."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config.models import ModelConfig
+from pipeline.metrics.model_card import METRICS, model_card
+from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.scores import metrics_table
+
+POINTS = {"frame": OperatingPoint(0.75, 1.5), "video": OperatingPoint(-0.25, 0.5)}
+
+
+def header(dataset="faceforensics", **changes):
+    provenance = {
+        "model": ModelConfig(timm="legacy_xception").model_dump(),
+        "protocol": {"methods": None, "leave_out": [], "compressions": ["c23"]},
+        "seed": 7,
+        "datasets": [dataset],
+        "methods": ["Deepfakes", "Face2Face"],
+        "compressions": ["c23"],
+        "videos": 2160,
+        "persons": 720,
+        "crops": 69000,
+        "real_crops": 23000,
+        "pretrained": {"file": "odd|name.pth", "sha256": "0123abcd"},
+        "versions": {"torch": "2.14.0", "timm": "1.0.20"},
+    }
+    return {
+        "timm": "legacy_xception",
+        "input_size": 299,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "output": "one logit, positive | for fake",
+        "provenance": provenance | changes,
+    }
+
+
+def history(epochs):
+    columns = ["train_loss", "learning_rate", "val_loss", "val_frame_auc"]
+    table = pd.DataFrame({"epoch": epochs, **dict.fromkeys(columns, 0.5)})
+    return table.assign(val_video_auc=[0.9 if e == 2 else 0.8 for e in epochs])
+
+
+def scored(dataset):
+    """Tidy metrics of two methods, one of them told from real without a mistake."""
+    rng = np.random.default_rng(0)
+    places = {"real": -4.0, "Deepfakes": 40.0, "NeuralTextures": -3.0}
+    rows = [
+        (f"{n:03}", int(method != "real"), method, place + rng.normal())
+        for method, place in places.items()
+        for n in range(12)
+    ]
+    items = pd.DataFrame(rows, columns=["target", "label", "method", "logit"])
+    items = items.assign(dataset=dataset, compression="c23")
+    return metrics_table(items, POINTS["video"], 100, 0)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return {name: scored(name) for name in ("faceforensics", "miniature")}
+
+
+def card(tables, dataset="faceforensics", epochs=(1, 2, 3), **changes):
+    table = tables[dataset]
+    top = header(dataset, **changes)
+    return model_card("mine", top, history(list(epochs)), table, table, POINTS)
+
+
+def test_it_says_what_it_must(tables):
+    text = card(tables)
+    for words in (
+        "# mine\n",
+        "`legacy_xception` of timm",
+        "299 x 299 px",
+        "| methods trained on | Deepfakes, Face2Face |",
+        "69000, 23000 of them real",
+        "3 epochs were run; the weights are epoch 2's",
+        "| augment.flip | 0.5 |",
+        "| seed | 7 |",
+        "| version of torch | 2.14.0 |",
+        "SHA-256 `0123abcd`",
+        "| frame | 0.75 | 1.5 | 0.622 |",
+        "| video | -0.25 | 0.5 | 0.378 |",
+        "never on test data",
+        "## Intended use",
+        "Not for deciding about single persons",
+        "no proof",
+        "interval of width zero",
+        "no certainty",
+        "bootstrap over target persons",
+    ):
+        assert words in text
+
+
+def test_metrics_stand_with_their_intervals(tables):
+    text = card(tables)
+    for name in METRICS.values():
+        assert text.count(f" {name} |") == 2  # by video and by frame
+    rows = [line for line in text.splitlines() if line.startswith("| faceforensics |")]
+    kinds = ["all", "Deepfakes", "NeuralTextures (not trained on)"] * 2
+    assert [row.split(" | ")[2] for row in rows] == kinds
+    assert rows[1].split(" | ")[3:7] == ["12", "12", "12", "1.000 [1.000, 1.000]"]
+    auc = tables["faceforensics"].set_index(["method", "metric"]).loc[("all", "auc")]
+    assert f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]" in rows[0]
+
+
+def test_pipes_do_not_break_tables(tables):
+    text = card(tables)
+    assert "| output | one logit, positive \\| for fake |" in text
+    columns = None
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        count = line.replace("\\|", "").count("|")
+        assert columns in (None, count)
+        columns = count
+
+
+def test_the_miniature_corpus_alone_is_warned_of(tables):
+    assert "evidence about real deepfakes" in card(tables, "miniature")
+    assert "evidence about real deepfakes" not in card(tables)
+    assert "miniature" not in card(tables)
+    drawn = {"faceforensics": tables["miniature"]}  # trained on real faces
+    assert "evidence about real deepfakes" in card(drawn)
+
+
+def test_a_control_is_called_one(tables):
+    model = ModelConfig(timm="legacy_xception", shuffle_labels=True).model_dump()
+    assert "shuffled labels" in card(tables, model=model)
+    assert "shuffled labels" not in card(tables)
+
+
+def test_weights_taken_as_they_are(tables):
+    text = card(tables, epochs=[0], pretrained=None)
+    assert "Nothing was trained" in text
+    assert "SHA-256" not in text

@@ -1,0 +1,153 @@
+"""Steps killed in the middle of a shard go on from their last finished part."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.shards import AttributionShard
+from pipeline.files.checksums import file_sha256, take_checksums, write_checksums
+from tests.support import forked
+from tests.support.runs import REPOSITORY
+
+FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
+
+
+def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path]:
+    """The command of extraction, on the corpus, and its output."""
+    folder.mkdir(exist_ok=True)
+    names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
+    rows = [f"{name},{name},,0,youtube,test," for name in names]
+    table, sums = folder / "t.csv", folder / "t.sha256"
+    header = "video,path,mask,label,method,split,problem"
+    table.write_text("\n".join([header, *rows, ""]))
+    write_checksums(take_checksums(corpus, names), sums)
+    output = folder / "shard.h5"
+    words = {
+        "table": table,
+        "checksums": sums,
+        "root": corpus,
+        "output": output,
+        "workers": 1,
+        "memory": 4000,
+        "config": json.dumps(faces),
+    }
+    return step("extract_faces", words), output
+
+
+def attribution(
+    finished, folder: Path, baseline: str, settings: dict
+) -> tuple[list[str], Path]:
+    """The command of attribution, on a shard of a finished run, and its output."""
+    folder.mkdir(exist_ok=True)
+    results, output = finished.folder / "results", folder / "maps.h5"
+    words = {
+        "weights": results / "models/small/all/weights.safetensors",
+        "faces": results / "faces/miniature-train-000.h5",
+        "references": results / "attributions/references/all.h5",
+        "originals": "",
+        "baseline": baseline,
+        "output": output,
+        "seed": 0,
+        "threads": 1,
+        "config": json.dumps(settings),
+    }
+    return step("attribute_frames", words), output
+
+
+def step(name: str, words: dict) -> list[str]:
+    arguments = [f"--{key}={value}" for key, value in words.items()]
+    return [sys.executable, "-m", f"pipeline.{name}", *arguments]
+
+
+def kill_after_parts(command: list[str], output: Path, count: int) -> None:
+    process = forked.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    folder = output.with_name(f".{output.stem}.parts")
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("[!.]*.npz"))) < count:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not output.exists()
+
+
+def finish(command: list[str]) -> int:
+    """Run to the end; how many parts were taken up."""
+    done = forked.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.search(r"going on after (\d+) finished parts", done.stderr)
+    return int(found[1]) if found else 0
+
+
+def assert_killed_ends_like_undisturbed(make, folder: Path, other: dict) -> None:
+    command, whole = make(folder / "whole")
+    assert finish(command) == 0
+    command, output = make(folder / "run")
+    kill_after_parts(command, output, 2)
+    assert finish(command) >= 2
+    assert file_sha256(output) == file_sha256(whole)
+    left = {file.name for file in output.parent.iterdir() if ".parts" in file.name}
+    assert not left
+    output.unlink()
+    kill_after_parts(command, output, 2)
+    command, output = make(folder / "run", other)
+    assert finish(command) == 0  # nothing of the other work
+
+
+def test_extraction_goes_on_video_by_video(corpus, tmp_path):
+    def make(folder, faces=FACES):
+        return extraction(corpus, folder, faces)
+
+    assert_killed_ends_like_undisturbed(make, tmp_path, FACES | {"frames": 3})
+    with h5py.File(tmp_path / "run/shard.h5") as shard:
+        assert len(shard["crops"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("baseline", "engine"),
+    [
+        pytest.param(
+            "black",
+            {"engine": "captum", "steps": 30},
+            id="captum",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("noise", {"first_steps": 33}, id="adaptive"),
+    ],
+)
+def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path, baseline, engine):
+    slow = engine | {"frames": None, "batch_size": 4}
+
+    def make(folder, settings=slow):
+        return attribution(finished, folder, baseline, settings)
+
+    assert_killed_ends_like_undisturbed(make, tmp_path, slow | {"tolerance": 0.2})
+
+
+@pytest.mark.parametrize("baseline", ["grey", "white", "blurred", "mean_face", "noise"])
+def test_every_baseline_gives_maps_that_add_up(finished, tmp_path, baseline):
+    command, output = attribution(finished, tmp_path, baseline, {"noise_draws": 3})
+    assert finish(command) == 0
+    with AttributionShard(output) as shard:
+        maps, frames = shard.maps[:], shard.frames
+        assert shard.file.attrs["baseline"] == baseline
+        made_from = json.loads(shard.file.attrs["provenance"])["sha256"]
+    change = frames["logit"] - frames["baseline_logit"]
+    error = completeness_error(maps.sum((1, 2), dtype=float), change)
+    assert len(maps) == len(frames) > 10
+    assert np.allclose(error, frames["completeness_error"])
+    assert (frames["converged"] == (error <= 0.05)).all()
+    assert frames["converged"].mean() > 0.9
+    assert (frames["steps"] >= (7 if baseline == "noise" else 9)).all()
+    results = finished.folder / "results"
+    weights = results / "models/small/all/weights.safetensors"
+    assert made_from["weights"] == file_sha256(weights)

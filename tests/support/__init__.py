@@ -1,0 +1,1 @@
+"""What several test modules use: test modules never import each other."""

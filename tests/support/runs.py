@@ -1,0 +1,131 @@
+"""Small runs of the workflow, started as a user starts them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.support import forked
+
+REPOSITORY = Path(__file__).parents[2]
+
+# A few drawn persons and a network of a few thousand weights: seconds, not minutes.
+SMALL = {
+    "sources": {
+        "miniature": {
+            "shards": {"train": 1, "val": 1, "test": 2},
+            "train_pairs": 1,
+            "val_pairs": 1,
+            "test_pairs": 1,
+            "min_frames": 6,
+            "max_frames": 8,
+            "written": ["c23"],
+        },
+    },
+    "faces": {"frames": 3, "size": 48},
+    "models": {
+        "small": {
+            "timm": "test_resnet",
+            "input_size": 48,
+            "epochs": 1,
+            "batch_size": 8,
+        },
+        "other": {
+            "timm": "test_resnet",
+            "input_size": 40,
+            "epochs": 1,
+            "batch_size": 8,
+        },
+    },
+    "attribution": {"baselines": ["black"], "first_steps": 3, "frames": 1},
+    "evaluation": {"bootstrap": 100},
+}
+
+# The same with the first of its models alone, which nearly halves the steps.
+ONE_MODEL = {**SMALL, "models": {"small": SMALL["models"]["small"]}}
+
+
+def merged(base: dict, changes: dict) -> dict:
+    """`base` with the nested keys of `changes` put over it."""
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        result[key] = merged(old, value) if both else value
+    return result
+
+
+class Run:
+    """A folder in which the workflow is run, with a configuration of its own."""
+
+    def __init__(self, folder: Path, repository: Path = REPOSITORY) -> None:
+        self.folder, self.repository = folder, repository
+        self.config = folder / "config.yaml"
+        self.environment: dict[str, str] = dict(os.environ)
+
+    def configure(self, changes: dict | None = None, base: dict = SMALL) -> "Run":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(yaml.safe_dump(merged(base, changes or {})))
+        return self
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
+            *("--snakefile", str(self.repository / "Snakefile")),
+            *("--configfile", str(self.config)),
+        ]
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Run Snakemake; returns all that it printed."""
+        done = forked.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**self.environment, "COLUMNS": "200"},
+        )
+        assert not check or done.returncode == 0, done.stdout[-6000:]
+        self.code = done.returncode
+        return done.stdout
+
+    def start(self, *arguments: str) -> forked.Popen:
+        """Start Snakemake in a process group of its own; its output is discarded."""
+        return forked.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=self.environment,
+        )
+
+    def stale(self, *arguments: str) -> set[str]:
+        """Names of the jobs that a run would do, with their wildcards."""
+        printed = self.snakemake("all", "--dry-run", *arguments)
+        jobs: list[str] = []
+        for line in printed.splitlines():
+            words = line.split()
+            if words[:1] in (["rule"], ["localrule"]) and line.endswith(":"):
+                jobs.append(words[1].rstrip(":"))
+            elif words[:1] == ["wildcards:"]:
+                values = [word.split("=")[1].rstrip(",") for word in words[1:]]
+                jobs[-1] = " ".join([jobs[-1], *values])
+        assert len(jobs) == len(set(jobs))
+        return set(jobs) - {"all"}
+
+    def copy(self, folder: Path) -> "Run":
+        """The same run, with its results and records, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)  # keeps file times
+        return Run(folder, self.repository)
+
+    def csvs(self) -> dict[str, bytes]:
+        """The bytes of every CSV below the results."""
+        results = self.folder / "results"
+        return {
+            str(path.relative_to(results)): path.read_bytes()
+            for path in sorted(results.rglob("*.csv"))
+        }

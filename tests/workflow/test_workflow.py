@@ -1,0 +1,389 @@
+"""The workflow: what makes which steps stale, on a small run really executed."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.runs import REPOSITORY, Run
+
+SHARDS = ("miniature-test-000", "miniature-test-001")
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Run:
+    return finished.copy(tmp_path / "run")
+
+
+@pytest.fixture
+def clone(run, tmp_path) -> Run:
+    """The finished run, driven from a fresh copy of the code, which may be edited."""
+    repository = tmp_path / "clone"
+    unwanted = shutil.ignore_patterns(
+        ".venv", ".git", ".snakemake", "results", "data", "__pycache__", ".*_cache"
+    )
+    shutil.copytree(REPOSITORY, repository, ignore=unwanted)
+    for file in repository.rglob("*"):
+        os.utime(file)  # a clone's files are all new
+    return Run(run.folder, repository)
+
+
+def of_model(model: str) -> set[str]:
+    """Jobs that depend on a model's training."""
+    jobs = {
+        f"{rule} {model} all" for rule in ("plot_history", "choose_operating_point")
+    }
+    jobs |= {
+        f"predict_frames {model} all {shard}"
+        for shard in (*SHARDS, "miniature-val-000")
+    }
+    jobs |= {f"attribute_frames {model} all black {shard}" for shard in SHARDS}
+    return jobs | of_scores(model)
+
+
+MODELS = ("small", "other")
+OVER_ALL = {"collect_metrics", "draw_auc", "compare_models"}
+
+
+def of_metrics(model: str) -> set[str]:
+    """Jobs that depend on a model's predictions of the test set alone."""
+    rules = ("evaluate_model", "draw_scores", "write_model_card")
+    return OVER_ALL | {f"{rule} {model} all" for rule in rules}
+
+
+def of_scores(model: str) -> set[str]:
+    """Jobs that depend on a model's predictions and attributions of the test set."""
+    return of_metrics(model) | of_maps(model)
+
+
+def of_maps(model: str) -> set[str]:
+    """Jobs that depend on a model's attributions of the test set."""
+    jobs = {
+        f"{rule} {model} all black" for rule in ("sum_attributions", "cluster_maps")
+    }
+    jobs |= {f"compare_baselines {model} all", "compare_atlases black"}
+    return jobs | pictures_of_maps(model)
+
+
+def pictures_of_maps(model: str) -> set[str]:
+    """Jobs that draw a model's attributions."""
+    drawn = {f"draw_atlas {model} all black", f"draw_baselines {model} all"}
+    return drawn | {"draw_comparison black"}
+
+
+def of_shard(shard: str) -> set[str]:
+    """Jobs that a shard's faces need, from its videos on."""
+    rules = ("checksum_videos", "extract_faces", "draw_contact_sheet")
+    return {"summarize_faces"} | {f"{rule} {shard}" for rule in rules}
+
+
+def of_test_shard(shard: str) -> set[str]:
+    """Jobs that depend on a test shard's videos."""
+    jobs = of_shard(shard)
+    for model in ("small", "other"):
+        jobs |= of_scores(model)
+        jobs |= {f"predict_frames {model} all {shard}"}
+        jobs |= {f"attribute_frames {model} all black {shard}"}
+    return jobs
+
+
+def attributed() -> set[str]:
+    """Both models' attributions, and all that depends on them."""
+    maps = {f"attribute_frames {m} all black {s}" for m in MODELS for s in SHARDS}
+    return maps.union(*map(of_maps, MODELS))
+
+
+def replace_video(run: Run, split: str = "test") -> tuple[str, Path]:
+    """Put another video in the place of one of a split's; its shard and its path."""
+    tables = sorted((run.folder / "results/videos").glob(f"miniature-{split}-*.csv"))
+    table = pd.read_csv(tables[0], keep_default_na=False)
+    fakes = table[table["label"] == 1]
+    root = run.folder / "data/miniature"
+    target, other = root / fakes["path"].iloc[0], root / fakes["path"].iloc[1]
+    target.write_bytes(other.read_bytes())
+    return tables[0].stem, target
+
+
+def test_everything_asked_for_is_there(finished):
+    results = finished.folder / "results"
+    for model in ("small", "other"):
+        for name in (
+            f"models/{model}/all/weights.safetensors",
+            f"models/{model}/all/history.csv",
+            f"models/{model}/all/card.md",
+            f"metrics/{model}/all/predictions/videos.csv",
+            f"metrics/{model}/all/videos.csv",
+            f"metrics/{model}/all/roc.png",
+            f"atlases/{model}/all/black/atlas.png",
+            f"atlases/{model}/all/black/gallery.png",
+            f"atlases/{model}/all/black/masks.csv",
+            f"atlases/{model}/all/black/clusters.png",
+            f"atlases/{model}/all/baselines.csv",
+            f"logs/train_model/{model}/all.log",
+            f"benchmarks/train_model/{model}/all.tsv",
+        ):
+            assert (results / name).stat().st_size > 0, name
+    assert not list(results.rglob("*.part*"))
+    summary = pd.read_csv(results / "faces/summary.csv", keep_default_na=False)
+    assert len(summary) == 30  # 3 pairs: 2 real videos and 8 fakes each
+    frames = pd.concat(
+        [
+            pd.read_csv(results / f"metrics/small/all/predictions/{s}.csv")
+            for s in SHARDS
+        ]
+    )
+    crops = summary[summary.split == "test"]["crops"].sum()
+    assert len(frames) == crops > 0
+
+
+def test_finished_run_has_nothing_to_do(run):
+    assert "Nothing to be done" in run.snakemake("all")
+
+
+def test_touched_video_makes_nothing_stale(run):
+    for file in (run.folder / "data").rglob("*.mp4"):
+        os.utime(file)
+    assert run.stale() == set()
+
+
+def test_fresh_clone_comments_docstrings_and_readme_make_nothing_stale(clone):
+    assert clone.stale() == set()
+    for file in (clone.repository / "pipeline").rglob("*.py"):
+        text = file.read_text().replace('"""', '"""Reworded. ', 1)
+        file.write_text("# a comment\n\n" + text)
+    (clone.repository / "README.md").write_text("edited")
+    assert clone.stale() == set()
+
+
+def test_changed_video_makes_its_shard_stale_and_no_other(run):
+    shard, _ = replace_video(run)
+    assert run.stale() == of_test_shard(shard)
+    before = run.csvs()
+    run.snakemake("all")
+    after = run.csvs()
+    changed = {name for name in before if before[name] != after[name]}
+    assert f"videos/{shard}.csv" in changed
+    assert not any(s in n for n in changed for s in {*SHARDS} - {shard})
+    assert not any(name.startswith("models/") for name in changed)
+
+
+def test_changed_training_video_retrains(run):
+    shard, _ = replace_video(run, "train")
+    expected = of_shard(shard) | {"collect_references all"}
+    for model in ("small", "other"):
+        expected |= {f"train_model {model} all"} | of_model(model)
+    assert run.stale() == expected
+
+
+def test_video_changed_behind_snakemakes_back_is_found(run):
+    shard, video = replace_video(run)
+    os.utime(video, (0, 0))  # older than what was made of it
+    (run.folder / f"results/faces/{shard}.h5").unlink()
+    printed = run.snakemake("faces", check=False)
+    assert run.code != 0
+    assert f"{video.name} changed since its checksum was taken" in printed
+
+
+def test_settings_that_change_no_result_make_nothing_stale(run):
+    run.configure({"faces": {"max_failed": 0.5}, "attribution": {"steps": 60}})
+    assert run.stale() == set()
+
+
+def test_changed_attribution_setting_retrains_nothing(run):
+    run.configure({"attribution": {"max_steps": 300}})
+    assert run.stale() == attributed()
+
+
+@pytest.mark.slow
+def test_another_baseline_adds_only_its_own_maps(run):
+    run.configure({"attribution": {"baselines": ["black", "blurred"]}})
+    stale = run.stale()
+    again = {job for job in stale if job.split()[-1] != "blurred"}
+    maps = {f"attribute_frames {m} all blurred {s}" for m in MODELS for s in SHARDS}
+    assert maps <= again
+    rules = ("compare_baselines", "draw_baselines")
+    assert again - maps == {f"{rule} {m} all" for rule in rules for m in MODELS}
+
+
+def test_changed_colour_draws_the_pictures_of_maps_again(run):
+    run.configure({"atlases": {"colormap": "broc"}})
+    assert run.stale() == {job for m in MODELS for job in pictures_of_maps(m)}
+
+
+def test_one_models_learning_rate_leaves_the_other_alone(run):
+    run.configure({"models": {"small": {"learning_rate": 0.002}}})
+    assert run.stale() == {"train_model small all"} | of_model("small")
+
+
+def test_third_model_adds_only_its_own_jobs(run):
+    run.configure({"models": {"third": {"timm": "resnet18", "epochs": 1}}})
+    assert run.stale() == {"train_model third all"} | of_model("third")
+
+
+@pytest.mark.slow
+def test_more_test_shards_leave_training_alone(run):
+    run.configure({"sources": {"miniature": {"shards": {"test": 3}}}})
+    stale = run.stale()
+    assert "extract_faces miniature-test-002" in stale
+    assert not any(s in job for job in stale for s in ("-train-", "-val-"))
+
+
+@pytest.mark.slow
+def test_replaced_file_of_weights_retrains(run):
+    weights = run.folder / "results/models/small/all/weights.safetensors"
+    given = run.folder / "given.safetensors"
+    shutil.copy(weights, given)
+    run.configure({"models": {"small": {"pretrained": "given.safetensors"}}})
+    run.snakemake("models")
+    assert not any("train_model" in job for job in run.stale())
+    shutil.copy(run.folder / "results/models/other/all/weights.safetensors", given)
+    assert "train_model small all" in run.stale()
+
+
+def edit(clone: Run, file: str, old: str, new: str) -> None:
+    """Replace a text that is once in a file of the clone's code."""
+    path = clone.repository / file
+    text = path.read_text()
+    assert text.count(old) == 1, (file, old)
+    path.write_text(text.replace(old, new))
+
+
+def test_edited_module_makes_stale_what_reaches_it(clone):
+    module = clone.repository / "pipeline/attributions/integration_path.py"
+    module.write_text(module.read_text() + "\nEXTRA = 1\n")
+    expected = attributed()
+    assert clone.stale() == expected
+    module = clone.repository / "pipeline/metrics/scores.py"
+    module.write_text(module.read_text() + "\nEXTRA = 1\n")
+    scored = of_metrics("small") | of_metrics("other")
+    assert clone.stale() == expected | scored
+
+
+def test_reworded_messages_log_lines_and_progress_make_nothing_stale(clone):
+    messages = calls = 0
+    for file in (clone.repository / "pipeline").rglob("*.py"):
+        text = file.read_text()
+        text, count = re.subn(r"(raise StepError\(\s*f?\")", r"\1Reworded. ", text)
+        messages += count
+        text, count = re.subn(r"\blog\.info\(", "log.warning(", text)
+        calls += count
+        # A new log line in each script.
+        text = re.sub(
+            r"(def main\([^)]*\) -> None:\n)", r'\1    log.info("a new line")\n', text
+        )
+        file.write_text(text)
+    assert messages > 20
+    assert calls > 10
+    # The format of progress, and all else in the package of the run time.
+    for file in (clone.repository / "pipeline/runtime").glob("*.py"):
+        if file.stem != "code_version":  # which would be another hash
+            file.write_text(file.read_text() + "\nEXTRA = 1\n")
+    assert clone.stale() == set()
+
+
+def test_a_new_key_of_one_source_makes_only_the_index_stale(clone):
+    edit(
+        clone,
+        "pipeline/config/sources.py",
+        "class DFDCConfig(SourceConfig):\n",
+        "class DFDCConfig(SourceConfig):\n    extra: int = 1\n",
+    )
+    assert clone.stale() == {"index_videos"}
+    before = clone.csvs()
+    clone.snakemake("all")
+    assert clone.csvs() == before
+    assert clone.stale() == set()
+
+
+def test_a_changed_resolution_draws_pictures_and_nothing_else(clone):
+    edit(clone, "pipeline/files/figures.py", "dpi=150", "dpi=151")
+    drawn = {job for m in MODELS for job in pictures_of_maps(m)} | {"draw_auc"}
+    drawn |= {
+        f"{rule} {m} all" for rule in ("plot_history", "draw_scores") for m in MODELS
+    }
+    assert clone.stale() == drawn
+
+
+@pytest.mark.slow
+def test_deleted_output_comes_back_with_what_depends_on_it(run):
+    before = run.csvs()
+    maps = run.folder / "results/attributions/small/all/black/miniature-test-000.h5"
+    maps.unlink()
+    (
+        run.folder / "results/metrics/other/all/predictions/miniature-test-001.csv"
+    ).unlink()
+    expected = {
+        "attribute_frames small all black miniature-test-000",
+        *of_maps("small"),
+        "predict_frames other all miniature-test-001",
+        *of_metrics("other"),
+    }
+    # What nothing else waits for is only made anew when the target asks for it.
+    (run.folder / "results/atlases/small/all/black/atlas.png").unlink()
+    (run.folder / "results/metrics/other/all/roc.png").unlink()
+    assert run.stale() == expected
+    run.snakemake("all")
+    assert run.csvs() == before
+
+
+@pytest.mark.parametrize(
+    "target", ["videos", "faces", "models", "metrics", "attributions", "atlases"]
+)
+def test_targets(run, target):
+    printed = run.snakemake(target, "--dry-run", "--forceall")
+    steps = {
+        "checksum_videos": (
+            *("videos", "faces", "models", "metrics", "attributions", "atlases"),
+        ),
+        "summarize_faces": ("faces",),
+        "train_model": ("models", "metrics", "attributions", "atlases"),
+        "evaluate_model": ("metrics",),
+        "attribute_frames": ("attributions", "atlases"),
+        "draw_atlas": ("atlases",),
+    }
+    for rule, targets in steps.items():
+        assert (f"rule {rule}:" in printed) == (target in targets), rule
+
+
+def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
+    """The miniature corpus is in the official layout: the other source reads it too."""
+    import json
+
+    from pipeline.config.miniature import MiniatureConfig
+    from pipeline.faces.shards import FaceShard
+    from pipeline.videos.sources.miniature import miniature_pairs
+
+    splits = tmp_path / "splits"
+    splits.mkdir()
+    sizes = MiniatureConfig(train_pairs=1, val_pairs=1, test_pairs=1)
+    for split, pairs in miniature_pairs(sizes).items():
+        (splits / f"{split}.json").write_text(json.dumps(pairs))
+    other = Run(tmp_path / "other").configure(
+        {
+            "sources": {
+                "miniature": None,
+                "faceforensics": {
+                    "root": str(run.folder / "data/miniature"),
+                    "splits": str(splits),
+                    "official_splits": False,
+                },
+            }
+        }
+    )
+    other.snakemake("faces")
+    crops = []
+    for folder in (run.folder, other.folder):
+        found = {}
+        for path in (folder / "results/faces").glob("*.h5"):
+            with FaceShard(path) as shard:
+                frames = shard.labelled_frames()
+                keys = zip(frames["path"], frames["number"], strict=True)
+                found |= dict(
+                    zip(keys, (c.tobytes() for c in shard.crops[:]), strict=True)
+                )
+        crops.append(found)
+    assert crops[0] == crops[1]
+    assert len(crops[0]) > 60
