@@ -38,7 +38,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python workflow/lint.py
 	$(BIN)/python -m pipeline.config.document --check
 
 format: $(READY)
@@ -46,7 +49,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-# config/config.yaml, its JSON schema and the README's table, from pipeline/config/.
+# config/config.yaml, its JSON schema and the table in config/README.md, from
+# pipeline/config/.
 docs: $(READY)
 	$(BIN)/python -m pipeline.config.document
 

@@ -2,9 +2,8 @@
 #
 #   snakemake all --cores 8 --resources gpu=1
 #
-# The data's way: videos -> faces -> models -> metrics and atlases, a file of rules each.
-import hashlib
-import json
+# The stages: videos -> faces -> models -> metrics and attributions -> atlases, a file of
+# rules each.
 import sys
 import warnings
 from pathlib import Path
@@ -14,31 +13,18 @@ from snakemake.resources import Resource
 REPOSITORY = Path(workflow.basedir)
 sys.path.insert(0, str(REPOSITORY))
 
-from pipeline.allocation import extraction_mb
-from pipeline.checksums import file_sha256
-from pipeline.code_version import code_version
-from pipeline.config.check import check_config, check_protocols
-from pipeline.config.faces import NOT_OF_CROPS
-from pipeline.file_lists import fetch_lists
-from pipeline.protocols import selected, trained_on
-from pipeline.run_folder import (
+from pipeline.files.checksums import file_sha256
+from pipeline.orchestration.job_parameters import JobParameters, growing
+from pipeline.orchestration.run_folder import (
     check_writable,
-    enter_folder,
     runs_nothing,
-    share_folder,
     use_this_python,
 )
-from pipeline.run_summary import summarize
-from pipeline.slurm_jobs import QueueSilent, ignore_warnings, wait_for_lost_jobs
-from pipeline.slurm_plugin import mend_plugin
-from pipeline.video_table import SPLITS, used
-from pipeline.videos import (
-    dataset_of,
-    files_of,
-    list_source,
-    list_videos,
-    shard_names,
-)
+from pipeline.orchestration.run_summary import summarize
+from pipeline.orchestration.slurm_jobs import QueueSilent, ignore_warnings
+from pipeline.orchestration.slurm_plugin import patch_when_used
+from pipeline.orchestration.start import CODE_VERSIONS, checked_run, take_folder
+from pipeline.runtime.code_version import code_version, save_cache, use_cache
 
 if not workflow.overwrite_configfiles:
 
@@ -46,35 +32,30 @@ if not workflow.overwrite_configfiles:
 
 
 try:
-    CONFIG = check_config(config, workflow.configfiles)
-    if workflow.is_main_process:
-        fetch_lists(CONFIG.sources, CONFIG.fetch)
-    LISTED = list_videos(CONFIG.sources)
-    VIDEOS = used(LISTED)
-    check_protocols(CONFIG, VIDEOS, workflow.configfiles)
+    CONFIG, LISTED = checked_run(
+        config, workflow.configfiles, may_fetch=workflow.is_main_process
+    )
 except ValueError as error:
     raise WorkflowError(f"The configuration cannot be run:\n{error}") from None
 
 RESULTS = CONFIG.results
 if workflow.is_main_process:
-    looks_only = workflow.output_settings.dryrun or runs_nothing(sys.argv)
     try:
-        check_writable(Path(RESULTS))
-        alone = enter_folder(Path.cwd(), looks_only)
-        if alone and not looks_only:
-            wait_for_lost_jobs(Path.cwd())
+        take_folder(
+            Path(RESULTS),
+            only_looks=workflow.output_settings.dryrun or runs_nothing(sys.argv),
+        )
     except (OSError, QueueSilent) as error:
         raise WorkflowError(str(error)) from None
-    share_folder()
-    mend_plugin()
+    patch_when_used()
 else:
     ignore_warnings()
 
 use_this_python(REPOSITORY)
-# Of Snakemake's own, for each resource that a profile gives as an expression.
+# Snakemake's own warning, for each resource that a profile gives as an expression.
 warnings.filterwarnings("ignore", "coroutine 'InputFiles.* was never awaited")
-# However many jobs there are, one at a time fetches: `--resources gpu=1` on the command
-# line would make a limit in the profile forgotten.
+# One job at a time fetches. A limit in the profile would be dropped where
+# `--resources gpu=1` is on the command line.
 workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
 
 
@@ -86,12 +67,20 @@ wildcard_constraints:
     shard=r"[\w-]+-(train|val|test)-\d+",
 
 
+use_cache(CODE_VERSIONS)
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/videos.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/attributions.smk"
 include: "workflow/rules/atlases.smk"
+
+
+if workflow.is_main_process:
+    save_cache(CODE_VERSIONS)
 
 
 localrules:
@@ -100,10 +89,11 @@ localrules:
     faces,
     models,
     metrics,
+    attributions,
     atlases,
     virelay,
     fetch_weights,
-    fetch_detector,
+    fetch_face_detector,
     index_videos,
 
 
@@ -114,11 +104,12 @@ rule all:
         rules.faces.input,
         rules.models.input,
         rules.metrics.input,
+        rules.attributions.input,
         rules.atlases.input,
 
 
 onsuccess:
-    print(summarize(Path(RESULTS), set(VIDEOS["shard"])))
+    print(summarize(Path(RESULTS), set(JOBS.videos["shard"])))
 
 
 onerror:

@@ -30,16 +30,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.baselines import frame_keys, make_baselines
+from pipeline.attributions.baselines import make_baselines
+from pipeline.attributions.explain import explain
+from pipeline.attributions.frames import frame_keys
+from pipeline.attributions.memory_plan import BatchSize, plan_batch
+from pipeline.attributions.originals import Originals
+from pipeline.attributions.references import References
 from pipeline.config.attribution import AttributionConfig, Baseline
-from pipeline.devices import compute_exactly, pick_device, use_cores
-from pipeline.explaining import explain
-from pipeline.face_shards import FaceShard
-from pipeline.memory_plan import BatchSize, plan_batch
-from pipeline.networks import ForgeryDetector, load_detector
-from pipeline.originals import Originals
-from pipeline.references import References
-from pipeline.sampling import evenly_spaced
+from pipeline.faces.shards import FaceShard
+from pipeline.models.checkpoints import load_detector
+from pipeline.models.networks import ForgeryDetector
+from pipeline.models.precision import compute_exactly
+from pipeline.runtime.devices import pick_device, use_cores
+from pipeline.statistics.sampling import evenly_spaced
 
 COUNTS = (16, 32, 50, 64, 100, 200, 300)
 ENOUGH = 0.99  # of the maps
@@ -153,7 +156,9 @@ def main() -> None:
         detector = load_detector(path, pick_device())
         batch = args.batch or plan_batch(detector, crops.shape[1])
         for kind in args.baselines:
-            with References(args.results / "references" / f"{protocol}.h5") as faces:
+            with References(
+                args.results / "attributions/references" / f"{protocol}.h5"
+            ) as faces:
                 given = (crops, frame_keys(rows), faces, originals, config.noise_draws)
                 baselines = list(make_baselines(kind, *given))
             table, rate, bare = compare(

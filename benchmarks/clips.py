@@ -15,8 +15,8 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 
-from pipeline.miniature.corpus import write_video
-from pipeline.miniature.scene import make_scene, real_frames
+from pipeline.videos.miniature.corpus import write_video
+from pipeline.videos.miniature.scene import make_scene, real_frames
 
 KINDS = [
     ((640, 480), "yuv444p"),

@@ -38,7 +38,7 @@ class Job:
 def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
     """The jobs that a full run submits."""
     config = yaml.safe_load((REPOSITORY / "config/faceforensics.yaml").read_text())
-    profile = REPOSITORY / "workflow/profiles/slurm/profile.yaml"
+    profile = REPOSITORY / "profiles/slurm/profile.yaml"
     together = yaml.safe_load(profile.read_text())["group-components"]
     shards = {
         f"{split}-{number}": VIDEOS[split] / count

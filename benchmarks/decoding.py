@@ -18,9 +18,9 @@ import pandas as pd
 
 from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
-from pipeline.decoding.video import open_video
-from pipeline.errors import StepError
-from pipeline.sampling import evenly_spaced
+from pipeline.runtime.errors import StepError
+from pipeline.statistics.sampling import evenly_spaced
+from pipeline.videos.decoding.video import open_video
 
 
 def full_decode(clip: Path) -> None:

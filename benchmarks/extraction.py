@@ -26,13 +26,13 @@ import pandas as pd
 
 from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
-from pipeline.checksums import file_sha256
 from pipeline.config.faces import FacesConfig
-from pipeline.cropping import crop, square_boxes
-from pipeline.detection.haar import HaarDetector
-from pipeline.extraction import Task, extract_all
-from pipeline.face_shards import writing_faces
-from pipeline.sampling import evenly_spaced
+from pipeline.faces.cropping import crop, square_boxes
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction_pool import Task, extract_all
+from pipeline.faces.shards import writing_faces
+from pipeline.files.checksums import file_sha256
+from pipeline.statistics.sampling import evenly_spaced
 
 SIZE, MARGIN = 299, 1.3
 NAMES = 6  # that each clip goes by

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from pipeline.checksums import file_sha256
 from pipeline.config.faces import FacesConfig
-from pipeline.extraction import Task, extract_all
-from pipeline.face_shards import writing_faces
-from pipeline.miniature.corpus import write_video
-from pipeline.miniature.scene import make_scene, real_frames
+from pipeline.faces.extraction_pool import Task, extract_all
+from pipeline.faces.shards import writing_faces
+from pipeline.files.checksums import file_sha256
+from pipeline.videos.miniature.corpus import write_video
+from pipeline.videos.miniature.scene import make_scene, real_frames
 
 WINDOW = 20  # videos that a figure is the mean of
 SIZE = 224

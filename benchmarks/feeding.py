@@ -27,11 +27,14 @@ from torchvision.datasets import ImageFolder
 from benchmarks.clips import add_clip_arguments
 from benchmarks.shard_format import SIZE, some_crops
 from pipeline.config.models import ModelConfig
-from pipeline.crops import FaceCrops, plain_batches, read_batches
-from pipeline.face_shards import VideoFaces, writing_faces
-from pipeline.learner import make_fabric, prepare
-from pipeline.networks import build_detector, to_images
-from pipeline.training import take_step
+from pipeline.faces.shards import writing_faces
+from pipeline.faces.video_faces import VideoFaces
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops, plain_batches, read_batches
+from pipeline.models.learner import prepare
+from pipeline.models.networks import to_images
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import take_step
 
 BATCH = 32
 TEXTS = "video dataset compression method target source".split()

@@ -20,8 +20,9 @@ import yaml
 
 from benchmarks.made_up_lists import write_names, write_splits
 from pipeline.config.sources import SourcesConfig
-from pipeline.video_table import used
-from pipeline.videos import files_of, list_videos
+from pipeline.videos.listing import list_videos
+from pipeline.videos.shard_table import files_of
+from pipeline.videos.table import used
 
 REPOSITORY = Path(__file__).parents[1]
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]

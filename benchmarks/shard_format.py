@@ -19,8 +19,8 @@ import pandas as pd
 
 from benchmarks.clips import KINDS, add_clip_arguments, make_clips
 from pipeline.config.faces import FacesConfig
-from pipeline.detection.haar import HaarDetector
-from pipeline.faces import extract_video
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
 
 SIZE = 299
 BATCH = 32  # crops of a video, written together

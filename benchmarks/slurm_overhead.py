@@ -4,7 +4,7 @@
 
 Submits small jobs (each renders two drawn persons, a second or two) through the SLURM
 profile, with its own pauses between looks at the queue and with short ones. `site.yaml`
-is a site's file as in workflow/profiles/slurm/site.yaml. Needs accounting.
+is a site's file as in profiles/slurm/site.yaml. Needs accounting.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-PROFILE = REPOSITORY / "workflow/profiles/slurm"
+PROFILE = REPOSITORY / "profiles/slurm"
 STAMP = r"\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]\n"
 
 

@@ -2,20 +2,18 @@
 
 import pandas as pd
 
-from pipeline.allocation import workers_that_fit
-from pipeline.command_line import parse, run
+from pipeline.attributions.original_alignment import write_originals
 from pipeline.config.faces import FacesConfig
-from pipeline.original_crops import write_originals
+from pipeline.runtime.allocation import workers_that_fit
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.shard_table import read_table
 
 
 def main() -> None:
     files = ["faces", "root", "output", "tables*"]
     args = parse(__doc__, files=files, texts=["config", "workers", "memory"])
     config = FacesConfig.model_validate_json(args.config)
-    tables = [
-        pd.read_csv(path, dtype=str, keep_default_na=False) for path in args.tables
-    ]
-    videos = pd.concat(tables)
+    videos = pd.concat([read_table(path) for path in args.tables])
     path_of = dict(zip(videos["video"], videos["path"], strict=True))
     originals = {
         fake: args.root / path_of[original]

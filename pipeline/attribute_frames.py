@@ -1,32 +1,32 @@
 """Integrated Gradients of one model over a test shard (rule `attribute_frames`)."""
 
 import json
+import logging
 from argparse import Namespace
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from pipeline.attribution_shards import KEYS, writing_attributions
-from pipeline.baselines import frame_keys, make_baselines
-from pipeline.checksums import file_sha256
-from pipeline.code_version import code_version
-from pipeline.command_line import log, parse, run
+from pipeline.attributions.baselines import make_baselines
+from pipeline.attributions.explain import explain
+from pipeline.attributions.frames import check_finite, choose_frames, frame_keys
+from pipeline.attributions.memory_plan import BatchSize, plan_batch
+from pipeline.attributions.originals import Originals
+from pipeline.attributions.references import References
+from pipeline.attributions.shards import writing_attributions
 from pipeline.config.attribution import AttributionConfig
-from pipeline.devices import compute_exactly, pick_device, use_cores
-from pipeline.errors import StepError
-from pipeline.explaining import explain
-from pipeline.face_shards import FaceShard
-from pipeline.finished_parts import finished_parts
-from pipeline.memory_plan import BatchSize, plan_batch
-from pipeline.networks import load_detector
-from pipeline.originals import Originals
-from pipeline.progress import progress
-from pipeline.references import References
-from pipeline.sampling import evenly_spaced
+from pipeline.faces.shards import FaceShard
+from pipeline.files.checksums import file_sha256
+from pipeline.files.finished_parts import finished_parts
+from pipeline.models.checkpoints import load_detector
+from pipeline.models.precision import compute_exactly
+from pipeline.runtime.code_version import code_version
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.devices import pick_device, use_cores
+from pipeline.runtime.progress import progress
+
+log = logging.getLogger(__name__)
 
 # Images explained together, at most: what a killed job does again. The last of them do
 # not fill a batch, so that there are some batches' worth of images to each.
@@ -94,36 +94,6 @@ def provenance_of(
         "sha256": {n: file_sha256(Path(file)) for n, file in given.items() if file},
         "versions": {name: version(name) for name in ("torch", "timm", "captum")},
     }
-
-
-def check_finite(
-    found: dict[str, np.ndarray], rows: pd.DataFrame, weights: Path
-) -> None:
-    """Raise StepError if a map has values that are no numbers, or a logit is none."""
-    logits = np.stack([found["logit"], found["baseline_logit"]])
-    finite = np.isfinite(logits).all(0) & np.isfinite(found["maps"]).all((1, 2))
-    wrong = ~finite
-    if wrong.any():
-        first = rows[wrong].iloc[0]
-        raise StepError(
-            f"{weights}: the model's logit or its gradient is not finite on the way to "
-            f"frame {first['number']} of {first['video']} ({wrong.sum()} of "
-            f"{len(wrong)} frames). Train this model again, with a lower "
-            "`learning_rate`."
-        )
-
-
-def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:
-    """`wanted` evenly spaced crops of each person in each video (all if None), with
-    their row."""
-    frames = frames.assign(crop=np.arange(len(frames)))[KEYS]
-    if wanted is None:
-        return frames
-    parts = [
-        part.iloc[evenly_spaced(len(part), wanted)]
-        for _, part in frames.groupby(["video", "subject"])
-    ]
-    return pd.concat(parts).sort_values("crop") if parts else frames
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """List a shard's videos and take their checksums (rule `checksum_videos`)."""
 
+import logging
 from pathlib import Path
 
-from pipeline.atomic import write_csv
-from pipeline.checksums import ChecksumError, take_checksums, write_checksums
-from pipeline.command_line import log, parse, run
-from pipeline.config.sources import SourcesConfig
-from pipeline.videos import files_of, list_shard, shard_table
+from pipeline.files.checksums import ChecksumError, take_checksums, write_checksums
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.shard_table import files_of, rows_of_shard, shard_table
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    args = parse(__doc__, files=["table", "checksums"], texts=["shard", "source"])
-    sources = SourcesConfig.model_validate_json(args.source)
-    (source,) = sources.by_name().values()
-    rows, root = list_shard(sources, args.shard), Path(source.root)
+    files = ["index", "root", "table", "checksums"]
+    args = parse(__doc__, files=files, texts=["shard"])
+    rows, root = rows_of_shard(args.index, args.shard), args.root
     sums = take_checksums(root, files_of(rows))
     check_known(dict(zip(rows["path"], rows["known_sha256"], strict=True)), sums, root)
     write_checksums(sums, args.checksums)

@@ -1,40 +1,30 @@
 """Cluster a sample of one model's maps (rule `cluster_maps`)."""
 
-import numpy as np
 import pandas as pd
 
-from pipeline.atlas_arrays import read_sample
-from pipeline.atomic import write_csv
-from pipeline.cluster_figure import plot_clusters
-from pipeline.command_line import parse, run
-from pipeline.config.atlases import AtlasesConfig
-from pipeline.gallery_frames import read_frames
-from pipeline.map_clusters import (
+from pipeline.atlases.arrays import read_sample
+from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
-    typical_members,
 )
-from pipeline.overlays import Look
-from pipeline.regions import REGIONS, USUAL_POINTS, region_grid
-from pipeline.video_table import persons
+from pipeline.atlases.regions import REGIONS, USUAL_POINTS, region_grid
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.table import persons
 
 KEPT = (
     "shard place crop video subject number dataset compression method label logit"
 ).split()
-MEMBERS = 6  # shown of each cluster
 
 
 def main() -> None:
     args = parse(
         __doc__,
-        files=[
-            *("attributions*", "faces*", "sample"),
-            *("clusters", "cells", "members", "figure"),
-        ],
-        texts=["detector", "margin", "resamples", "seed", "title", "config"],
+        files=["sample", "clusters", "cells", "members"],
+        texts=["detector", "margin", "resamples", "seed"],
     )
-    config, seed = AtlasesConfig.model_validate_json(args.config), int(args.seed)
+    seed = int(args.seed)
     maps, rows = read_sample(args.sample)
     people = pd.factorize(persons(rows))[0]
     clusters = cluster_maps(maps, seed, groups=people)
@@ -50,14 +40,6 @@ def main() -> None:
     write_csv(rows[KEPT].assign(**found, **silhouette), args.members)
     write_csv(summary, args.clusters)
     write_csv(table, args.cells)
-    typical = typical_members(clusters, maps, rows, MEMBERS)
-    wanted = np.concatenate(list(typical.values()))
-    frames = read_frames(rows.iloc[wanted], args.attributions, args.faces)
-    faces = {i: frame.canonical_crop() for i, frame in zip(wanted, frames, strict=True)}
-    title = f"{args.title}: clusters of maps"
-    look = Look(config.colormap, config.opacity)
-    shown = (clusters, maps, rows, table, summary, faces, typical)
-    plot_clusters(*shown, title, look, args.figure)
 
 
 if __name__ == "__main__":

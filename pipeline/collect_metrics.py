@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.atomic import replacing, write_csv
-from pipeline.command_line import parse, run
-from pipeline.detector_differences import overview
-from pipeline.figures import plot_heat_table
-from pipeline.literature import (
-    FACEFORENSICS,
-    TRAIN_VIDEOS,
+from pipeline.files.atomic import replacing
+from pipeline.files.tables import read_csv, write_csv
+from pipeline.metrics.literature import (
     beside_published,
     read_published,
+    trained_table,
 )
-from pipeline.tables import read_csv
+from pipeline.metrics.overview import overview
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:
@@ -23,7 +21,7 @@ def main() -> None:
         __doc__,
         files=[
             *("videos*", "frames*", "published", "all_videos", "all_frames"),
-            *("overview", "literature", "heat"),
+            *("overview", "literature"),
         ],
         texts=["runs"],
     )
@@ -36,35 +34,12 @@ def main() -> None:
     trained = trained_table(json.loads(args.runs), videos)
     beside = beside_published(frames.assign(level="frame"), trained, published)
     write_csv(beside, args.literature)
-    plot_heat_table(videos, args.heat)
 
 
 def stacked(paths: list[Path]) -> pd.DataFrame:
     """Tables of several detectors, one below the other."""
     tables = [read_csv(path) for path in paths]
     return pd.concat(tables, ignore_index=True)
-
-
-def trained_table(runs: list[dict], videos: pd.DataFrame) -> pd.DataFrame:
-    """What each detector was trained on, and how many FaceForensics++ videos it was
-    tested on.
-
-    `test_videos` is the number of real videos, or of any method's fakes if that is
-    smaller. Left out: controls, detectors that were trained elsewhere, and those that
-    saw another data set, or not all of the official split, in training.
-    """
-    runs = [run for run in runs if run["trained_here"]]
-    runs = [run for run in runs if run["datasets"] == [FACEFORENSICS]]
-    runs = [run for run in runs if run["train_videos"] == TRAIN_VIDEOS]
-    columns = ["model", "protocol", "network"]
-    table = pd.DataFrame(runs, columns=columns).assign(
-        trained_methods=["+".join(sorted(run["methods"])) for run in runs],
-        trained_compressions=["+".join(sorted(run["compressions"])) for run in runs],
-    )
-    tested = videos[(videos["method"] != "all") & (videos["metric"] == "auc")]
-    tested = tested[tested["dataset"] == FACEFORENSICS]
-    counts = tested.groupby(["model", "protocol"])[["real", "fake"]].min().min(axis=1)
-    return table.merge(counts.rename("test_videos").reset_index())
 
 
 if __name__ == "__main__":

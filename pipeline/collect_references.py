@@ -1,8 +1,8 @@
 """Collect a protocol's real training faces (rule `collect_references`)."""
 
-from pipeline.command_line import parse, run
+from pipeline.attributions.reference_faces import write_references
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.references import write_references
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

@@ -1,41 +1,27 @@
-"""Audit baselines, and how much maps hang on them (rule `compare_baselines`)."""
+"""Audit baselines, and how much maps depend on them (rule `compare_baselines`)."""
 
-from pipeline.atlas_arrays import read_cells, read_sample
-from pipeline.atomic import write_csv
-from pipeline.baseline_comparison import agreement, audit, plot_baselines
-from pipeline.calibration import read_points
-from pipeline.command_line import log, parse, run
-from pipeline.config.atlases import AtlasesConfig
-from pipeline.overlays import Look
-from pipeline.tables import read_csv
+import logging
+
+from pipeline.atlases.arrays import read_sample
+from pipeline.atlases.baseline_audit import agreement, audit
+from pipeline.files.tables import read_csv, write_csv
+from pipeline.metrics.operating_point import read_points
+from pipeline.runtime.command_line import parse, run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    args = parse(
-        __doc__,
-        files=[
-            "arrays*",
-            "samples*",
-            "frames*",
-            "points",
-            "audit",
-            "agreement",
-            "figure",
-        ],
-        texts=["names", "title", "config"],
-    )
-    config = AtlasesConfig.model_validate_json(args.config)
-    look = Look(config.colormap, config.opacity)
+    files = ["samples*", "frames*", "points", "audit", "agreement"]
+    args = parse(__doc__, files=files, texts=["names"])
     names = args.names.split()
     threshold = read_points(args.points)["frame"].threshold
-    frames = dict(zip(names, map(read_csv, args.frames), strict=True))
-    audited = audit(frames, threshold)
-    alike = agreement(dict(zip(names, map(read_sample, args.samples), strict=True)))
+    audited = audit(
+        dict(zip(names, map(read_csv, args.frames), strict=True)), threshold
+    )
+    samples = dict(zip(names, map(read_sample, args.samples), strict=True))
     write_csv(audited, args.audit)
-    write_csv(alike, args.agreement)
-    cells = dict(zip(names, map(read_cells, args.arrays), strict=True))
-    title = f"{args.title}: what the choice of the baseline changes"
-    plot_baselines(cells, frames, audited, alike, threshold, title, look, args.figure)
+    write_csv(agreement(samples), args.agreement)
     log.info("\n%s", audited.round(3).to_string(index=False))
 
 

@@ -4,12 +4,11 @@ import json
 
 import pandas as pd
 
-from pipeline.atomic import write_csv
-from pipeline.calibration import read_points
-from pipeline.command_line import parse, run
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.detector_differences import DIFFERENCE_COLUMNS, differences
-from pipeline.tables import read_csv
+from pipeline.files.tables import read_csv, write_csv
+from pipeline.metrics.comparison import DIFFERENCE_COLUMNS, differences
+from pipeline.metrics.operating_point import read_points
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """Draw the contact sheet of a shard's faces (rule `draw_contact_sheet`)."""
 
-from pipeline.atomic import replacing
-from pipeline.command_line import parse, run
-from pipeline.contact_sheet import contact_sheet
-from pipeline.face_shards import FaceShard
+from pipeline.faces.contact_sheet import contact_sheet
+from pipeline.faces.shards import FaceShard
+from pipeline.files.atomic import replacing
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

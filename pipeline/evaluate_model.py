@@ -1,25 +1,20 @@
 """Metrics and figures of one detector over the test set (rule `evaluate_model`)."""
 
-import pandas as pd
+import logging
 
-from pipeline.atomic import write_csv
-from pipeline.calibration import read_points
-from pipeline.command_line import log, parse, run
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.metrics import metrics_table
-from pipeline.prediction import (
+from pipeline.files.tables import write_csv
+from pipeline.metrics.operating_point import read_points
+from pipeline.metrics.scores import metrics_table
+from pipeline.models.predictions import (
     check_both_kinds,
+    per_video,
     probability,
-    read_predictions,
-    video_table,
+    read_test_frames,
 )
-from pipeline.score_figures import (
-    plot_det,
-    plot_precision_recall,
-    plot_reliability,
-    plot_roc,
-    plot_scores,
-)
+from pipeline.runtime.command_line import parse, run
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -27,15 +22,13 @@ def main() -> None:
         __doc__,
         files=[
             *("predictions*", "points", "predicted", "videos", "frames"),
-            *("roc", "recall", "det", "reliability", "scores"),
         ],
         texts=["model", "protocol", "config", "seed"],
     )
     config = EvaluationConfig.model_validate_json(args.config)
-    frames = pd.concat([read_predictions(path) for path in args.predictions])
-    frames = frames.sort_values(["video", "subject", "number"])
+    frames = read_test_frames(args.predictions)
     check_both_kinds(frames, "test", args.videos)
-    videos = video_table(frames)
+    videos = per_video(frames)
     videos["probability"] = probability(videos["logit"])
     write_csv(videos, args.predicted)
     levels, points = {"frame": frames, "video": videos}, read_points(args.points)
@@ -49,12 +42,6 @@ def main() -> None:
         write_csv(table, file)
     auc = table[table["metric"] == "auc"]
     log.info("by video:\n%s", auc.round(4).to_string(index=False))
-    title = f"{args.model}, trained on {args.protocol}"
-    plot_roc(levels, title, args.roc)
-    plot_precision_recall(levels, title, args.recall)
-    plot_det(levels, title, args.det)
-    plot_reliability(levels, points, title, args.reliability)
-    plot_scores(videos, points["video"].threshold, title, args.scores)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Write clustered maps as a project for ViRelAy (rule `export_virelay`)."""
 
-from pipeline.command_line import parse, run
-from pipeline.tables import read_csv
-from pipeline.virelay import write_project
+from pipeline.atlases.virelay import write_project
+from pipeline.files.tables import read_csv
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

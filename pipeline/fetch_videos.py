@@ -6,25 +6,27 @@ keeps what each file was when it first came (trust on first use).
 
 from pathlib import Path
 
-from pipeline.atomic import write_csv
-from pipeline.checksums import write_checksums
-from pipeline.command_line import parse, run
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import ServedConfig, SourcesConfig
-from pipeline.errors import StepError
-from pipeline.fetching import fetch_files
-from pipeline.videos import files_of, list_shard, shard_table
+from pipeline.files.checksums import write_checksums
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.errors import StepError
+from pipeline.videos.download.dataset import fetch_files
+from pipeline.videos.shard_table import files_of, rows_of_shard, shard_table
 
 
 def main() -> None:
     args = parse(
-        __doc__, files=["table", "checksums"], texts=["shard", "source", "config"]
+        __doc__,
+        files=["index", "table", "checksums"],
+        texts=["shard", "source", "config"],
     )
     sources = SourcesConfig.model_validate_json(args.source)
     config = FetchConfig.model_validate_json(args.config)
     ((name, source),) = sources.by_name().items()
     assert isinstance(source, ServedConfig)
-    rows, root = list_shard(sources, args.shard), Path(source.root)
+    rows, root = rows_of_shard(args.index, args.shard), Path(source.root)
     known = dict(zip(rows["path"], rows["known_sha256"], strict=True))
     names = files_of(rows)
     try:

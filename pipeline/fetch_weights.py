@@ -3,13 +3,17 @@
 Runs where Snakemake runs, since compute nodes often have no network.
 """
 
+import logging
+
 import timm
 from safetensors.torch import save_file
 
-from pipeline.atomic import replacing
-from pipeline.checksums import take_checksums, write_checksums
-from pipeline.command_line import log, parse, run
-from pipeline.errors import StepError
+from pipeline.files.atomic import replacing
+from pipeline.files.checksums import take_checksums, write_checksums
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.errors import StepError
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:

@@ -1,9 +1,13 @@
 """List all videos, and what the official splits let through (rule `index_videos`)."""
 
-from pipeline.atomic import write_csv
-from pipeline.command_line import log, parse, run
+import logging
+
 from pipeline.config.sources import SourcesConfig
-from pipeline.videos import leak_report, list_videos
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.listing import leak_report, list_videos
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pipeline.command_line import parse, run
-from pipeline.figures import plot_history
+from pipeline.models.history_figure import plot_history
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

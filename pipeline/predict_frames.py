@@ -2,16 +2,17 @@
 
 import numpy as np
 
-from pipeline.allocation import usable_cores
-from pipeline.atomic import write_csv
-from pipeline.command_line import parse, run
-from pipeline.crops import FaceCrops
-from pipeline.devices import compute_exactly, pick_device, use_cores
-from pipeline.face_shards import FaceShard
-from pipeline.inference import predict
-from pipeline.networks import load_detector
-from pipeline.prediction import PREDICTION_COLUMNS, probability
-from pipeline.progress import progress
+from pipeline.faces.shards import FaceShard
+from pipeline.files.tables import write_csv
+from pipeline.models.checkpoints import load_detector
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.inference import predict
+from pipeline.models.precision import compute_exactly
+from pipeline.models.predictions import PREDICTION_COLUMNS, probability
+from pipeline.runtime.allocation import usable_cores
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.devices import pick_device, use_cores
+from pipeline.runtime.progress import progress
 
 BATCH = 64  # crops
 

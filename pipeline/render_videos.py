@@ -1,23 +1,19 @@
 """Render a shard of the miniature corpus (rule `render_videos`)."""
 
-from pathlib import Path
-
-from pipeline.command_line import parse, run
-from pipeline.config.sources import SourcesConfig
-from pipeline.miniature.corpus import render_sequence
-from pipeline.progress import progress
-from pipeline.videos import list_shard
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.progress import progress
+from pipeline.videos.miniature.corpus import render_sequence
+from pipeline.videos.shard_table import rows_of_shard
 
 
 def main() -> None:
-    args = parse(__doc__, texts=["shard", "source"])
-    sources = SourcesConfig.model_validate_json(args.source)
-    config = sources.miniature
-    assert config is not None
-    rows = list_shard(sources, args.shard)
+    args = parse(__doc__, files=["index", "root"], texts=["shard", "config"])
+    config = MiniatureConfig.model_validate_json(args.config)
+    rows = rows_of_shard(args.index, args.shard)
     rows = rows.drop_duplicates(["method", "target", "source"])  # compressions
     for _, row in progress(rows.iterrows(), len(rows), "render", "videos"):
-        render_sequence(row, config, Path(config.root))
+        render_sequence(row, config, args.root)
 
 
 if __name__ == "__main__":

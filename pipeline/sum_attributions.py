@@ -1,21 +1,20 @@
 """Reduce one model's attributions to an atlas' arrays (rule `sum_attributions`)."""
 
-from pipeline.atlas_arrays import write_cells, write_sample
-from pipeline.atlas_sums import (
-    GRID,
-    cell_arrays,
-    cell_table,
-    sum_shards,
-    with_all_outcomes,
-)
-from pipeline.atomic import write_csv
-from pipeline.calibration import read_points
-from pipeline.command_line import log, parse, run
-from pipeline.errors import StepError
-from pipeline.ledger import ledger
-from pipeline.mask_agreement import agreement_table
-from pipeline.references import References
-from pipeline.regions import USUAL_POINTS, region_grid
+import logging
+
+from pipeline.atlases.arrays import write_cells, write_sample
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.mask_agreement import agreement_table
+from pipeline.atlases.reduction import GRID, cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import USUAL_POINTS, region_grid
+from pipeline.atlases.tables import cell_table
+from pipeline.attributions.references import References
+from pipeline.files.tables import write_csv
+from pipeline.metrics.operating_point import read_points
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.errors import StepError
+
+log = logging.getLogger(__name__)
 
 TABLES = ["frames", "cells", "regions", "masks"]
 

@@ -1,10 +1,15 @@
 """Say what came of every video (rule `summarize_faces`)."""
 
+import logging
+
 import pandas as pd
 
-from pipeline.atomic import write_csv
-from pipeline.command_line import log, parse, run
-from pipeline.face_shards import USABLE, FaceShard
+from pipeline.faces.shards import FaceShard
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import parse, run
+from pipeline.videos.status import USABLE_STATUSES, VideoStatus
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     "video split label method compression status reason subjects looked_at crops "
@@ -21,8 +26,8 @@ def main() -> None:
     videos = pd.concat(tables)[COLUMNS].sort_values(["split", "video"])
     write_csv(videos, args.summary)
     log.info("%d videos, %d crops", len(videos), videos["crops"].sum())
-    for video in videos[videos["status"] != "ok"].itertuples():
-        told = "" if video.status in USABLE else "no crops: "
+    for video in videos[videos["status"] != VideoStatus.OK].itertuples():
+        told = "" if video.status in USABLE_STATUSES else "no crops: "
         log.info("%s%s: %s: %s", told, video.path, video.status, video.reason)
 
 

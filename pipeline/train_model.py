@@ -4,34 +4,33 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
-from pipeline.allocation import in_slurm, usable_cores
-from pipeline.atomic import write_csv
-from pipeline.checksums import file_sha256
-from pipeline.code_version import code_version
-from pipeline.command_line import log, parse, run
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.crops import FaceCrops, check_classes
-from pipeline.devices import use_cores
-from pipeline.errors import StepError
-from pipeline.learner import make_fabric
-from pipeline.networks import build_detector, save_detector
-from pipeline.training import NotANumber, Stopped, train
-from pipeline.training_state import fingerprint
-from pipeline.video_table import REAL, persons
+from pipeline.files.tables import write_csv
+from pipeline.models.checkpoints import save_detector
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops, check_classes
+from pipeline.models.pretrained import build_detector
+from pipeline.models.provenance import provenance_of
+from pipeline.models.training import NotANumber, Stopped, train
+from pipeline.models.training_state import fingerprint
+from pipeline.runtime.allocation import in_slurm, usable_cores
+from pipeline.runtime.code_version import code_version
+from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.devices import use_cores
+from pipeline.runtime.errors import StepError
+
+log = logging.getLogger(__name__)
 
 # SLURM kills some seconds after SIGTERM. To end before that would count as a failure of
 # its own, and a preempted job that fails is not queued again.
 UNTIL_KILLED = 300.0  # s
-LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     fabric = make_fabric(config)
     fabric.launch()
     if not fabric.is_global_zero:
-        log.setLevel(logging.ERROR)
+        logging.getLogger().setLevel(logging.ERROR)
     use_cores(threads // fabric.world_size)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -103,42 +102,6 @@ def remedies_named(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
             log.info("%s", stop)
             time.sleep(UNTIL_KILLED)
         raise
-
-
-def provenance_of(
-    config: ModelConfig, protocol: ProtocolConfig, seed: int, table: pd.DataFrame
-) -> dict[str, Any]:
-    """What a detector is made from, and how; `table` is of the crops it learns from."""
-    return {
-        "model": config.model_dump(),
-        "protocol": protocol.model_dump(),
-        "seed": seed,
-        **described(table),
-        "pretrained": given_weights(config),
-        "versions": {name: version(name) for name in LIBRARIES},
-    }
-
-
-def described(table: pd.DataFrame) -> dict[str, Any]:
-    """What a detector was trained on, in names and counts; none if it is not known."""
-    fakes = table[table["method"] != REAL]
-    return {
-        "datasets": sorted(set(table["dataset"])),
-        "methods": sorted(set(fakes["method"])),
-        "compressions": sorted(set(table["compression"])),
-        "videos": int(table["video"].nunique()),
-        "persons": persons(table).nunique(),
-        "crops": len(table),
-        "real_crops": len(table) - len(fakes),
-    }
-
-
-def given_weights(config: ModelConfig) -> dict[str, str] | None:
-    """The file that training started from, and its checksum."""
-    if not isinstance(config.pretrained, str):
-        return None
-    file = Path(config.pretrained)
-    return {"file": file.name, "sha256": file_sha256(file)}
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from pipeline.atomic import replacing
-from pipeline.calibration import read_points
-from pipeline.command_line import parse, run
-from pipeline.model_card import model_card
-from pipeline.networks import read_header
-from pipeline.tables import read_csv
+from pipeline.files.atomic import replacing
+from pipeline.files.tables import read_csv
+from pipeline.metrics.model_card import model_card
+from pipeline.metrics.operating_point import read_points
+from pipeline.models.header import read_header
+from pipeline.runtime.command_line import parse, run
 
 
 def main() -> None:

@@ -54,9 +54,9 @@ def finished(tmp_path_factory) -> Run:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Path:
     """The folder of a rendered miniature corpus: one pair in c23 and c40."""
-    from pipeline.config.sources import MiniatureConfig
-    from pipeline.miniature.corpus import render_sequence
-    from pipeline.sources.miniature import list_videos
+    from pipeline.config.miniature import MiniatureConfig
+    from pipeline.videos.miniature.corpus import render_sequence
+    from pipeline.videos.sources.miniature import list_videos
 
     folder = tmp_path_factory.mktemp("corpus")
     sizes = {"train_pairs": 1, "val_pairs": 1, "test_pairs": 1}

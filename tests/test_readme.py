@@ -1,4 +1,4 @@
-"""The README's commands, run in a fresh clone, and what it says comes of them."""
+"""The commands of README and docs in a fresh clone, and the results that they claim."""
 
 import json
 import os
@@ -14,35 +14,24 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
-from pipeline.config.sources import MiniatureConfig
-from pipeline.crops import FaceCrops
-from pipeline.inference import predict
-from pipeline.learner import make_fabric
-from pipeline.networks import build_detector
-from pipeline.prediction import video_table
-from pipeline.sources.miniature import miniature_pairs
-from pipeline.training import train
-from pipeline.video_table import SPLITS
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.inference import predict
+from pipeline.models.predictions import per_video
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import train
+from pipeline.videos.sources.miniature import miniature_pairs
+from pipeline.videos.table import SPLITS
+from tests.support.documents import blocks, commands
 from tests.support.runs import REPOSITORY
 from tests.support.servers import FileServer
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 
 # Run by `.ci/run` itself, of which this test is a part.
 BY_CI = ("make test", "make check")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def commands() -> list[str]:
-    """Every command of the README, in its order."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    inline = re.findall(r"`(cd data/miniature && [^`]*)`", README)
-    return [line for line in lines if line] + inline
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +64,10 @@ def run(clone: Path, command: str) -> str:
 
 
 def serve_faceforensics(clone: Path) -> FileServer:
-    """Let the miniature corpus stand for FaceForensics++: on a server, by the two lines
-    that the README speaks of, without the one method that it has not."""
+    """Serve the miniature corpus as FaceForensics++, and set the two lines for it.
+
+    The method that the corpus lacks is removed from the configuration.
+    """
     splits = clone / "data/FaceForensics++/splits"
     splits.mkdir(parents=True)
     for split, pairs in miniature_pairs(MiniatureConfig()).items():
@@ -165,7 +156,7 @@ def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
     detector = build_detector(config.timm, config.input_size)
     train(make_fabric(config), detector, config, data, validation, seed)
     logits = np.concatenate(list(predict(detector, test, 64)))
-    videos = video_table(test.table.assign(logit=logits))
+    videos = per_video(test.table.assign(logit=logits))
     return roc_auc_score(videos["label"], videos["logit"])
 
 

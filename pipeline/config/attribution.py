@@ -1,10 +1,10 @@
 """The `attribution` section: Integrated Gradients over the test set."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.section import Section
+from pipeline.config.section import Reruns, Section
 
 Baseline = Literal[
     "black", "grey", "white", "blurred", "mean_face", "noise", "real_face"
@@ -17,17 +17,26 @@ def _unique(names: list[str]) -> list[str]:
     return names
 
 
+# Keys that only one engine reads.
+ADAPTIVE = Reruns("attribute_frames", engine="adaptive")
+CAPTUM = Reruns("attribute_frames", engine="captum")
+
+
 class AttributionConfig(Section):
     """How the fake logit is attributed to pixels."""
 
-    baselines: Annotated[list[Baseline], AfterValidator(_unique)] = Field(
-        ["black", "real_face"], min_length=1
-    )
+    reruns: ClassVar[Reruns] = Reruns("attribute_frames")
+
+    baselines: Annotated[
+        list[Baseline], AfterValidator(_unique), Reruns("compare_baselines")
+    ] = Field(["black", "real_face"], min_length=1)
     """The images that attributions start from: nothing of them is evidence. Each gives
     maps and atlases of its own. mean_face is that of the real training faces;
     real_face the same frame before it was forged or, where there is none, the nearest
     real training face."""
-    noise_draws: int = Field(8, ge=1, le=100)
+    noise_draws: Annotated[int, Reruns("attribute_frames", baseline="noise")] = Field(
+        8, ge=1, le=100
+    )
     """Images of uniform noise that the attributions of the baseline noise are the mean
     of."""
     frames: int | None = Field(2, ge=1)
@@ -37,28 +46,28 @@ class AttributionConfig(Section):
     """Largest completeness error, as a share of the logit's change (of 0.1 logits where
     it changes less). Each image gets the steps that it needs for it; every map keeps
     its error beside it."""
-    first_steps: Literal[3, 5, 9, 17, 33, 65, 129] = 9
+    first_steps: Annotated[
+        Literal[3, 5, 9, 17, 33, 65, 129],
+        ADAPTIVE,
+    ] = 9
     """Gradients that every image gets at least, evenly spaced (of noise, over all draws
     together, but three for each). More than the tolerance needs make the maps of single
     images smoother."""
-    max_steps: int = Field(257, ge=3, le=10_000)
+    max_steps: Annotated[int, ADAPTIVE] = Field(257, ge=3, le=10_000)
     """Gradients after which an image is given up, its map marked as not converged (of
     noise, as many for each draw)."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        ADAPTIVE,
+    ] = "float32"
     """bfloat16 computes gradients faster, and again in float32 where that does not
     reach the tolerance."""
     batch_size: int | None = Field(None, ge=1, le=65_536)
     """Gradients computed at once; null takes what fits into the memory."""
     engine: Literal["adaptive", "captum"] = "adaptive"
     """captum gives every image as many Gauss-Legendre steps, whatever their error."""
-    steps: int = Field(50, ge=2, le=10_000)
+    steps: Annotated[int, CAPTUM] = Field(50, ge=2, le=10_000)
     """How many, with captum."""
-
-    def unused(self) -> set[str]:
-        """Keys that the engine does not read."""
-        if self.engine == "captum":
-            return {"first_steps", "max_steps", "precision"}
-        return {"steps"}
 
     @model_validator(mode="after")
     def _check_precision(self) -> "AttributionConfig":

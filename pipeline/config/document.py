@@ -1,7 +1,8 @@
-"""Write the files that say what can be configured, from the section classes.
+"""Write the files that describe the configuration, from the section classes.
 
 `python -m pipeline.config.document` writes config/config.yaml, its JSON schema and the
-README's table of keys; with `--check` it only says which of them have drifted.
+table of keys in config/README.md. With `--check` it writes nothing and names the files
+that differ from the section classes.
 """
 
 import json
@@ -14,15 +15,15 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from pipeline.config.run import ENTRIES, RunConfig
-from pipeline.config.section import Section, section_of
+from pipeline.config.section import Reruns, Section, section_of
 from pipeline.config.sources import SourcesConfig
 
-REPOSITORY = Path(__file__).parents[2]
+CONFIG_FOLDER = Path(__file__).parents[2] / "config"
 BEGIN, END = "<!-- config: generated -->\n", "<!-- config: end -->\n"
 HEADER = """\
 # The embedded default: the miniature corpus, drawn on the spot.
-# Generated from pipeline/config/ by `make docs`. The values here are the defaults, but
-# for `models`: a model of yours starts from those of the README's table.
+# Generated from pipeline/config/ by `make docs`. The values here are the defaults,
+# except for `models`: a model of yours starts from the defaults in config/README.md.
 # Copy what you change into a file of your own: snakemake all --configfile mine.yaml
 # yaml-language-server: $schema=config.schema.json
 """
@@ -85,9 +86,10 @@ def schema_json() -> str:
     return json.dumps(RunConfig.model_json_schema(), indent=2) + "\n"
 
 
-def readme_table() -> str:
-    """The README's table of keys."""
-    lines = ["| key | default | what it is |", "|---|---|---|"]
+def table_of_keys() -> str:
+    """A Markdown table with one row for each key: its default, what it makes stale, and
+    its description."""
+    lines = ["| key | default | reruns | what it is |", "|---|---|---|---|"]
     lines += _table_lines(RunConfig, RunConfig(), "")
     return "\n".join(lines) + "\n"
 
@@ -99,33 +101,45 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
         about = " ".join(_about(field).split()).replace("|", "\\|")
         inner = section_of(field.annotation)
         if isinstance(value, dict):
-            told = ", ".join(value) or "none"
-            lines.append(f"| `{prefix}{name}` | {told} | {about} |")
+            names = ", ".join(value) or "none"
+            lines.append(f"| `{prefix}{name}` | {names} | | {about} |")
             lines += _table_lines(ENTRIES[name], None, f"{prefix}{name}.<name>.")
         elif inner and kind is SourcesConfig:
             default = "used" if value else "`null`"
-            lines.append(f"| `{prefix}{name}` | {default} | {about} |")
+            lines.append(f"| `{prefix}{name}` | {default} | | {about} |")
             lines += _table_lines(inner, None, f"{prefix}{name}.")
         elif isinstance(value, Section):
             if type(None) in get_args(field.annotation):  # it can be switched off
-                lines.append(f"| `{prefix}{name}` | as below | {about} |")
+                lines.append(f"| `{prefix}{name}` | as below | | {about} |")
             lines += _table_lines(type(value), value, f"{prefix}{name}.")
         else:
             default = "needed" if field.is_required() else f"`{_scalar(value)}`"
-            lines.append(f"| `{prefix}{name}` | {default} | {about} |")
+            reruns = _stale_steps(kind.reruns_of(name))
+            lines.append(f"| `{prefix}{name}` | {default} | {reruns} | {about} |")
     return lines
 
 
+def _stale_steps(mark: Reruns) -> str:
+    """The steps that a key makes stale, and under which conditions."""
+    steps = ", ".join(f"`{step}`" for step in mark.steps) or "nothing"
+    conditions = ", ".join(f"{key}: {value}" for key, value in mark.when.items())
+    return f"{steps} ({conditions})" if conditions else steps
+
+
 def documents() -> dict[Path, str]:
-    """The generated files and what they should hold."""
-    readme = REPOSITORY / "README.md"
-    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
+    """The generated files and the text that each must have."""
     return {
-        REPOSITORY / "config" / "config.yaml": config_yaml(),
-        REPOSITORY / "config" / "config.schema.json": schema_json(),
-        readme: before + BEGIN + readme_table() + END + after,
+        CONFIG_FOLDER / "config.yaml": config_yaml(),
+        CONFIG_FOLDER / "config.schema.json": schema_json(),
+        CONFIG_FOLDER / "README.md": with_new_table(CONFIG_FOLDER / "README.md"),
     }
+
+
+def with_new_table(page: Path) -> str:
+    """The text of a page, with the table between its two markers generated again."""
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    return before + BEGIN + table_of_keys() + END + after
 
 
 def main() -> None:
@@ -138,8 +152,8 @@ def main() -> None:
         for path in drifted:
             path.write_text(documents()[path], encoding="utf-8")
     elif drifted:
-        names = ", ".join(str(path.relative_to(REPOSITORY)) for path in drifted)
-        sys.exit(f"not as pipeline/config/ says: {names}; run `make docs`")
+        names = ", ".join(f"config/{path.name}" for path in drifted)
+        sys.exit(f"these files differ from pipeline/config/: {names}; run `make docs`")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """The `models` section: one entry a detector."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Section
+from pipeline.config.section import Reruns, Section
 
 
 class AugmentConfig(Section):
     """How training crops are changed at random; each key is the share that is."""
+
+    reruns: ClassVar[Reruns] = Reruns("train_model")
 
     flip: float = Field(0.5, ge=0, le=1)
     """Mirrored, left and right."""
@@ -28,6 +30,8 @@ class AugmentConfig(Section):
 
 class ModelConfig(Section):
     """A forgery detector and how it is trained."""
+
+    reruns: ClassVar[Reruns] = Reruns("train_model")
 
     timm: str = Field(min_length=1, max_length=200)
     """The network's name in timm, e.g. `legacy_xception`, `densenet121`, `resnet18`."""

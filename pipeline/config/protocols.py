@@ -1,9 +1,10 @@
 """The `protocols` section: what a detector is trained on."""
 
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Name, Section
-from pipeline.config.sources import Compression
+from pipeline.config.section import Compression, Name, Reruns, Section
 
 
 class ProtocolConfig(Section):
@@ -11,6 +12,10 @@ class ProtocolConfig(Section):
 
     What the test says of each data set, compression and method stands in its own rows.
     """
+
+    reruns: ClassVar[Reruns] = Reruns(
+        "collect_references", "train_model", "choose_operating_point"
+    )
 
     methods: list[Name] | None = Field(None, min_length=1)
     """Train on the fakes of these methods alone; null takes all."""

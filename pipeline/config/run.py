@@ -1,5 +1,7 @@
 """The whole configuration."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from pipeline.config.atlases import AtlasesConfig
@@ -7,10 +9,11 @@ from pipeline.config.attribution import AttributionConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.faces import FacesConfig
 from pipeline.config.fetch import FetchConfig
+from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import AugmentConfig, ModelConfig
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.config.section import Folder, Name, Section
-from pipeline.config.sources import FolderConfig, MiniatureConfig, SourcesConfig
+from pipeline.config.section import Folder, Name, Reruns, Section
+from pipeline.config.sources import FolderConfig, SourcesConfig
 
 # For the demo, whose few minutes of training do not suffice to see through JPEG.
 BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
@@ -19,9 +22,15 @@ BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
 class RunConfig(Section):
     """Everything that a run depends on."""
 
-    results: Folder = "results"
+    results: Annotated[Folder, Reruns("all")] = "results"
     """Folder that everything is written to."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: Annotated[
+        int,
+        Reruns(
+            *("train_model", "evaluate_model", "compare_models", "attribute_frames"),
+            *("sum_attributions", "cluster_maps"),
+        ),
+    ] = Field(0, ge=0, lt=2**31)
     """The one seed of all randomness in training and evaluation."""
     sources: SourcesConfig = SourcesConfig(miniature=MiniatureConfig())
     """The data sets, from where. Naming any replaces the default one; several are

@@ -9,86 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Folder, Name, Section
+from pipeline.config.miniature import ALL_METHODS, MiniatureConfig
+from pipeline.config.section import Folder, Name, Reruns, Section
+from pipeline.config.source import SourceConfig
 
-Compression = Literal["raw", "c23", "c40", "native"]
-MiniatureMethod = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
-ShardCount = Annotated[int, Field(ge=1, le=10_000)]
-ALL_METHODS: list[MiniatureMethod] = [
-    "Deepfakes",
-    "Face2Face",
-    "FaceSwap",
-    "NeuralTextures",
-]
-
-
-class ShardsConfig(Section):
-    """How many shards each split is cut into; a video's shard hangs on its id alone."""
-
-    train: ShardCount = 4
-    """Shards of the training split. A change here moves every video of it."""
-    val: ShardCount = 1
-    """Shards of the validation split."""
-    test: ShardCount = 2
-    """Shards of the test split."""
-
-
-class SourceConfig(Section):
-    """What every source has."""
-
-    root: Folder
-    """Folder that all its paths are below."""
-    use: Literal["all", "test"] = "all"
-    """`all`: for training, validation and test. `test`: for testing only, namely the
-    test split where the authors or the table give one, else everything."""
-    shards: ShardsConfig = ShardsConfig()
-    """How many shards each split is cut into: a job each."""
-
-    @model_validator(mode="after")
-    def _nothing_twice(self) -> "SourceConfig":
-        for key in ("methods", "compressions"):
-            values = getattr(self, key, [])
-            if len(set(values)) < len(values):
-                raise ValueError(f"{key} names something twice: {values}")
-        return self
-
-
-class MiniatureConfig(SourceConfig):
-    """The drawn corpus."""
-
-    root: Folder = "data/miniature"
-    """Folder that it is written to."""
-    methods: list[MiniatureMethod] = Field(ALL_METHODS, min_length=1)
-    """Manipulation methods to use."""
-    compressions: list[Literal["c23", "c40"]] = Field(["c23"], min_length=1)
-    """Compressions to use; a protocol may train on some of them alone."""
-    written: list[Literal["c23", "c40"]] = Field(["c23", "c40"], min_length=1)
-    """Compressions to write every video in (H.264 with CRF 23 or 40)."""
-    train_pairs: int = Field(15, ge=1, le=400)
-    """Pairs of persons to train on; a pair is 2 real videos and 2 fakes a method."""
-    val_pairs: int = Field(3, ge=1, le=50)
-    """Pairs of persons to choose the epoch on."""
-    test_pairs: int = Field(6, ge=1, le=50)
-    """Pairs of persons to test on."""
-    min_frames: int = Field(32, ge=1, le=1000)
-    """Frames of the shortest videos."""
-    max_frames: int = Field(44, ge=1, le=1000)
-    """Frames of the longest videos."""
-    seed: int = Field(0, ge=0, lt=2**31)
-    """Seed of every person, movement and place."""
-
-    @model_validator(mode="after")
-    def _possible(self) -> "MiniatureConfig":
-        if self.min_frames > self.max_frames:
-            raise ValueError(
-                f"min_frames ({self.min_frames}) is above max_frames "
-                f"({self.max_frames}); swap them"
-            )
-        absent = set(self.compressions) - set(self.written)
-        if absent:
-            raise ValueError(f"compressions: {', '.join(absent)} not in `written`")
-        return self
 
 
 class ServedConfig(SourceConfig):
@@ -102,7 +27,7 @@ class ServedConfig(SourceConfig):
     what is not in `root` is fetched from there. null: everything is in `root`, and a
     file that changes there is noticed. Leave it when all has come: a change from one to
     the other makes all steps run again."""
-    agree_to_terms: bool = False
+    agree_to_terms: Annotated[bool, Reruns()] = False
     """Whether you have agreed to the authors' terms of use; needed to fetch."""
     compressions: list[Literal["raw", "c23", "c40"]] = Field(["c23"], min_length=1)
     """Compressions to use; a protocol may train on some of them alone."""

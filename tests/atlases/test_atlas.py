@@ -6,20 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import pipeline.atlas_sums
-from pipeline.atlas_arrays import CELL, read_cells, write_cells
-from pipeline.atlas_sums import (
-    cell_arrays,
-    cell_table,
-    sum_shards,
-    with_all_outcomes,
-)
-from pipeline.face_shards import FaceShard
-from pipeline.gallery_frames import likeness, pick_examples, read_frames
-from pipeline.ledger import ledger
-from pipeline.overlays import overlay
-from pipeline.pooling import pooled
-from pipeline.regions import region_grid
+import pipeline.atlases.reduction
+from pipeline.atlases.arrays import CELL, read_cells, write_cells
+from pipeline.atlases.gallery import likeness, pick_examples, read_frames
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.overlays import overlay
+from pipeline.atlases.pooling import pooled
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import region_grid
+from pipeline.atlases.tables import cell_table
+from pipeline.faces.shards import FaceShard
 from tests.support.shards import (
     MAP_SIZE,
     make_map_shard,
@@ -144,7 +140,7 @@ def test_of_few_people_nothing_is_called_different(tmp_path):
 
 
 def test_forty_times_more_maps_need_no_more_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline.atlas_sums, "SAMPLE", 20)
+    monkeypatch.setattr(pipeline.atlases.reduction, "SAMPLE", 20)
     peaks = []
     for name, people in (("few", range(5)), ("many", range(200))):
         shards = [make_map_shard(tmp_path, name, people, 0, frames=1)]

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from pipeline.atlas_comparison import difference_table, differences
-from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
-from pipeline.baseline_comparison import agreement, audit
-from pipeline.face_shards import FaceShard
-from pipeline.regions import region_grid
+from pipeline.atlases.baseline_audit import agreement, audit
+from pipeline.atlases.model_comparison import difference_table, differences
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import region_grid
+from pipeline.faces.shards import FaceShard
 from tests.support.shards import row, write_faces, write_maps
 
 SIZE = 32

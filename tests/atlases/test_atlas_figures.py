@@ -5,30 +5,30 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.atlas_comparison import differences, plot_differences
-from pipeline.atlas_sums import cell_arrays, cell_table, sum_shards, with_all_outcomes
-from pipeline.baseline_comparison import agreement, audit, plot_baselines
-from pipeline.build_atlas import certificates
-from pipeline.cluster_figure import plot_clusters
-from pipeline.face_shards import FaceShard
-from pipeline.figures import counted, shortened
-from pipeline.gallery_frames import pick_examples, read_frames
-from pipeline.ledger import ledger
-from pipeline.map_clusters import (
+from pipeline.atlases.baseline_audit import agreement, audit
+from pipeline.atlases.baseline_figure import plot_baselines
+from pipeline.atlases.cluster_figure import plot_clusters
+from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
     typical_members,
 )
-from pipeline.overlays import (
-    Look,
-    frame_name,
+from pipeline.atlases.figures import (
     plot_atlas,
     plot_gallery,
     plot_ledger,
     plot_statistics,
 )
-from pipeline.regions import region_grid
+from pipeline.atlases.gallery import pick_examples, read_frames
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.model_comparison import differences, plot_differences
+from pipeline.atlases.overlays import Look, frame_name
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import region_grid
+from pipeline.atlases.tables import cell_table, certificates
+from pipeline.faces.shards import FaceShard
+from pipeline.files.figures import counted, shortened
 from tests.support.shards import write_faces, write_maps
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from pipeline.map_clusters import (
+from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,

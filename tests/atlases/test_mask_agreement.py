@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.mask_agreement import (
+from pipeline.atlases.mask_agreement import (
     COLUMNS,
     CONTROLS,
     FRAME_COLUMNS,

@@ -4,24 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.atlas_sums import cell_arrays, sum_shards, with_all_outcomes
-from pipeline.attribute_frames import choose_frames
-from pipeline.attribution_shards import writing_attributions
-from pipeline.baselines import frame_keys, make_baselines
+from pipeline.atlases.clusters import cluster_maps, cluster_summary
+from pipeline.atlases.ledger import ledger
+from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.regions import REGIONS, region_grid
+from pipeline.attributions.baselines import make_baselines
+from pipeline.attributions.explain import explain
+from pipeline.attributions.frames import choose_frames, frame_keys
+from pipeline.attributions.memory_plan import BatchSize
+from pipeline.attributions.reference_faces import write_references
+from pipeline.attributions.references import References
+from pipeline.attributions.shards import writing_attributions
 from pipeline.config.attribution import AttributionConfig
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.crops import FaceCrops
-from pipeline.explaining import explain
-from pipeline.face_shards import FaceShard
-from pipeline.learner import make_fabric
-from pipeline.ledger import ledger
-from pipeline.map_clusters import cluster_maps, cluster_summary
-from pipeline.memory_plan import BatchSize
-from pipeline.networks import build_detector
-from pipeline.references import References, write_references
-from pipeline.regions import REGIONS, region_grid
-from pipeline.training import train
+from pipeline.faces.shards import FaceShard
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import train
 from tests.support.shards import row, write_faces
 
 SIZE, MARK = 48, 7  # px; the mark is in the lower right corner

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.face_alignment import PLACES
-from pipeline.regions import HAAR_POINTS, REGIONS, region_grid
+from pipeline.atlases.regions import HAAR_POINTS, REGIONS, region_grid
+from pipeline.faces.alignment import PLACES
 
 LANDMARKS = ("eyes", "eyes", "nose", "mouth", "mouth")
 GRIDS = pytest.mark.parametrize("grid", [32, 48, 96, 128])

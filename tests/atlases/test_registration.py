@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.face_alignment import PLACES, TEMPLATE, alignments
-from pipeline.pooling import keep_sample, pooled
-from pipeline.regions import HAAR_POINTS, REGIONS, region_grid
-from pipeline.registration import register, to_canonical, warp
+from pipeline.atlases.pooling import pooled
+from pipeline.atlases.regions import HAAR_POINTS, REGIONS, region_grid
+from pipeline.atlases.registration import register, to_canonical, warp
+from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
+from pipeline.statistics.sampling import keep_sample
 
 SIZE = 48
 

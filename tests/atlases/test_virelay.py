@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.face_shards import FaceShard
-from pipeline.virelay import write_project
+from pipeline.atlases.virelay import write_project
+from pipeline.faces.shards import FaceShard
 from tests.support.shards import make_map_shard
 
 TITLE = "a: 'b' #{c} ü, from \"black\""

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.baselines import frame_keys, make_baselines
+from pipeline.attributions.baselines import make_baselines
+from pipeline.attributions.frames import frame_keys
+from pipeline.attributions.reference_faces import write_references
+from pipeline.attributions.references import References, looks
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.face_shards import FaceShard
-from pipeline.references import References, looks, write_references
+from pipeline.faces.shards import FaceShard
 
 KEYS = ["a 0 3", "b 0 5"]
 

@@ -7,13 +7,14 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import nn
 
-from pipeline.attribute_frames import choose_frames
-from pipeline.attribution_shards import KEYS
-from pipeline.completeness import completeness_error
+from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.explain import explain
+from pipeline.attributions.frames import choose_frames
+from pipeline.attributions.memory_plan import BatchSize
+from pipeline.attributions.rounding import half_precision
+from pipeline.attributions.shards import KEYS
 from pipeline.config.attribution import AttributionConfig
-from pipeline.explaining import explain, half_precision
-from pipeline.memory_plan import BatchSize
-from pipeline.networks import ForgeryDetector, NetworkSpec
+from pipeline.models.networks import ForgeryDetector, NetworkSpec
 
 SIDE = 96
 

@@ -11,16 +11,16 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import nn
 
-from pipeline.completeness import completeness_error
-from pipeline.integrated_gradients import (
+from pipeline.attributions.captum_engine import with_captum
+from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.integrated_gradients import (
     LOW_PRECISION_STEPS,
     Accuracy,
     integrated_gradients,
-    with_captum,
 )
-from pipeline.integration_path import IntegrationPath, trapezoid
-from pipeline.memory_plan import BatchSize, plan_batch, saved_bytes
-from pipeline.networks import ForgeryDetector, NetworkSpec
+from pipeline.attributions.integration_path import IntegrationPath, trapezoid
+from pipeline.attributions.memory_plan import BatchSize, plan_batch, saved_bytes
+from pipeline.models.networks import ForgeryDetector, NetworkSpec
 from tests.support.runs import REPOSITORY
 
 SIZE = 40
@@ -428,9 +428,9 @@ def test_memory_hangs_on_the_batch_and_not_on_the_number_of_images():
 PEAK = f"""
 import resource, sys
 import timm, torch
-from pipeline.integrated_gradients import Accuracy, integrated_gradients
-from pipeline.memory_plan import BatchSize
-from pipeline.networks import ForgeryDetector, NetworkSpec
+from pipeline.attributions.integrated_gradients import Accuracy, integrated_gradients
+from pipeline.attributions.memory_plan import BatchSize
+from pipeline.models.networks import ForgeryDetector, NetworkSpec
 count, batch = map(int, sys.argv[1:])
 torch.manual_seed(0)
 spec = NetworkSpec("test", {SIZE}, (0.4,) * 3, (0.3,) * 3)

@@ -7,18 +7,18 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.config.faces import FacesConfig
-from pipeline.decoding.video import open_video
-from pipeline.detection.haar import HaarDetector
-from pipeline.face_shards import FaceShard, writing_faces
-from pipeline.faces import extract_video
-from pipeline.original_crops import (
+from pipeline.attributions.original_alignment import (
     ALIGNED_DB,
     original_crops,
     psnr_outside,
     write_originals,
 )
-from pipeline.originals import Originals
+from pipeline.attributions.originals import Originals
+from pipeline.config.faces import FacesConfig
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
+from pipeline.faces.shards import FaceShard, writing_faces
+from pipeline.videos.decoding.video import open_video
 from tests.support.mutations import ffmpeg
 
 CONFIG = FacesConfig(frames=6, size=48)

@@ -5,16 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config.check import (
-    ConfigError,
-    check_config,
-    check_protocols,
-    timm_models,
-)
+from pipeline.config.check import ConfigError, check_config, timm_models
 from pipeline.config.document import documents
 from pipeline.config.run import RunConfig
-from pipeline.sources.faceforensics import read_splits
-from pipeline.videos import list_videos
+from pipeline.orchestration.protocol_check import check_protocols
+from pipeline.videos.listing import list_videos
+from pipeline.videos.sources.faceforensics import read_splits
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detection.haar import HaarDetector
-from pipeline.detection.retinaface import RetinaFaceDetector
-from pipeline.detection.service import LentDetector, lending
-from pipeline.miniature.scene import make_scene, real_frames
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.detection.retinaface import RetinaFaceDetector
+from pipeline.faces.detection.service import LentDetector, lending
+from pipeline.videos.miniature.scene import make_scene, real_frames
 
 
 def drawn(person: int, count: int = 1) -> np.ndarray:

@@ -15,15 +15,16 @@ import pandas as pd
 import psutil
 import pytest
 
-from pipeline.checksums import (
+from pipeline.config.faces import FacesConfig
+from pipeline.faces.extraction_pool import Task, extract_all
+from pipeline.faces.shards import FaceShard
+from pipeline.files.checksums import (
     ChecksumError,
     file_sha256,
     take_checksums,
     write_checksums,
 )
-from pipeline.config.faces import FacesConfig
-from pipeline.extraction import Task, extract_all
-from pipeline.face_shards import USABLE, FaceShard
+from pipeline.videos.status import USABLE_STATUSES
 from tests.support.mutations import ffmpeg, mutations
 from tests.support.runs import REPOSITORY
 
@@ -69,7 +70,7 @@ def test_a_shard_is_the_same_from_any_workers_and_order(many, tmp_path):
     with FaceShard(shards[0]) as shard:
         status = shard.videos.set_index("video")["status"]
         assert status.index.tolist() == sorted(names)
-        assert status.isin(USABLE).sum() == len(names) - 1
+        assert status.isin(USABLE_STATUSES).sum() == len(names) - 1
         assert status["gone.mp4"] == "missing"
 
 
@@ -159,9 +160,9 @@ def test_a_file_that_changed_since_its_checksum_stops_the_job(many):
 ENDLESS_JOB = """
 import itertools, sys
 from pathlib import Path
-from pipeline.checksums import file_sha256
+from pipeline.files.checksums import file_sha256
 from pipeline.config.faces import FacesConfig
-from pipeline.extraction import Task, extract_all
+from pipeline.faces.extraction_pool import Task, extract_all
 if __name__ == "__main__":
     root, *names = sys.argv[1:]
     sums = {name: file_sha256(Path(root, name)) for name in names}
@@ -192,8 +193,8 @@ def test_workers_end_with_a_job_that_is_killed(many, tmp_path):
 
 @pytest.mark.slow
 def test_spoilt_videos_end_as_crops_or_as_a_row_with_a_reason(tmp_path):
-    from pipeline.miniature.corpus import write_video
-    from pipeline.miniature.scene import make_scene, real_frames
+    from pipeline.videos.miniature.corpus import write_video
+    from pipeline.videos.miniature.scene import make_scene, real_frames
 
     root = tmp_path / "videos"
     root.mkdir()
@@ -217,10 +218,10 @@ def test_spoilt_videos_end_as_crops_or_as_a_row_with_a_reason(tmp_path):
         crops = shard.crops[:]
     print(videos["status"].value_counts())
     assert sorted(videos["video"]) == sorted(names)
-    usable = videos["status"].isin(USABLE)
+    usable = videos["status"].isin(USABLE_STATUSES)
     assert (videos["crops"][~usable] == 0).all()
     assert (videos["reason"][videos["status"] != "ok"] != "").all()
-    assert set(videos["status"]) <= {*USABLE, "unreadable", "empty", "no_face"}
+    assert set(videos["status"]) <= {*USABLE_STATUSES, "unreadable", "empty", "no_face"}
     ok = videos[videos["status"] == "ok"]
     assert (ok["crops"] == 4).all()
     assert (frames.groupby("video").size() == videos["crops"][usable]).all()

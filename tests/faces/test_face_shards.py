@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 
 from pipeline.config.faces import FacesConfig
-from pipeline.contact_sheet import contact_sheet
-from pipeline.detection.haar import HaarDetector
-from pipeline.errors import StepError
-from pipeline.face_shards import (
-    FaceShard,
-    VideoFaces,
-    from_arrays,
-    to_arrays,
-    writing_faces,
-)
-from pipeline.faces import extract_video
-from pipeline.hdf5_files import mark
+from pipeline.faces.contact_sheet import contact_sheet
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
+from pipeline.faces.shards import FaceShard, writing_faces
+from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
+from pipeline.files.hdf5 import mark
+from pipeline.runtime.errors import StepError
 
 CONFIG = FacesConfig(frames=4, size=64)
 

@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from pipeline.config.faces import FacesConfig
-from pipeline.cropping import crop, square_boxes
-from pipeline.decoding.video import open_video
-from pipeline.detection.detector import GROUP, Calibration
-from pipeline.detection.haar import HaarDetector
-from pipeline.errors import StepError
-from pipeline.extract_faces import check_failures
-from pipeline.faces import Frames, extract_video
-from pipeline.miniature.corpus import write_video
-from pipeline.miniature.scene import make_scene, real_frames
+from pipeline.faces.cropping import crop, square_boxes
+from pipeline.faces.detection.face_detector import GROUP, BoxCalibration
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
+from pipeline.faces.video_faces import check_failures
+from pipeline.runtime.errors import StepError
+from pipeline.videos.decoding.frames import Frames
+from pipeline.videos.decoding.video import open_video
+from pipeline.videos.miniature.corpus import write_video
+from pipeline.videos.miniature.scene import make_scene, real_frames
 from tests.support.mutations import ffmpeg
 
 CONFIG = FacesConfig(frames=4, size=64)
@@ -49,7 +50,9 @@ def test_frames_in_many_chunks_give_the_same(corpus, monkeypatch):
     config = FacesConfig(frames=100, size=64)
     whole = extract_video(video, mask, HaarDetector(0.15), config)
     assert len(whole.crops) > GROUP
-    monkeypatch.setattr("pipeline.faces.CHUNK", 1)  # a group of frames at a time
+    monkeypatch.setattr(
+        "pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1
+    )  # a group of frames at a time
     assert same(extract_video(video, mask, HaarDetector(0.15), config), whole)
 
 
@@ -62,7 +65,7 @@ def test_chunks_of_a_damaged_video_are_the_same_each_time(tmp_path, monkeypatch)
     middle = len(content) // 2
     content[middle : middle + 40] = bytes(b ^ 0x55 for b in content[middle:][:40])
     groups.write_bytes(content)
-    monkeypatch.setattr("pipeline.faces.CHUNK", 1)
+    monkeypatch.setattr("pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1)
     frames = Frames(open_video(groups), np.arange(40))
     one, other = list(frames), list(frames)
     assert 20 < len(frames.numbers) < 40
@@ -106,7 +109,7 @@ def test_square_boxes_follow_the_convention():
     boxes = np.array(
         [[100, 100, 180, 150], [0, 0, 40, 40], [0, 0, 500, 500]], np.float32
     )
-    squares = square_boxes(boxes, Calibration(1.0, 0.0), 1.3, (240, 320))
+    squares = square_boxes(boxes, BoxCalibration(1.0, 0.0), 1.3, (240, 320))
     assert squares[0].tolist() == [88, 73, 192, 177]  # 104 = int(1.3 * 80), same centre
     assert squares[1].tolist() == [0, 0, 52, 52]  # shifted into the frame
     assert squares[2].tolist() == [80, 0, 320, 240]  # no larger than the frame

@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.appearance import colours, overlap
 from pipeline.config.faces import FacesConfig
-from pipeline.detection.haar import HaarDetector
-from pipeline.face_alignment import PLACES, TEMPLATE, alignments
-from pipeline.faces import extract_video
-from pipeline.miniature.corpus import write_video
-from pipeline.miniature.scene import Scene, make_scene, real_frames
-from pipeline.tracking import Sightings, follow_faces
+from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
+from pipeline.faces.appearance import colours, overlap
+from pipeline.faces.detection.haar import HaarDetector
+from pipeline.faces.extraction import extract_video
+from pipeline.faces.tracking import Sightings, follow_faces
+from pipeline.videos.miniature.corpus import write_video
+from pipeline.videos.miniature.scene import Scene, make_scene, real_frames
 
 LOOKS = np.eye(64, dtype=np.float32)  # each unlike all others
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from pipeline.atomic import replacing
+from pipeline.files.atomic import replacing
 
 KILLED = """
 import os, signal, sys
-from pipeline.atomic import replacing
+from pipeline.files.atomic import replacing
 with replacing(sys.argv[1]) as part:
     part.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

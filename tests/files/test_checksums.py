@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from pipeline.checksums import (
+from pipeline.files.checksums import (
     ChecksumError,
     read_checksums,
     take_checksums,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.finished_parts import finished_parts
+from pipeline.files.finished_parts import finished_parts
 
 
 def test_parts_are_kept_after_an_error_and_removed_at_the_end(tmp_path):

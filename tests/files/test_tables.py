@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.atomic import write_csv
-from pipeline.errors import StepError
-from pipeline.hdf5_files import mark, open_marked
-from pipeline.tables import read_csv
+from pipeline.files.hdf5 import mark, open_marked
+from pipeline.files.tables import read_csv, write_csv
+from pipeline.runtime.errors import StepError
 
 
 def test_names_stay_text_and_numbers_numbers(tmp_path):

@@ -5,15 +5,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.calibration import OperatingPoint
-from pipeline.figures import kept_epoch, plot_heat_table, plot_history
-from pipeline.score_figures import (
+from pipeline.metrics.heat_table import plot_heat_table
+from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.score_figures import (
     plot_det,
     plot_precision_recall,
     plot_reliability,
     plot_roc,
     plot_scores,
 )
+from pipeline.models.history import kept_epoch
+from pipeline.models.history_figure import plot_history
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -5,9 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.collect_metrics import trained_table
-from pipeline.errors import StepError
-from pipeline.literature import BESIDE_COLUMNS, beside_published, read_published
+from pipeline.metrics.literature import (
+    BESIDE_COLUMNS,
+    beside_published,
+    read_published,
+    trained_table,
+)
+from pipeline.runtime.errors import StepError
 
 SHIPPED = Path(__file__).parents[2] / "docs" / "published.csv"
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]

@@ -6,17 +6,19 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from pipeline.calibration import (
+from pipeline.metrics.comparison import differences
+from pipeline.metrics.operating_point import (
     OperatingPoint,
     best_temperature,
     best_threshold,
     points_table,
     read_points,
 )
-from pipeline.detector_differences import differences, overview
-from pipeline.metrics import equal_error_rate, metrics_table, score
-from pipeline.prediction import video_table
-from pipeline.resampling import bootstrap, interval, resampled_metrics
+from pipeline.metrics.overview import overview
+from pipeline.metrics.resampled_scores import bootstrap, resampled_metrics
+from pipeline.metrics.scores import equal_error_rate, metrics_table, score
+from pipeline.models.predictions import per_video
+from pipeline.statistics.bootstrap import interval
 
 POINT = OperatingPoint(threshold=0.3, temperature=2.0)
 
@@ -148,7 +150,7 @@ def test_video_is_known_by_its_whole_id():
             "logit": [1.0, 3.0, -1.0],
         }
     )
-    videos = video_table(frames)
+    videos = per_video(frames)
     assert videos["logit"].tolist() == [2.0, -1.0]
     assert videos["frames"].tolist() == [2, 1]
 
@@ -201,7 +203,7 @@ def test_several_data_sets_and_compressions_are_told_apart():
 def test_intervals_do_not_hang_on_how_many_resamples_fit_into_memory(monkeypatch):
     items = items_table()
     one = metrics_table(items, POINT, 150, 0)
-    monkeypatch.setattr("pipeline.resampling.CELLS", 1000)
+    monkeypatch.setattr("pipeline.statistics.bootstrap.MAX_WEIGHTS", 1000)
     assert one.equals(metrics_table(items, POINT, 150, 0))
 
 

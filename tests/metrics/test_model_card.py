@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.calibration import OperatingPoint
 from pipeline.config.models import ModelConfig
-from pipeline.metrics import metrics_table
-from pipeline.model_card import METRICS, model_card
+from pipeline.metrics.model_card import METRICS, model_card
+from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.scores import metrics_table
 
 POINTS = {"frame": OperatingPoint(0.75, 1.5), "video": OperatingPoint(-0.25, 0.5)}
 

@@ -14,22 +14,21 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from pipeline import training
-from pipeline.augmentation import augment, jpeg_qualities
 from pipeline.config.models import AugmentConfig, ModelConfig
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.crops import FaceCrops, balanced_order, check_classes
-from pipeline.errors import StepError
-from pipeline.learner import make_fabric, prepare
-from pipeline.networks import (
-    ForgeryDetector,
-    build_detector,
-    load_detector,
-    save_detector,
-)
+from pipeline.files.weights import read_weights
+from pipeline.models import training
+from pipeline.models.augmentation import augment, jpeg_qualities
+from pipeline.models.checkpoints import load_detector, save_detector
+from pipeline.models.epoch_order import balanced_order
+from pipeline.models.fabric import make_fabric
+from pipeline.models.face_crops import FaceCrops, check_classes
+from pipeline.models.learner import prepare
+from pipeline.models.networks import ForgeryDetector
+from pipeline.models.pretrained import build_detector
+from pipeline.models.training import NotANumber, train
+from pipeline.runtime.errors import StepError
 from pipeline.train_model import remedies_named
-from pipeline.training import NotANumber, train
-from pipeline.weights import read_weights
 from tests.support.shards import write_marked_shard
 
 CONFIG = ModelConfig(

@@ -3,7 +3,12 @@
 import pytest
 from snakemake.cli import get_argument_parser
 
-from pipeline.run_folder import INSTEAD, enter_folder, runs_nothing, share_folder
+from pipeline.orchestration.run_folder import (
+    INSTEAD,
+    enter_folder,
+    runs_nothing,
+    share_folder,
+)
 
 
 def test_while_a_run_waits_for_jobs_no_other_starts(tmp_path):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.run_summary import summarize
+from pipeline.orchestration.run_summary import summarize
 
 
 def test_only_this_runs_shards_are_counted(tmp_path):

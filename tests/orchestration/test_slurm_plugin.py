@@ -9,9 +9,9 @@ import pytest
 import snakemake_executor_plugin_slurm as plugin
 from snakemake_executor_plugin_slurm.job_status_query import query_job_status
 
-import pipeline.slurm_plugin
-from pipeline.command_line import log
-from pipeline.slurm_plugin import answered, literal, remembered
+import pipeline.orchestration.slurm_plugin
+from pipeline.orchestration.slurm_plugin import answered, literal, remembered
+from pipeline.runtime.command_line import log
 
 
 def states(ask, command: str) -> dict[str, str]:
@@ -32,7 +32,7 @@ def test_without_an_answer_no_job_is_told_of(command):
 
 
 def test_a_preempted_job_that_is_not_queued_again_has_failed(monkeypatch):
-    monkeypatch.setattr(pipeline.slurm_plugin, "PREEMPTED", 0.0)
+    monkeypatch.setattr(pipeline.orchestration.slurm_plugin, "PREEMPTED", 0.0)
     ask, told = answered(query_job_status), "echo '8|PREEMPTED'"
     assert states(ask, told) == {"8": "PREEMPTED"}
     assert states(ask, told) == {"8": "FAILED"}
@@ -65,7 +65,7 @@ def test_what_is_exchanged_is_there():
         "import snakemake_executor_plugin_slurm as plugin\n"
         "names = ['query_job_status', 'get_min_job_age']\n"
         "before = [getattr(plugin, name) for name in names]\n"
-        "from pipeline.slurm_plugin import mend_plugin\n"
+        "from pipeline.orchestration.slurm_plugin import mend_plugin\n"
         "mend_plugin()\n"
         "assert all(getattr(plugin, n) is not b for n, b in zip(names, before))\n"
     )

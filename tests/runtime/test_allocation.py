@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.allocation import (
+from pipeline.runtime.allocation import (
     described,
     extraction_mb,
     may_use_gpu,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.code_version as module
+import pipeline.runtime.code_version as module
 
 PACKAGE = Path(module.__file__).parent
 STEPS = sorted(p.stem for p in PACKAGE.glob("*.py") if "__main__" in p.read_text())
@@ -56,7 +56,7 @@ def test_a_shared_module_changes_the_steps_that_reach_it(versions):
     assert changed(before, read()) == expected
     before = read()
     edit(package / "figures.py", "dpi=150", "dpi=100")  # no picture touches the GPU
-    expected = {"plot_history", "evaluate_model", "build_atlas", "collect_metrics"}
+    expected = {"plot_history", "evaluate_model", "draw_atlas", "collect_metrics"}
     expected |= {"write_model_card", "cluster_maps"}
     expected |= {"compare_baselines", "compare_atlases"}
     assert changed(before, read()) == expected

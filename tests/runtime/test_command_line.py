@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from pipeline.command_line import run as run_step
+from pipeline.runtime.command_line import run as run_step
 
 
 @pytest.mark.parametrize(

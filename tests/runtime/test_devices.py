@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.allocation import GPU_VARIABLES
-from pipeline.devices import pick_device, usable_gpus
+from pipeline.runtime.allocation import GPU_VARIABLES
+from pipeline.runtime.devices import pick_device, usable_gpus
 
 FAULTS = """
 import resource, torch
-from pipeline.devices import use_cores
+from pipeline.runtime.devices import use_cores
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -18,7 +18,7 @@ from tests.support.runs import REPOSITORY, Run
 SCRIPT = Path(__file__).with_name("cluster.sh")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 OURS = "# of deepfake-atlas' tests"  # its first line
-PROFILE = REPOSITORY / "workflow/profiles/slurm"
+PROFILE = REPOSITORY / "profiles/slurm"
 FIELDS = "JobID State Partition Start End ReqMem AllocTRES Comment".split()
 ON_GPU = ["train_model", "predict_frames", "attribute_frames"]
 LARGE = ["extract_faces", *ON_GPU]  # steps that ask for more than this node has

@@ -161,7 +161,7 @@ def seconds_of_attribution(finished, settings: dict) -> float:
     words = {
         "weights": results / "models/small/all/weights.safetensors",
         "faces": results / f"faces/{SHARDS[0]}.h5",
-        "references": results / "references/all.h5",
+        "references": results / "attributions/references/all.h5",
         "originals": "",
         "baseline": "black",
         "output": finished.folder / "timed.h5",
@@ -332,7 +332,7 @@ def test_what_is_wrong_before_submission_is_told(cluster, finished, tmp_path):  
     """Also of steps that share a job."""
     default = {"slurm_account": "nobodys", "slurm_partition": "cpu"}
     run = copied(finished, tmp_path / "run", {}, **{"default-resources": default})
-    for sums in (run.folder / "results/checksums").iterdir():
+    for sums in (run.folder / "results/videos").iterdir():
         sums.unlink()
     process = run.start("videos", "--retries", "0")
     printed = run.end(process)
@@ -348,7 +348,7 @@ def test_names_of_files_are_never_run(cluster, finished, tmp_path):  # noqa: F81
     mine["shards"] = {"test": 1}
     run = copied(finished, folder, {"sources": {"folders": {"mine": mine}}})
     names = own(folder / "data/miniature", folder / "data/mine")
-    shard = "results/checksums/mine-test-000.sha256"
+    shard = "results/videos/mine-test-000.sha256"
     printed = run.snakemake(shard)
     assert "Submitted" in printed or "has been submitted" in printed
     told = (folder / shard).read_text()

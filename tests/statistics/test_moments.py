@@ -5,13 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.map_bootstrap import (
-    FEWEST,
-    Replicates,
-    significant_difference,
-    weights,
-)
-from pipeline.moments import Moments, Sketch, tree_merge
+from pipeline.statistics.moments import Moments, Sketch, tree_merge
+from pipeline.statistics.poisson_bootstrap import Replicates, weights
+from pipeline.statistics.significance import FEWEST, significant_difference
 
 
 def maps(count=40, seed=0, size=6) -> np.ndarray:

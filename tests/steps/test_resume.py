@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.attribution_shards import AttributionShard
-from pipeline.checksums import file_sha256, take_checksums, write_checksums
-from pipeline.completeness import completeness_error
+from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.shards import AttributionShard
+from pipeline.files.checksums import file_sha256, take_checksums, write_checksums
 from tests.support import forked
 from tests.support.runs import REPOSITORY
 
@@ -51,7 +51,7 @@ def attribution(
     words = {
         "weights": results / "models/small/all/weights.safetensors",
         "faces": results / "faces/miniature-train-000.h5",
-        "references": results / "references/all.h5",
+        "references": results / "attributions/references/all.h5",
         "originals": "",
         "baseline": baseline,
         "output": output,

@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from pipeline.face_shards import FaceShard
+from pipeline.faces.shards import FaceShard
 from tests.support import forked
 from tests.support.runs import REPOSITORY
 
@@ -77,7 +77,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
             tmp_path,
             weights=weights,
             faces=faces,
-            references=results / "references/all.h5",
+            references=results / "attributions/references/all.h5",
             originals="originals.h5",
             baseline="real_face",
             output=maps,
@@ -93,7 +93,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
                 maps,
             ],
             faces=[full, faces],
-            references=results / "references/all.h5",
+            references=results / "attributions/references/all.h5",
             points=results / "metrics/small/all/operating_point.csv",
             **{k: f"{k}.h5" for k in ("arrays", "sample")},
             **{k: f"{k}.csv" for k in ("frames", "cells", "regions", "masks")},
@@ -108,7 +108,7 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
     with FaceShard(full) as shard:
         assert len(pd.read_csv(tmp_path / "s.csv")) == len(shard.videos)
     assert len(pd.read_csv(tmp_path / "empty-p.csv")) == 0
-    whole = results / "predictions/small/all"
+    whole = results / "metrics/small/all/predictions"
     tables = [*sorted(whole.glob("*-test-*.csv")), tmp_path / "empty-p.csv"]
     evaluated = step(
         "evaluate_model",
@@ -178,7 +178,7 @@ def test_maps_that_are_no_numbers_are_refused(finished, tmp_path, spoilt_part):
         tmp_path,
         weights=spoilt,
         faces=results / "faces/miniature-test-000.h5",
-        references=results / "references/all.h5",
+        references=results / "attributions/references/all.h5",
         originals="",
         baseline="black",
         output=tmp_path / "maps.h5",

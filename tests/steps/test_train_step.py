@@ -174,7 +174,7 @@ def test_a_loss_that_is_no_number_leaves_a_note(tmp_path):
 
 def test_what_is_written_says_what_it_was_trained_on(tmp_path):
     run(tmp_path / "run", changes={"epochs": 1}, protocol={"leave_out": ["B"]})
-    from pipeline.networks import read_header
+    from pipeline.models.header import read_header
 
     told = read_header(tmp_path / "run/weights.safetensors")["provenance"]
     assert told["methods"] == ["A"]
@@ -199,7 +199,8 @@ def test_another_projects_detector_is_taken_as_it_is(tmp_path):
     file, network = two_class_checkpoint(tmp_path)
     changes = {"pretrained": str(file), "epochs": 0}
     run(tmp_path / "run", changes=changes)
-    from pipeline.networks import load_detector, read_header
+    from pipeline.models.checkpoints import load_detector
+    from pipeline.models.header import read_header
 
     weights = tmp_path / "run/weights.safetensors"
     detector = load_detector(weights, torch.device("cpu"))

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.attribution_shards import KEYS, writing_attributions
-from pipeline.completeness import completeness_error
-from pipeline.face_shards import FaceShard, VideoFaces, writing_faces
+from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.shards import KEYS, writing_attributions
+from pipeline.faces.shards import FaceShard, writing_faces
+from pipeline.faces.video_faces import VideoFaces
 
 COLUMNS = dict.fromkeys("video dataset compression method target source".split(), str)
 MAP_SIZE = 36  # pixels

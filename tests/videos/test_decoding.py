@@ -8,12 +8,12 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from pipeline.decoding.errors import VideoError
-from pipeline.decoding.frame_index import FrameIndex
-from pipeline.decoding.video import open_video
-from pipeline.decoding.with_pyav import needed_packets
-from pipeline.errors import StepError
-from pipeline.sampling import evenly_spaced
+from pipeline.runtime.errors import StepError
+from pipeline.statistics.sampling import evenly_spaced
+from pipeline.videos.decoding.errors import VideoError
+from pipeline.videos.decoding.frame_index import FrameIndex
+from pipeline.videos.decoding.video import open_video
+from pipeline.videos.decoding.with_pyav import needed_packets
 
 DECODERS = ("pyav", "decord", "torchcodec")
 
@@ -77,8 +77,8 @@ ROUGHER = {"10 bits": 30}  # at edges of colours, which two swscales enlarge two
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
     """Sixty frames of a drawn person."""
-    from pipeline.miniature.corpus import write_video
-    from pipeline.miniature.scene import make_scene, real_frames
+    from pipeline.videos.miniature.corpus import write_video
+    from pipeline.videos.miniature.scene import make_scene, real_frames
 
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     write_video(path, real_frames(make_scene(3, 1, (60, 60))), 23)
@@ -176,7 +176,9 @@ def test_torchcodec_without_ffmpeg_stops_the_job(clip, monkeypatch):
     """It tells only when it opens a video, which then seemed to be what is wrong."""
     torchcodec = pytest.importorskip("torchcodec")
     monkeypatch.setattr(torchcodec, "ffmpeg_major_version", None)
-    monkeypatch.delitem(sys.modules, "pipeline.decoding.with_torchcodec", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "pipeline.videos.decoding.with_torchcodec", raising=False
+    )
     with pytest.raises(StepError, match="wants FFmpeg's shared libraries"):
         open_video(clip, "torchcodec")
 

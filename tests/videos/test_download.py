@@ -11,10 +11,16 @@ import time
 
 import pytest
 
-from pipeline.checksums import file_sha256
 from pipeline.config.fetch import FetchConfig
-from pipeline.download import Hooks, Unavailable, download
-from pipeline.fetching import FIRST_SUMS, fetch_files, read_first_sums, remember
+from pipeline.files.checksums import file_sha256
+from pipeline.videos.download.dataset import (
+    FIRST_SUMS,
+    fetch_files,
+    read_first_sums,
+    remember,
+)
+from pipeline.videos.download.http import Unavailable, download
+from pipeline.videos.download.partial_file import Hooks
 from tests.support.runs import REPOSITORY
 from tests.support.servers import FileServer
 
@@ -25,7 +31,7 @@ IMPATIENT = FetchConfig(attempts=4, patience=0.5)
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.download.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("pipeline.videos.download.http.LONGEST_PAUSE", 0.05)
     (tmp_path / "served").mkdir()
     (tmp_path / "served/a.mp4").write_bytes(CONTENT)
     server = FileServer(tmp_path / "served")
@@ -249,7 +255,7 @@ def test_an_interrupt_reaches_one_that_waits_for_another_run(server, place, capl
 
 
 def test_the_pause_is_as_long_as_the_server_asks(server, place, monkeypatch):
-    monkeypatch.setattr("pipeline.download.LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("pipeline.videos.download.http.LONGEST_PAUSE", 60.0)
     server.faults["a.mp4"] = ["503 2"]
     start = time.monotonic()
     get(server, place)
@@ -331,9 +337,9 @@ def test_one_try_that_brings_something_is_not_in_vain(server, place):
 GETTER = """
 import sys
 from pathlib import Path
-from pipeline.checksums import file_sha256
+from pipeline.files.checksums import file_sha256
 from pipeline.config.fetch import FetchConfig
-from pipeline.download import download
+from pipeline.videos.download.http import download
 download(sys.argv[1], Path(sys.argv[2]), FetchConfig())
 """
 
@@ -365,7 +371,7 @@ FETCHER = """
 import sys
 from pathlib import Path
 from pipeline.config.fetch import FetchConfig
-from pipeline.fetching import fetch_files
+from pipeline.videos.download.dataset import fetch_files
 names = [f"{n}.mp4" for n in range(20)]
 list(fetch_files(sys.argv[1], Path(sys.argv[2]), names, {}, FetchConfig(patience=10)))
 """

@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config.sources import MiniatureConfig
-from pipeline.miniature.corpus import render_sequence, write_video
-from pipeline.miniature.scene import forged_frames, make_scene
-from pipeline.sources.miniature import list_videos
-from pipeline.videos import list_source
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.videos.listing import list_source
+from pipeline.videos.miniature.corpus import render_sequence, write_video
+from pipeline.videos.miniature.scene import forged_frames, make_scene
+from pipeline.videos.sources.miniature import list_videos
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 

@@ -10,11 +10,13 @@ import pytest
 from benchmarks.made_up_lists import PLACES, SIZES, write_names, write_splits
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import SourcesConfig
-from pipeline.fetching import read_first_sums
-from pipeline.file_lists import fetch_lists
-from pipeline.sources import faceforensics
-from pipeline.video_table import COLUMNS, path_fault, used
-from pipeline.videos import leak_report, list_source, list_videos, shard_names
+from pipeline.videos.download.dataset import read_first_sums
+from pipeline.videos.download.lists import fetch_lists
+from pipeline.videos.listing import leak_report, list_source, list_videos
+from pipeline.videos.paths import path_fault
+from pipeline.videos.sharding import shard_names
+from pipeline.videos.sources import faceforensics
+from pipeline.videos.table import COLUMNS, used
 from tests.support.servers import FileServer
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]

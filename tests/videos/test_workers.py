@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workers import RECYCLED_AFTER, Failure, in_workers
+from pipeline.videos.workers import RECYCLED_AFTER, Failure, in_workers
 
 
 def work(task):

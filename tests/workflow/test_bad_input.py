@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.miniature.corpus import write_video
+from pipeline.videos.miniature.corpus import write_video
 from tests.support.disks import SmallDisk, needs_mount
 from tests.support.runs import ONE_MODEL, Run
 
@@ -78,7 +78,9 @@ def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
     assert len(few)
     assert (few["status"] == "short").all()
     assert few["reason"].str.contains("fewer than the 7 asked for").all()
-    videos = pd.read_csv(run.folder / "results/predictions/small/all/videos.csv")
+    videos = pd.read_csv(
+        run.folder / "results/metrics/small/all/predictions/videos.csv"
+    )
     assert len(videos) == len(table) - 4
 
 

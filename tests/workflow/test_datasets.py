@@ -50,14 +50,16 @@ def test_the_same_clips_get_the_same_logits_by_any_name(run):
     results = run.folder / "results"
     first = pd.concat(
         pd.read_csv(file, dtype={"target": str, "source": str})
-        for file in (results / "predictions/small/all").glob("miniature-test-*.csv")
+        for file in (results / "metrics/small/all/predictions").glob(
+            "miniature-test-*.csv"
+        )
     )
     stem = first["target"] + ("_" + first["source"]).where(first["label"] == 1, "")
     kept = first["method"].isin(["real", "Deepfakes"])
     expected = first[kept].assign(stem=stem[kept]).groupby("stem")["logit"].apply(list)
     for dataset, clips in names.items():
         listed = pd.read_csv(results / f"videos/{dataset}-test-000.csv")
-        file = results / f"predictions/small/all/{dataset}-test-000.csv"
+        file = results / f"metrics/small/all/predictions/{dataset}-test-000.csv"
         logits = pd.read_csv(file).groupby("video")["logit"].apply(list)
         assert len(listed) == len(logits) == 4
         for video, path in zip(listed["video"], listed["path"], strict=True):

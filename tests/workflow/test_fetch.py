@@ -11,17 +11,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.config.sources import MiniatureConfig
-from pipeline.face_shards import FaceShard
-from pipeline.fetching import FIRST_SUMS
-from pipeline.run_summary import summarize
-from pipeline.sources.miniature import miniature_pairs
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.faces.shards import FaceShard
+from pipeline.orchestration.run_summary import summarize
+from pipeline.videos.download.dataset import FIRST_SUMS
+from pipeline.videos.sources.miniature import miniature_pairs
 from tests.support import forked
 from tests.support.disks import SmallDisk, needs_mount
 from tests.support.runs import ONE_MODEL, Run
 from tests.support.servers import FileServer
 
-TARGETS = ("results/videos", "results/checksums", "results/faces")
+TARGETS = ("results/videos", "results/videos", "results/faces")
 FETCH = {"attempts": 2, "patience": 5}
 
 
@@ -156,7 +156,8 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     run.snakemake("faces")
     row = shard_table(run).loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["bytes"] > 0
-    assert row["problem"] == "its mask: the server answers 404 Not Found"
+    assert row["problem"] == ""
+    assert row["mask_problem"] == "the server answers 404 Not Found"
     summary = pd.read_csv(run.folder / "results/faces/summary.csv").set_index("video")
     row = summary.loc["faceforensics/c23/FaceSwap/000_001"]
     assert row["crops"] > 0
@@ -164,7 +165,7 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
     assert "its mask: the server answers 404" in row["reason"]
     shards = [table.stem for table in run.folder.glob("results/videos/*.csv")]
     told = summarize(run.folder / "results", shards)
-    assert "1 videos or masks could not be had" in told
+    assert "1 videos or masks could not be obtained" in told
 
 
 @pytest.mark.slow
@@ -335,18 +336,18 @@ def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     address = f"{server.address}/weights.pth"
     faces = {"detector": "retinaface", "retinaface_address": address}
     run = from_server(server, tmp_path / "run", {"faces": faces})
-    assert "fetch_detector" in run.stale()
-    wanted = "results/weights/retinaface.pth"
+    assert "fetch_face_detector" in run.stale()
+    wanted = "results/faces/weights/retinaface.pth"
     run.snakemake(wanted)
     folder = run.folder / "results/weights"
     assert (run.folder / wanted).read_bytes() == (
         server.root / "weights.pth"
     ).read_bytes()
     subprocess.run(["sha256sum", "-c", "retinaface.sha256"], cwd=folder, check=True)
-    assert "fetch_detector" not in run.stale()
+    assert "fetch_face_detector" not in run.stale()
     given = {"detector": "retinaface", "retinaface_weights": wanted}
     run = from_server(server, run.folder, {"faces": given})
-    assert "fetch_detector" not in run.stale()
+    assert "fetch_face_detector" not in run.stale()
 
 
 @pytest.mark.slow
@@ -355,7 +356,7 @@ def test_what_is_no_file_of_weights_is_not_kept(server, tmp_path):
     address = f"{server.address}/weights.pth"
     faces = {"detector": "retinaface", "retinaface_address": address}
     run = from_server(server, tmp_path / "run", {"faces": faces})
-    printed = run.snakemake("results/weights/retinaface.pth", check=False)
+    printed = run.snakemake("results/faces/weights/retinaface.pth", check=False)
     assert run.code != 0
     assert "give the file as faces.retinaface_weights" in printed
-    assert not (run.folder / "results/weights/retinaface.pth").exists()
+    assert not (run.folder / "results/faces/weights/retinaface.pth").exists()

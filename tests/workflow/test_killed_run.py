@@ -20,12 +20,12 @@ STAGES = {
     "summarize_faces": "faces",
     "train_model": "models",
     "predict_frames": "metrics",
-    "choose_threshold": "metrics",
+    "choose_operating_point": "metrics",
     "evaluate_model": "metrics",
     "collect_metrics": "metrics",
     "attribute_frames": "atlases",
     "sum_attributions": "atlases",
-    "build_atlas": "atlases",
+    "draw_atlas": "atlases",
 }
 
 

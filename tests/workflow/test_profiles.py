@@ -11,8 +11,8 @@ from tests.support.runs import REPOSITORY
 
 PROFILES = {
     "default": REPOSITORY / "profiles/default/profile.yaml",
-    "slurm": REPOSITORY / "workflow/profiles/slurm/profile.yaml",
-    "site": REPOSITORY / "workflow/profiles/slurm/site.yaml",
+    "slurm": REPOSITORY / "profiles/slurm/profile.yaml",
+    "site": REPOSITORY / "profiles/slurm/site.yaml",
 }
 BY_RULE = ("groups", "set-resources", "set-threads")
 RESOURCES = {"mem_mb", "runtime", "slurm_partition", "slurm_account", "slurm_extra"}

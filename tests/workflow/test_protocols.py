@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.networks import read_header
+from pipeline.models.header import read_header
 from tests.support.runs import ONE_MODEL, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("protocols")]

@@ -1,6 +1,7 @@
 """The workflow: what makes which steps stale, on a small run really executed."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def clone(run, tmp_path) -> Run:
 
 
 def of_model(model: str) -> set[str]:
-    """Jobs that hang on a model's training."""
-    jobs = {f"{rule} {model} all" for rule in ("plot_history", "choose_threshold")}
+    """Jobs that depend on a model's training."""
+    jobs = {
+        f"{rule} {model} all" for rule in ("plot_history", "choose_operating_point")
+    }
     jobs |= {
         f"predict_frames {model} all {shard}"
         for shard in (*SHARDS, "miniature-val-000")
@@ -42,30 +45,43 @@ def of_model(model: str) -> set[str]:
 
 
 MODELS = ("small", "other")
-OVER_ALL = {"collect_metrics", "compare_models"}
+OVER_ALL = {"collect_metrics", "draw_auc", "compare_models"}
+
+
+def of_metrics(model: str) -> set[str]:
+    """Jobs that depend on a model's predictions of the test set alone."""
+    rules = ("evaluate_model", "draw_scores", "write_model_card")
+    return OVER_ALL | {f"{rule} {model} all" for rule in rules}
 
 
 def of_scores(model: str) -> set[str]:
-    """Jobs that hang on a model's predictions and attributions of the test set."""
-    rules = ("evaluate_model", "write_model_card")
-    return OVER_ALL | of_maps(model) | {f"{rule} {model} all" for rule in rules}
+    """Jobs that depend on a model's predictions and attributions of the test set."""
+    return of_metrics(model) | of_maps(model)
 
 
 def of_maps(model: str) -> set[str]:
-    """Jobs that hang on a model's attributions of the test set."""
-    rules = ("sum_attributions", "build_atlas", "cluster_maps")
-    jobs = {f"{rule} {model} all black" for rule in rules}
-    return jobs | {f"compare_baselines {model} all", "compare_atlases black"}
+    """Jobs that depend on a model's attributions of the test set."""
+    jobs = {
+        f"{rule} {model} all black" for rule in ("sum_attributions", "cluster_maps")
+    }
+    jobs |= {f"compare_baselines {model} all", "compare_atlases black"}
+    return jobs | pictures_of_maps(model)
+
+
+def pictures_of_maps(model: str) -> set[str]:
+    """Jobs that draw a model's attributions."""
+    drawn = {f"draw_atlas {model} all black", f"draw_baselines {model} all"}
+    return drawn | {"draw_comparison black"}
 
 
 def of_shard(shard: str) -> set[str]:
-    """Jobs that a shard's faces take, from its videos on."""
+    """Jobs that a shard's faces need, from its videos on."""
     rules = ("checksum_videos", "extract_faces", "draw_contact_sheet")
     return {"summarize_faces"} | {f"{rule} {shard}" for rule in rules}
 
 
 def of_test_shard(shard: str) -> set[str]:
-    """Jobs that hang on a test shard's videos."""
+    """Jobs that depend on a test shard's videos."""
     jobs = of_shard(shard)
     for model in ("small", "other"):
         jobs |= of_scores(model)
@@ -75,7 +91,7 @@ def of_test_shard(shard: str) -> set[str]:
 
 
 def attributed() -> set[str]:
-    """Both models' attributions, and all that hangs on them."""
+    """Both models' attributions, and all that depends on them."""
     maps = {f"attribute_frames {m} all black {s}" for m in MODELS for s in SHARDS}
     return maps.union(*map(of_maps, MODELS))
 
@@ -98,7 +114,7 @@ def test_everything_asked_for_is_there(finished):
             f"models/{model}/all/weights.safetensors",
             f"models/{model}/all/history.csv",
             f"models/{model}/all/card.md",
-            f"predictions/{model}/all/videos.csv",
+            f"metrics/{model}/all/predictions/videos.csv",
             f"metrics/{model}/all/videos.csv",
             f"metrics/{model}/all/roc.png",
             f"atlases/{model}/all/black/atlas.png",
@@ -114,7 +130,10 @@ def test_everything_asked_for_is_there(finished):
     summary = pd.read_csv(results / "faces/summary.csv", keep_default_na=False)
     assert len(summary) == 30  # 3 pairs: 2 real videos and 8 fakes each
     frames = pd.concat(
-        [pd.read_csv(results / f"predictions/small/all/{s}.csv") for s in SHARDS]
+        [
+            pd.read_csv(results / f"metrics/small/all/predictions/{s}.csv")
+            for s in SHARDS
+        ]
     )
     crops = summary[summary.split == "test"]["crops"].sum()
     assert len(frames) == crops > 0
@@ -185,13 +204,13 @@ def test_another_baseline_adds_only_its_own_maps(run):
     again = {job for job in stale if job.split()[-1] != "blurred"}
     maps = {f"attribute_frames {m} all blurred {s}" for m in MODELS for s in SHARDS}
     assert maps <= again
-    assert again - maps == {f"compare_baselines {m} all" for m in MODELS}
+    rules = ("compare_baselines", "draw_baselines")
+    assert again - maps == {f"{rule} {m} all" for rule in rules for m in MODELS}
 
 
-def test_changed_colour_touches_no_model(run):
+def test_changed_colour_draws_the_pictures_of_maps_again(run):
     run.configure({"atlases": {"colormap": "broc"}})
-    drawn = {job for m in MODELS for job in of_maps(m)}
-    assert run.stale() == {job for job in drawn if "sum_attributions" not in job}
+    assert run.stale() == {job for m in MODELS for job in pictures_of_maps(m)}
 
 
 def test_one_models_learning_rate_leaves_the_other_alone(run):
@@ -224,30 +243,84 @@ def test_replaced_file_of_weights_retrains(run):
     assert "train_model small all" in run.stale()
 
 
+def edit(clone: Run, file: str, old: str, new: str) -> None:
+    """Replace a text that is once in a file of the clone's code."""
+    path = clone.repository / file
+    text = path.read_text()
+    assert text.count(old) == 1, (file, old)
+    path.write_text(text.replace(old, new))
+
+
 def test_edited_module_makes_stale_what_reaches_it(clone):
-    module = clone.repository / "pipeline/integration_path.py"
-    module.write_text(module.read_text().replace("HARD = 0.5", "HARD = 0.4"))
+    module = clone.repository / "pipeline/attributions/integration_path.py"
+    module.write_text(module.read_text() + "\nEXTRA = 1\n")
     expected = attributed()
     assert clone.stale() == expected
-    module = clone.repository / "pipeline/metrics.py"
+    module = clone.repository / "pipeline/metrics/scores.py"
     module.write_text(module.read_text() + "\nEXTRA = 1\n")
-    scored = of_scores("small") | of_scores("other")
+    scored = of_metrics("small") | of_metrics("other")
     assert clone.stale() == expected | scored
 
 
+def test_reworded_messages_log_lines_and_progress_make_nothing_stale(clone):
+    messages = calls = 0
+    for file in (clone.repository / "pipeline").rglob("*.py"):
+        text = file.read_text()
+        text, count = re.subn(r"(raise StepError\(\s*f?\")", r"\1Reworded. ", text)
+        messages += count
+        text, count = re.subn(r"\blog\.info\(", "log.warning(", text)
+        calls += count
+        # A new log line in each script.
+        text = re.sub(
+            r"(def main\([^)]*\) -> None:\n)", r'\1    log.info("a new line")\n', text
+        )
+        file.write_text(text)
+    assert messages > 20
+    assert calls > 10
+    # The format of progress, and all else in the package of the run time.
+    for file in (clone.repository / "pipeline/runtime").glob("*.py"):
+        if file.stem != "code_version":  # which would be another hash
+            file.write_text(file.read_text() + "\nEXTRA = 1\n")
+    assert clone.stale() == set()
+
+
+def test_a_new_key_of_one_source_makes_only_the_index_stale(clone):
+    edit(
+        clone,
+        "pipeline/config/sources.py",
+        "class DFDCConfig(SourceConfig):\n",
+        "class DFDCConfig(SourceConfig):\n    extra: int = 1\n",
+    )
+    assert clone.stale() == {"index_videos"}
+    before = clone.csvs()
+    clone.snakemake("all")
+    assert clone.csvs() == before
+    assert clone.stale() == set()
+
+
+def test_a_changed_resolution_draws_pictures_and_nothing_else(clone):
+    edit(clone, "pipeline/files/figures.py", "dpi=150", "dpi=151")
+    drawn = {job for m in MODELS for job in pictures_of_maps(m)} | {"draw_auc"}
+    drawn |= {
+        f"{rule} {m} all" for rule in ("plot_history", "draw_scores") for m in MODELS
+    }
+    assert clone.stale() == drawn
+
+
 @pytest.mark.slow
-def test_deleted_output_comes_back_with_what_hangs_on_it(run):
+def test_deleted_output_comes_back_with_what_depends_on_it(run):
     before = run.csvs()
     maps = run.folder / "results/attributions/small/all/black/miniature-test-000.h5"
     maps.unlink()
-    (run.folder / "results/predictions/other/all/miniature-test-001.csv").unlink()
+    (
+        run.folder / "results/metrics/other/all/predictions/miniature-test-001.csv"
+    ).unlink()
     expected = {
         "attribute_frames small all black miniature-test-000",
         *of_maps("small"),
         "predict_frames other all miniature-test-001",
-        "evaluate_model other all",
-        "write_model_card other all",
-    } | OVER_ALL
+        *of_metrics("other"),
+    }
     # What nothing else waits for is only made anew when the target asks for it.
     (run.folder / "results/atlases/small/all/black/atlas.png").unlink()
     (run.folder / "results/metrics/other/all/roc.png").unlink()
@@ -256,14 +329,20 @@ def test_deleted_output_comes_back_with_what_hangs_on_it(run):
     assert run.csvs() == before
 
 
-@pytest.mark.parametrize("target", ["faces", "models", "metrics", "atlases"])
+@pytest.mark.parametrize(
+    "target", ["videos", "faces", "models", "metrics", "attributions", "atlases"]
+)
 def test_targets(run, target):
     printed = run.snakemake(target, "--dry-run", "--forceall")
     steps = {
+        "checksum_videos": (
+            *("videos", "faces", "models", "metrics", "attributions", "atlases"),
+        ),
         "summarize_faces": ("faces",),
-        "train_model": ("models", "metrics", "atlases"),
+        "train_model": ("models", "metrics", "attributions", "atlases"),
         "evaluate_model": ("metrics",),
-        "build_atlas": ("atlases",),
+        "attribute_frames": ("attributions", "atlases"),
+        "draw_atlas": ("atlases",),
     }
     for rule, targets in steps.items():
         assert (f"rule {rule}:" in printed) == (target in targets), rule
@@ -273,9 +352,9 @@ def test_corpus_on_disk_as_faceforensics_gives_the_same_crops(run, tmp_path):
     """The miniature corpus is in the official layout: the other source reads it too."""
     import json
 
-    from pipeline.config.sources import MiniatureConfig
-    from pipeline.face_shards import FaceShard
-    from pipeline.sources.miniature import miniature_pairs
+    from pipeline.config.miniature import MiniatureConfig
+    from pipeline.faces.shards import FaceShard
+    from pipeline.videos.sources.miniature import miniature_pairs
 
     splits = tmp_path / "splits"
     splits.mkdir()

@@ -1,56 +1,54 @@
 # In: a shard's videos, its table and checksums; RetinaFace's weights.
-# Out: faces/<shard>.h5 and its contact sheet, and faces/summary.csv over all shards.
-# Steps: fetch_detector (where Snakemake runs), extract_faces, draw_contact_sheet, summarize_faces.
+# Out: faces/weights/retinaface.*; faces/<shard>.h5 and its contact sheet; over all shards
+#      faces/summary.csv.
+# Steps: fetch_face_detector (where Snakemake runs), extract_faces, draw_contact_sheet,
+#        summarize_faces.
 
 
-rule fetch_detector:
+# No `code`: an edit of ours must not delete weights that a host cannot fetch again.
+rule fetch_face_detector:
     output:
-        weights=f"{RESULTS}/weights/retinaface.pth",
-        checksum=f"{RESULTS}/weights/retinaface.sha256",
+        weights="<results>/faces/weights/retinaface.pth",
+        checksum="<results>/faces/weights/retinaface.sha256",
     log:
-        f"{RESULTS}/logs/fetch_detector.log",
+        "<logs>/fetch_face_detector.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fetch_detector.tsv"
+        "<benchmarks>/fetch_face_detector.tsv"
     retries: 3
-    conda:
-        "../../environment.yml"
     resources:
         fetching=1,
         mem_mb=2000,
         runtime=60,
-    # No `code`, as for `fetch_weights`.
     params:
-        addresses=detector_addresses,
-        config=fetch_config,
+        addresses=JOBS.face_detector_addresses,
+        config=JOBS.fetch_config,
     shell:
-        "python -m pipeline.fetch_detector --weights {output.weights:q} "
+        "python -m pipeline.fetch_face_detector --weights {output.weights:q} "
         "--checksum {output.checksum:q} --addresses {params.addresses:q} "
         "--config {params.config:q} > {log:q} 2>&1"
 
 
 rule extract_faces:
     input:
-        videos=shard_files,
+        videos=JOBS.shard_files,
         table=rules.checksum_videos.output.table,
         checksums=rules.checksum_videos.output.checksums,
-        weights=detector_weights(),
+        weights=JOBS.face_detector_weights(),
     output:
-        ensure(f"{RESULTS}/faces/{{shard}}.h5", non_empty=True),
+        ensure("<results>/faces/{shard}.h5", non_empty=True),
     log:
-        f"{RESULTS}/logs/extract_faces/{{shard}}.log",
+        "<logs>/extract_faces/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/extract_faces/{{shard}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/extract_faces/{shard}.tsv"
     threads: 8
     resources:
-        gpu=1 if CONFIG.faces.detector == "retinaface" else 0,
-        mem_mb=extraction_memory,
+        gpu=JOBS.extraction_gpus(),
+        mem_mb=JOBS.extraction_memory,
         runtime=growing(240),
     params:
-        root=data_root,
-        config=faces_config,
-        crops=crop_settings,
+        root=JOBS.data_root,
+        config=JOBS.faces_config,
+        crops=JOBS.crop_settings,
         code=code_version("extract_faces"),
     shell:
         "python -m pipeline.extract_faces --table {input.table:q} "
@@ -63,16 +61,13 @@ rule draw_contact_sheet:
     input:
         rules.extract_faces.output,
     output:
-        f"{RESULTS}/faces/{{shard}}.png",
+        "<results>/faces/{shard}.png",
     log:
-        f"{RESULTS}/logs/draw_contact_sheet/{{shard}}.log",
+        "<logs>/draw_contact_sheet/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/draw_contact_sheet/{{shard}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/draw_contact_sheet/{shard}.tsv"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **SMALL,
     params:
         code=code_version("draw_contact_sheet"),
     shell:
@@ -82,18 +77,15 @@ rule draw_contact_sheet:
 
 rule summarize_faces:
     input:
-        face_shards("train", "val", "test"),
+        expand(rules.extract_faces.output, shard=JOBS.shards()),
     output:
-        f"{RESULTS}/faces/summary.csv",
+        "<results>/faces/summary.csv",
     log:
-        f"{RESULTS}/logs/summarize_faces.log",
+        "<logs>/summarize_faces.log",
     benchmark:
-        f"{RESULTS}/benchmarks/summarize_faces.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/summarize_faces.tsv"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **SMALL,
     params:
         code=code_version("summarize_faces"),
     shell:
@@ -103,6 +95,6 @@ rule summarize_faces:
 
 rule faces:
     input:
-        face_shards("train", "val", "test"),
-        contact_sheets(),
+        expand(rules.extract_faces.output, shard=JOBS.shards()),
+        expand(rules.draw_contact_sheet.output, shard=JOBS.shards()),
         rules.summarize_faces.output,

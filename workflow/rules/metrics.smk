@@ -1,8 +1,9 @@
 # In: each detector's weights, the face shards of val and test.
-# Out: predictions/<model>/<protocol>/*, metrics/<model>/<protocol>/*, and over all
+# Out: metrics/<model>/<protocol>/*, with predictions/* of frames and videos; over all
 #      detectors metrics/*.csv, overview.md and auc.png.
-# Steps: predict_frames a shard; choose_threshold on val; evaluate_model and
-#        write_model_card a detector; collect_metrics and compare_models over all.
+# Steps: predict_frames for each shard; choose_operating_point on val; evaluate_model,
+#        draw_scores and write_model_card for each detector; collect_metrics, draw_auc and
+#        compare_models over all detectors.
 
 
 rule predict_frames:
@@ -10,13 +11,11 @@ rule predict_frames:
         weights=rules.train_model.output.weights,
         faces=rules.extract_faces.output,
     output:
-        f"{RESULTS}/predictions/{{model}}/{{protocol}}/{{shard}}.csv",
+        "<results>/metrics/<detector>/predictions/{shard}.csv",
     log:
-        f"{RESULTS}/logs/predict_frames/{{model}}/{{protocol}}/{{shard}}.log",
+        "<logs>/predict_frames/<detector>/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predict_frames/{{model}}/{{protocol}}/{{shard}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/predict_frames/<detector>/{shard}.tsv"
     threads: 8
     resources:
         gpu=1,
@@ -30,29 +29,26 @@ rule predict_frames:
         "> {log:q} 2>&1"
 
 
-rule choose_threshold:
+rule choose_operating_point:
     input:
         expand(
             rules.predict_frames.output,
-            shard=shard_names(CONFIG.sources, "val"),
+            shard=JOBS.shards("val"),
             allow_missing=True,
         ),
     output:
-        f"{RESULTS}/metrics/{{model}}/{{protocol}}/operating_point.csv",
+        "<results>/metrics/<detector>/operating_point.csv",
     log:
-        f"{RESULTS}/logs/choose_threshold/{{model}}/{{protocol}}.log",
+        "<logs>/choose_operating_point/<detector>.log",
     benchmark:
-        f"{RESULTS}/benchmarks/choose_threshold/{{model}}/{{protocol}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/choose_operating_point/<detector>.tsv"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **TABLES,
     params:
-        protocol=protocol_config,
-        code=code_version("choose_threshold"),
+        protocol=JOBS.protocol_config,
+        code=code_version("choose_operating_point"),
     shell:
-        "python -m pipeline.choose_threshold --predictions {input:q} "
+        "python -m pipeline.choose_operating_point --predictions {input:q} "
         "--points {output:q} --protocol {params.protocol:q} > {log:q} 2>&1"
 
 
@@ -60,40 +56,56 @@ rule evaluate_model:
     input:
         predictions=expand(
             rules.predict_frames.output,
-            shard=shard_names(CONFIG.sources, "test"),
+            shard=JOBS.shards("test"),
             allow_missing=True,
         ),
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
-        predicted=f"{RESULTS}/predictions/{{model}}/{{protocol}}/videos.csv",
-        videos=f"{RESULTS}/metrics/{{model}}/{{protocol}}/videos.csv",
-        frames=f"{RESULTS}/metrics/{{model}}/{{protocol}}/frames.csv",
-        roc=f"{RESULTS}/metrics/{{model}}/{{protocol}}/roc.png",
-        recall=f"{RESULTS}/metrics/{{model}}/{{protocol}}/precision_recall.png",
-        det=f"{RESULTS}/metrics/{{model}}/{{protocol}}/det.png",
-        reliability=f"{RESULTS}/metrics/{{model}}/{{protocol}}/reliability.png",
-        scores=f"{RESULTS}/metrics/{{model}}/{{protocol}}/scores.png",
+        predicted="<results>/metrics/<detector>/predictions/videos.csv",
+        videos="<results>/metrics/<detector>/videos.csv",
+        frames="<results>/metrics/<detector>/frames.csv",
     log:
-        f"{RESULTS}/logs/evaluate_model/{{model}}/{{protocol}}.log",
+        "<logs>/evaluate_model/<detector>.log",
     benchmark:
-        f"{RESULTS}/benchmarks/evaluate_model/{{model}}/{{protocol}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/evaluate_model/<detector>.tsv"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        **FIGURES,
     params:
-        config=as_json(CONFIG.evaluation),
+        config=JOBS.evaluation_config,
         seed=CONFIG.seed,
         code=code_version("evaluate_model"),
     shell:
         "python -m pipeline.evaluate_model --predictions {input.predictions:q} "
         "--points {input.points:q} --predicted {output.predicted:q} "
         "--videos {output.videos:q} --frames {output.frames:q} "
-        "--roc {output.roc:q} --recall {output.recall:q} --det {output.det:q} "
-        "--reliability {output.reliability:q} --scores {output.scores:q} "
         "--model {wildcards.model:q} --protocol {wildcards.protocol:q} "
         "--config {params.config:q} --seed {params.seed} > {log:q} 2>&1"
+
+
+rule draw_scores:
+    input:
+        predictions=rules.evaluate_model.input.predictions,
+        points=rules.choose_operating_point.output,
+    output:
+        roc="<results>/metrics/<detector>/roc.png",
+        recall="<results>/metrics/<detector>/precision_recall.png",
+        det="<results>/metrics/<detector>/det.png",
+        reliability="<results>/metrics/<detector>/reliability.png",
+        scores="<results>/metrics/<detector>/scores.png",
+    log:
+        "<logs>/draw_scores/<detector>.log",
+    benchmark:
+        "<benchmarks>/draw_scores/<detector>.tsv"
+    resources:
+        **FIGURES,
+    params:
+        code=code_version("draw_scores"),
+    shell:
+        "python -m pipeline.draw_scores --predictions {input.predictions:q} "
+        "--points {input.points:q} --roc {output.roc:q} --recall {output.recall:q} "
+        "--det {output.det:q} --reliability {output.reliability:q} "
+        "--scores {output.scores:q} --model {wildcards.model:q} "
+        "--protocol {wildcards.protocol:q} > {log:q} 2>&1"
 
 
 rule write_model_card:
@@ -102,18 +114,15 @@ rule write_model_card:
         history=rules.train_model.output.history,
         videos=rules.evaluate_model.output.videos,
         frames=rules.evaluate_model.output.frames,
-        points=rules.choose_threshold.output,
+        points=rules.choose_operating_point.output,
     output:
-        f"{RESULTS}/models/{{model}}/{{protocol}}/card.md",
+        "<results>/models/<detector>/card.md",
     log:
-        f"{RESULTS}/logs/write_model_card/{{model}}/{{protocol}}.log",
+        "<logs>/write_model_card/<detector>.log",
     benchmark:
-        f"{RESULTS}/benchmarks/write_model_card/{{model}}/{{protocol}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/write_model_card/<detector>.tsv"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **SMALL,
     params:
         code=code_version("write_model_card"),
     shell:
@@ -126,53 +135,64 @@ rule write_model_card:
 
 rule collect_metrics:
     input:
-        videos=of_each_detector(rules.evaluate_model.output.videos),
-        frames=of_each_detector(rules.evaluate_model.output.frames),
+        videos=JOBS.of_each_detector(rules.evaluate_model.output.videos),
+        frames=JOBS.of_each_detector(rules.evaluate_model.output.frames),
     output:
-        videos=f"{RESULTS}/metrics/videos.csv",
-        frames=f"{RESULTS}/metrics/frames.csv",
-        overview=f"{RESULTS}/metrics/overview.md",
-        literature=f"{RESULTS}/metrics/literature.csv",
-        heat=f"{RESULTS}/metrics/auc.png",
+        videos="<results>/metrics/videos.csv",
+        frames="<results>/metrics/frames.csv",
+        overview="<results>/metrics/overview.md",
+        literature="<results>/metrics/literature.csv",
     log:
-        f"{RESULTS}/logs/collect_metrics.log",
+        "<logs>/collect_metrics.log",
     benchmark:
-        f"{RESULTS}/benchmarks/collect_metrics.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/collect_metrics.tsv"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **TABLES,
     params:
-        runs=trained_runs,
-        published=published_file,
+        runs=JOBS.trained_runs,
+        published=JOBS.published_file,
         code=code_version("collect_metrics") + file_sha256(PUBLISHED)[:8],
     shell:
         "python -m pipeline.collect_metrics --videos {input.videos:q} "
         "--frames {input.frames:q} --published {params.published:q} "
         "--all_videos {output.videos:q} --all_frames {output.frames:q} "
         "--overview {output.overview:q} --literature {output.literature:q} "
-        "--heat {output.heat:q} --runs {params.runs:q} > {log:q} 2>&1"
+        "--runs {params.runs:q} > {log:q} 2>&1"
+
+
+rule draw_auc:
+    input:
+        rules.collect_metrics.output.videos,
+    output:
+        "<results>/metrics/auc.png",
+    log:
+        "<logs>/draw_auc.log",
+    benchmark:
+        "<benchmarks>/draw_auc.tsv"
+    resources:
+        **TABLES,
+    params:
+        code=code_version("draw_auc"),
+    shell:
+        "python -m pipeline.draw_auc --videos {input:q} --figure {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule compare_models:
     input:
-        predicted=of_each_detector(rules.evaluate_model.output.predicted),
-        points=of_each_detector(rules.choose_threshold.output),
+        predicted=JOBS.of_each_detector(rules.evaluate_model.output.predicted),
+        points=JOBS.of_each_detector(rules.choose_operating_point.output),
     output:
-        f"{RESULTS}/metrics/differences.csv",
+        "<results>/metrics/differences.csv",
     log:
-        f"{RESULTS}/logs/compare_models.log",
+        "<logs>/compare_models.log",
     benchmark:
-        f"{RESULTS}/benchmarks/compare_models.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/compare_models.tsv"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        **FIGURES,
     params:
-        runs=detector_names,
-        config=as_json(CONFIG.evaluation),
+        runs=JOBS.detectors,
+        config=JOBS.evaluation_config,
         seed=CONFIG.seed,
         code=code_version("compare_models"),
     shell:
@@ -183,7 +203,9 @@ rule compare_models:
 
 rule metrics:
     input:
-        of_each_detector(rules.evaluate_model.output),
-        of_each_detector(rules.write_model_card.output),
+        JOBS.of_each_detector(rules.evaluate_model.output),
+        JOBS.of_each_detector(rules.draw_scores.output),
+        JOBS.of_each_detector(rules.write_model_card.output),
         rules.collect_metrics.output,
+        rules.draw_auc.output,
         rules.compare_models.output,

@@ -1,23 +1,21 @@
 # In: the face shards of train and val; pre-trained weights from the network, if wanted.
-# Out: weights/<network>.safetensors, models/<model>/<protocol>/*.
+# Out: models/weights/<network>.*; models/<model>/<protocol>/*.
 # Steps: fetch_weights (where Snakemake runs), train_model one at a time, plot_history.
 
 
+# No `code`: an edit of ours must not delete weights that a host cannot fetch again.
 rule fetch_weights:
     output:
-        weights=f"{RESULTS}/weights/{{network}}.safetensors",
-        checksum=f"{RESULTS}/weights/{{network}}.sha256",
+        weights="<results>/models/weights/{network}.safetensors",
+        checksum="<results>/models/weights/{network}.sha256",
     log:
-        f"{RESULTS}/logs/fetch_weights/{{network}}.log",
+        "<logs>/fetch_weights/{network}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/fetch_weights/{{network}}.tsv"
+        "<benchmarks>/fetch_weights/{network}.tsv"
     retries: 3
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=4000,
         runtime=60,
-    # No `code`: an edit of ours must not delete weights that a host cannot fetch again.
     shell:
         "python -m pipeline.fetch_weights --network {wildcards.network:q} "
         "--weights {output.weights:q} --checksum {output.checksum:q} > {log:q} 2>&1"
@@ -25,35 +23,33 @@ rule fetch_weights:
 
 rule train_model:
     input:
-        train=face_shards("train"),
-        val=face_shards("val"),
-        pretrained=weights_file,
+        train=expand(rules.extract_faces.output, shard=JOBS.shards("train")),
+        val=expand(rules.extract_faces.output, shard=JOBS.shards("val")),
+        pretrained=JOBS.weights_file,
     output:
         weights=ensure(
-            f"{RESULTS}/models/{{model}}/{{protocol}}/weights.safetensors",
+            "<results>/models/<detector>/weights.safetensors",
             non_empty=True,
         ),
-        history=f"{RESULTS}/models/{{model}}/{{protocol}}/history.csv",
+        history="<results>/models/<detector>/history.csv",
     log:
-        f"{RESULTS}/logs/train_model/{{model}}/{{protocol}}.log",
+        "<logs>/train_model/<detector>.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train_model/{{model}}/{{protocol}}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: for_each_device(8)
+        "<benchmarks>/train_model/<detector>.tsv"
+    threads: JOBS.for_each_device(8)
     resources:
-        gpu=for_each_device(1),
-        mem_mb=training_memory,
-        runtime=24 * 60,  # what it does not finish, the next attempt does
-        nodes=1,  # its processes are on one, with all of its GPUs
+        gpu=JOBS.for_each_device(1),
+        mem_mb=JOBS.training_memory,
+        runtime=24 * 60,  # the next attempt goes on where this one stopped
+        nodes=1,  # its processes share one node, with all of its GPUs
         slurm_extra="'--signal=USR1@180'",  # s before the end, to save its state
     params:
-        config=model_config,
-        protocol=protocol_config,
-        state=training_state,
+        config=JOBS.model_config,
+        protocol=JOBS.protocol_config,
+        state=JOBS.training_state,
         seed=CONFIG.seed,
         code=code_version("train_model"),
-    # `exec`: no shell is in between, which would die of SIGTERM before it has saved.
+    # `exec`: a shell in between would end at SIGTERM before the step has saved.
     shell:
         "exec python -m pipeline.train_model --train {input.train:q} --val {input.val:q} "
         "--weights {output.weights:q} --history {output.history:q} "
@@ -66,16 +62,13 @@ rule plot_history:
     input:
         rules.train_model.output.history,
     output:
-        f"{RESULTS}/models/{{model}}/{{protocol}}/curves.png",
+        "<results>/models/<detector>/curves.png",
     log:
-        f"{RESULTS}/logs/plot_history/{{model}}/{{protocol}}.log",
+        "<logs>/plot_history/<detector>.log",
     benchmark:
-        f"{RESULTS}/benchmarks/plot_history/{{model}}/{{protocol}}.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/plot_history/<detector>.tsv"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **SMALL,
     params:
         code=code_version("plot_history"),
     shell:
@@ -85,5 +78,5 @@ rule plot_history:
 
 rule models:
     input:
-        of_each_detector(rules.train_model.output),
-        of_each_detector(rules.plot_history.output),
+        JOBS.of_each_detector(rules.train_model.output),
+        JOBS.of_each_detector(rules.plot_history.output),

@@ -1,128 +1,120 @@
-# In: the configuration's `sources` section, and files on disk or on a server.
-# Out: videos/index.csv, leaks.csv; a shard's videos/<shard>.csv, checksums/<shard>.sha256.
-# Steps: index_videos; render_videos (only for the miniature corpus); a shard's table and
-#        checksums from fetch_videos (from a server) or checksum_videos (of files on disk).
+# In: the `sources` section of the configuration, and files on disk or on a server.
+# Out: videos/index.csv, videos/leaks.csv; for each shard videos/<shard>.csv and
+#      videos/<shard>.sha256.
+# Steps: index_videos; render_videos (of the miniature corpus); for each shard a table and
+#        checksums, by fetch_videos (from a server) or checksum_videos (of files on disk).
 
 
 rule index_videos:
     output:
-        index=f"{RESULTS}/videos/index.csv",
-        leaks=f"{RESULTS}/videos/leaks.csv",
+        index="<results>/videos/index.csv",
+        leaks="<results>/videos/leaks.csv",
     log:
-        f"{RESULTS}/logs/index_videos.log",
+        "<logs>/index_videos.log",
     benchmark:
-        f"{RESULTS}/benchmarks/index_videos.tsv"
-    conda:
-        "../../environment.yml"
+        "<benchmarks>/index_videos.tsv"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **SMALL,
     params:
-        rows=fingerprint(LISTED),
-        sources=all_sources,
+        rows=JOBS.index_fingerprint(),
+        sources=JOBS.all_sources,
         code=code_version("index_videos"),
     shell:
         "python -m pipeline.index_videos --sources {params.sources:q} "
         "--index {output.index:q} --leaks {output.leaks:q} > {log:q} 2>&1"
 
 
-# A rule a shard: which files it writes cannot be told by wildcards.
-for shard in sorted(set(VIDEOS.loc[VIDEOS["dataset"] == "miniature", "shard"])):
+# Steps of a shard read their rows from the index. It is `ancient`, since `rows` says
+# which shards a new index changes.
+# A rule for each shard: wildcards cannot express which files it writes.
+for shard in JOBS.drawn_shards():
 
     rule:
         name:
             f"render_videos_{shard}"
+        input:
+            index=ancient(rules.index_videos.output.index),
         output:
-            drawn_files(shard),
+            JOBS.drawn_files(shard),
         log:
-            f"{RESULTS}/logs/render_videos/{shard}.log",
+            f"<logs>/render_videos/{shard}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/render_videos/{shard}.tsv"
-        conda:
-            "../../environment.yml"
+            f"<benchmarks>/render_videos/{shard}.tsv"
         resources:
-            mem_mb=growing(1000),
-            runtime=growing(30),
+            **LONG,
         params:
             shard=shard,
-            root=drawn_root,
-            rows=fingerprint(rows_of(shard)),
-            drawing=drawing_config,
-            source=drawn_source,
+            root=JOBS.drawing_root,
+            rows=JOBS.fingerprint_of(shard),
+            config=JOBS.drawing_config,
             code=code_version("render_videos"),
         shell:
-            "python -m pipeline.render_videos --shard {params.shard:q} "
-            "--source {params.source:q} > {log:q} 2>&1"
+            "python -m pipeline.render_videos --index {input.index:q} "
+            "--shard {params.shard:q} --root {params.root:q} "
+            "--config {params.config:q} > {log:q} 2>&1"
 
 
-if shards_of("fetched"):
+if JOBS.shards_from("fetched"):
 
     localrules:
         fetch_videos,
 
-    # No `code`: what has come is what it is, whatever fetched it. The files are no
-    # outputs, which Snakemake would delete before a job runs again.
+    # No `code`: a fetched file is the same, whatever code fetched it. The files are not
+    # outputs, since Snakemake deletes outputs before a job runs again.
     rule fetch_videos:
+        input:
+            index=ancient(rules.index_videos.output.index),
         output:
-            table=f"{RESULTS}/videos/{{shard}}.csv",
-            checksums=f"{RESULTS}/checksums/{{shard}}.sha256",
+            table="<results>/videos/{shard}.csv",
+            checksums="<results>/videos/{shard}.sha256",
         log:
-            f"{RESULTS}/logs/fetch_videos/{{shard}}.log",
+            "<logs>/fetch_videos/{shard}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/fetch_videos/{{shard}}.tsv"
+            "<benchmarks>/fetch_videos/{shard}.tsv"
         wildcard_constraints:
-            shard=shards_of("fetched"),
-        conda:
-            "../../environment.yml"
+            shard=JOBS.shards_from("fetched"),
         resources:
             fetching=1,
             mem_mb=1000,
             runtime=24 * 60,
         params:
-            root=data_root,
-            rows=shard_fingerprint,
-            source=source_config,
-            config=fetch_config,
+            root=JOBS.data_root,
+            rows=JOBS.shard_fingerprint,
+            source=JOBS.source_config,
+            config=JOBS.fetch_config,
         shell:
-            "python -m pipeline.fetch_videos --shard {wildcards.shard:q} "
-            "--source {params.source:q} --config {params.config:q} "
-            "--table {output.table:q} --checksums {output.checksums:q} > {log:q} 2>&1"
+            "python -m pipeline.fetch_videos --index {input.index:q} "
+            "--shard {wildcards.shard:q} --source {params.source:q} "
+            "--config {params.config:q} --table {output.table:q} "
+            "--checksums {output.checksums:q} > {log:q} 2>&1"
 
 
 rule checksum_videos:
     input:
-        shard_files,
+        videos=JOBS.shard_files,
+        index=ancient(rules.index_videos.output.index),
     output:
-        table=f"{RESULTS}/videos/{{shard}}.csv",
-        checksums=f"{RESULTS}/checksums/{{shard}}.sha256",
+        table="<results>/videos/{shard}.csv",
+        checksums="<results>/videos/{shard}.sha256",
     log:
-        f"{RESULTS}/logs/checksum_videos/{{shard}}.log",
+        "<logs>/checksum_videos/{shard}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/checksum_videos/{{shard}}.tsv"
+        "<benchmarks>/checksum_videos/{shard}.tsv"
     wildcard_constraints:
-        shard=shards_of("drawn", "on_disk") or "(?!)",
-    conda:
-        "../../environment.yml"
+        shard=JOBS.shards_from("drawn", "on_disk") or "(?!)",
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        **LONG,
     params:
-        root=data_root,
-        rows=shard_fingerprint,
-        source=source_config,
+        root=JOBS.data_root,
+        rows=JOBS.shard_fingerprint,
         code=code_version("checksum_videos"),
     shell:
-        "python -m pipeline.checksum_videos --shard {wildcards.shard:q} "
-        "--source {params.source:q} --table {output.table:q} "
+        "python -m pipeline.checksum_videos --index {input.index:q} "
+        "--shard {wildcards.shard:q} --root {params.root:q} --table {output.table:q} "
         "--checksums {output.checksums:q} > {log:q} 2>&1"
 
 
 rule videos:
     input:
         rules.index_videos.output,
-        expand(
-            rules.checksum_videos.output,
-            shard=[
-                name for split in SPLITS for name in shard_names(CONFIG.sources, split)
-            ],
-        ),
+        expand(rules.checksum_videos.output, shard=JOBS.shards()),

@@ -1,0 +1,1 @@
+"""What attribution maps show over a whole test set."""

@@ -1,0 +1,1 @@
+"""Explain the logits of frames by Integrated Gradients."""

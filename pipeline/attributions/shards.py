@@ -1,0 +1,94 @@
+"""Attribution shards: the HDF5 files that hold a test shard's attribution maps.
+
+Layout (version 2), N maps from one baseline:
+
+    maps              (N, S, S) float16: signed, summed over the colours, in logits
+    frames/<column>   (N,): see KEYS and FOUND
+    attributes        format, version, provenance (JSON), baseline
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from pipeline.files.atomic import replacing
+from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
+
+FORMAT, VERSION = "deepfake-atlas attributions", 2
+
+# A frame, as the face shard knows it; `crop` is its row there.
+KEYS = (
+    "video dataset compression method label target subject number has_mask crop".split()
+)
+# What was found of it; of the map as it is stored.
+FOUND = [
+    "logit",  # F(x)
+    "baseline_logit",  # F(b), the mean over the draws of noise
+    "attribution_sum",
+    "completeness_error",  # a share of |logit - baseline_logit|, or of 0.1
+    "converged",  # whether that is within the tolerance
+    "steps",  # gradients that were computed for it
+    "aligned",  # whether the baseline is the original of the same frame
+]
+
+
+class AttributionShardWriter:
+    """Appends maps, so that memory does not grow with their number."""
+
+    def __init__(self, file: h5py.File, size: int) -> None:
+        self.file, self.tables = file, []
+        self.maps = file.create_dataset(
+            "maps",
+            (0, size, size),
+            np.float16,
+            maxshape=(None, size, size),
+            chunks=(1, size, size),
+            compression="gzip",
+            compression_opts=4,
+            shuffle=True,
+        )
+
+    def add(self, maps: np.ndarray, frames: pd.DataFrame) -> None:
+        """Append maps (B, S, S) and their rows of the table, in the same order."""
+        start = len(self.maps)
+        self.maps.resize(start + len(maps), axis=0)
+        self.maps[start:] = maps
+        self.tables.append(frames)
+
+
+@contextmanager
+def writing_attributions(
+    path: Path, size: int, provenance: Mapping[str, Any], baseline: str
+) -> Iterator[AttributionShardWriter]:
+    """A writer to a new shard, which appears at `path` only when all went well."""
+    with replacing(path) as part, h5py.File(part, "w") as file:
+        mark(file, FORMAT, VERSION, provenance)
+        file.attrs["baseline"] = baseline
+        writer = AttributionShardWriter(file, size)
+        yield writer
+        tables = writer.tables or [pd.DataFrame(columns=[*KEYS, *FOUND])]
+        write_table(file.create_group("frames"), pd.concat(tables, ignore_index=True))
+
+
+class AttributionShard:
+    """Reads an attribution shard; open it in a `with` block.
+
+    Attributes: `maps` (an h5py dataset: index it for arrays) and `frames` (a DataFrame,
+    one row a map).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.file = open_marked(path, FORMAT, VERSION)
+        self.maps: h5py.Dataset = self.file["maps"]
+        self.frames = read_table(self.file["frames"])
+
+    def __enter__(self) -> "AttributionShard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()

@@ -1,0 +1,36 @@
+"""Draw the figures of one detector's test scores (rule `draw_scores`)."""
+
+from pipeline.metrics.operating_point import read_points
+from pipeline.metrics.score_figures import (
+    plot_det,
+    plot_precision_recall,
+    plot_reliability,
+    plot_roc,
+    plot_scores,
+)
+from pipeline.models.predictions import per_video, read_test_frames
+from pipeline.runtime.command_line import parse, run
+
+
+def main() -> None:
+    args = parse(
+        __doc__,
+        files=[
+            *("predictions*", "points"),
+            *("roc", "recall", "det", "reliability", "scores"),
+        ],
+        texts=["model", "protocol"],
+    )
+    frames = read_test_frames(args.predictions)
+    videos, points = per_video(frames), read_points(args.points)
+    levels = {"frame": frames, "video": videos}
+    title = f"{args.model}, trained on {args.protocol}"
+    plot_roc(levels, title, args.roc)
+    plot_precision_recall(levels, title, args.recall)
+    plot_det(levels, title, args.det)
+    plot_reliability(levels, points, title, args.reliability)
+    plot_scores(videos, points["video"].threshold, title, args.scores)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""From the videos of a shard to its face crops."""

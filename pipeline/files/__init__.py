@@ -1,0 +1,1 @@
+"""Read and write files: one module for each kind of file."""

@@ -1,0 +1,35 @@
+"""Read files of weights, which may come from anywhere."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from pipeline.runtime.errors import StepError
+
+
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a .safetensors file or of a plain state dict; nothing is unpickled."""
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, SafetensorError) as error:
+        raise StepError(f"{file}: is no file of weights ({error})") from error
+    except Exception as error:  # torch raises pickle.UnpicklingError and others
+        raise StepError(
+            f"{file}: holds more than tensors, which could run code when loaded, and "
+            "is refused; save its state dict again as .safetensors"
+        ) from error
+    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
+    if not isinstance(loaded, dict):
+        raise StepError(f"{file}: holds no state dict but a {type(loaded).__name__}")
+    tensors = {
+        name: value
+        for name, value in loaded.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        raise StepError(f"{file}: holds no tensors by name; give a plain state dict")
+    return tensors

@@ -1,0 +1,1 @@
+"""How well detectors do on the test set."""

@@ -1,0 +1,1 @@
+"""Forgery detectors: data, training and inference."""

@@ -1,0 +1,1 @@
+"""What only the Snakefile calls: checks, parameters of jobs, SLURM."""

@@ -1,0 +1,374 @@
+"""What the rules ask for: input files, parameters and resources of jobs.
+
+Snakemake calls the methods with a job's wildcards, and by the names of their arguments
+with its threads and attempt. Paths begin with the folder of the run's results.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.config.run import RunConfig
+from pipeline.config.source import SourceConfig
+from pipeline.runtime.allocation import extraction_mb
+from pipeline.videos.listing import list_source
+from pipeline.videos.protocols import selected, trained_on
+from pipeline.videos.shard_table import files_of
+from pipeline.videos.sharding import dataset_of, shard_names
+from pipeline.videos.table import SPLITS
+
+MAX_GROWTH = 3  # times what a job asks for at first: no partition has any amount
+TRAINING_MB = 16_000  # for each device
+
+
+class Wildcards(Protocol):
+    """A job's wildcards, as attributes: shard, model, protocol, baseline."""
+
+    def __getattr__(self, name: str) -> str: ...
+
+
+Parameter = Callable[["JobParameters", Wildcards], Any]
+
+
+def not_a_trigger(function: Parameter) -> Callable[..., Any]:
+    """A parameter that makes no job stale when it changes.
+
+    Snakemake leaves a parameter out of what makes a job stale if its function declares
+    `threads`. The function's own signature is hidden, so no `functools.wraps` here.
+    """
+
+    def parameter(self: "JobParameters", wildcards: Wildcards, threads: int) -> Any:
+        return function(self, wildcards)
+
+    parameter.__doc__, parameter.__name__ = function.__doc__, function.__name__
+    return parameter
+
+
+def growing(amount: int) -> Callable[..., int]:
+    """A resource that grows with a job's attempts: once, twice, three times `amount`.
+
+    Attempts are counted where Snakemake submits jobs; a run on one machine has one.
+    """
+    return lambda wildcards, attempt: amount * min(attempt, MAX_GROWTH)
+
+
+def fingerprint(videos: pd.DataFrame) -> str:
+    """Rows of the table of videos as a short text."""
+    return hashlib.sha256(videos.to_csv(index=False).encode()).hexdigest()[:16]
+
+
+def kind_of_source(name: str, source: SourceConfig) -> str:
+    """Where a source's files are from: `drawn` by us, `fetched` by us, or `on_disk`."""
+    if isinstance(source, MiniatureConfig):
+        return "drawn"
+    return "fetched" if getattr(source, "server", None) else "on_disk"
+
+
+@dataclass(frozen=True)
+class JobParameters:
+    """The parameters of all jobs of a run.
+
+    Attributes:
+        config: the checked configuration.
+        listed: all videos of the sources, with those that are left out.
+        published: the table of published metrics.
+    """
+
+    config: RunConfig
+    listed: pd.DataFrame
+    published: Path
+
+    @property
+    def videos(self) -> pd.DataFrame:
+        """The videos that are used."""
+        return self.listed[self.listed["left_out"] == ""]
+
+    # Names of files.
+
+    def shards(self, *splits: str) -> list[str]:
+        """Names of the shards of these splits; of all splits if none is given."""
+        return [
+            name
+            for split in splits or SPLITS
+            for name in shard_names(self.config.sources, split)
+        ]
+
+    def of_each_detector(self, files: Iterable[str] | str) -> list[str]:
+        """A rule's files of every model in every protocol, model by model."""
+        files = [files] if isinstance(files, str) else list(files)
+        return [
+            str(file).replace("{model}", model).replace("{protocol}", protocol)
+            for file in files
+            for model in self.config.models
+            for protocol in self.config.protocols
+        ]
+
+    def of_each_baseline(self, files: Iterable[str] | str) -> list[str]:
+        """A rule's files of every baseline."""
+        files = [files] if isinstance(files, str) else list(files)
+        return [
+            str(file).replace("{baseline}", baseline)
+            for file in files
+            for baseline in self.config.attribution.baselines
+        ]
+
+    def of_each_atlas(self, files: Iterable[str] | str) -> list[str]:
+        """A rule's files of every detector from every baseline."""
+        return self.of_each_detector(self.of_each_baseline(files))
+
+    def compared_atlases(self, files: Iterable[str]) -> list[str]:
+        """A rule's files of every baseline, if there are detectors to compare."""
+        several = len(self.config.models) * len(self.config.protocols) > 1
+        return self.of_each_baseline(files) if several else []
+
+    # Sources and shards.
+
+    def rows_of(self, shard: str) -> pd.DataFrame:
+        """The used videos of a shard."""
+        return self.videos[self.videos["shard"] == shard]
+
+    def kind_of(self, shard: str) -> str:
+        """Where a shard's files are from: see `kind_of_source`."""
+        name = dataset_of(shard)
+        return kind_of_source(name, self.config.sources.by_name()[name])
+
+    def shards_from(self, *kinds: str) -> str:
+        """A pattern of the shards of sources of these kinds; "" if there are none."""
+        sources = self.config.sources.by_name().items()
+        names = [name for name, s in sources if kind_of_source(name, s) in kinds]
+        return rf"({'|'.join(names)})-({'|'.join(SPLITS)})-\d+" if names else ""
+
+    def drawn_shards(self) -> list[str]:
+        """The shards of the miniature corpus that have videos."""
+        drawn = self.videos["dataset"] == "miniature"
+        return sorted(set(self.videos.loc[drawn, "shard"]))
+
+    def drawn_files(self, shard: str) -> list[str]:
+        """All files that the rendering of a shard writes, in every compression."""
+        source = self.config.sources.miniature
+        assert source is not None
+        corpus = source.model_copy(update={"compressions": source.written})
+        rows = list_source("miniature", corpus).query("shard == @shard")
+        return [f"{source.root}/{name}" for name in files_of(rows)]
+
+    def shard_files(self, wildcards: Wildcards) -> list[str]:
+        """The files that a shard's steps wait for: those drawn, or those on disk.
+
+        Fetched files are not among them: their checksums stand for them.
+        """
+        kind = self.kind_of(wildcards.shard)
+        if kind == "fetched":
+            return []
+        root = self.data_root(wildcards)
+        paths = [f"{root}/{file}" for file in files_of(self.rows_of(wildcards.shard))]
+        return [path for path in paths if kind == "drawn" or Path(path).exists()]
+
+    def data_root(self, wildcards: Wildcards) -> str:
+        """The folder that the paths of a shard's videos are below."""
+        return self.config.sources.by_name()[dataset_of(wildcards.shard)].root
+
+    def shard_fingerprint(self, wildcards: Wildcards) -> str:
+        """A shard's rows: real changes of the videos make its steps stale."""
+        return fingerprint(self.rows_of(wildcards.shard))
+
+    def fingerprint_of(self, shard: str) -> str:
+        """The rows of one shard, for a rule that has no wildcard."""
+        return fingerprint(self.rows_of(shard))
+
+    def index_fingerprint(self) -> str:
+        """All rows of all sources."""
+        return fingerprint(self.listed)
+
+    @not_a_trigger
+    def source_config(self, wildcards: Wildcards) -> str:
+        """JSON of the `sources` section with a shard's source alone.
+
+        `shard_fingerprint` covers the changes that matter.
+        """
+        return self.config.sources.only(dataset_of(wildcards.shard))
+
+    @not_a_trigger
+    def all_sources(self, wildcards: Wildcards) -> str:
+        """JSON of the `sources` section; `index_fingerprint` covers its changes."""
+        return self.config.sources.model_dump_json()
+
+    @not_a_trigger
+    def drawing_root(self, wildcards: Wildcards) -> str:
+        """The folder of the miniature corpus; the paths of the outputs cover it."""
+        assert self.config.sources.miniature is not None
+        return self.config.sources.miniature.root
+
+    def drawing_config(self, wildcards: Wildcards) -> str:
+        """JSON of how the miniature corpus is drawn, whoever is in it."""
+        assert self.config.sources.miniature is not None
+        return self.config.sources.miniature.json_for("render_videos")
+
+    @not_a_trigger
+    def fetch_config(self, wildcards: Wildcards) -> str:
+        """JSON of the `fetch` section: it does not change what a file is."""
+        return self.config.fetch.model_dump_json()
+
+    # Faces.
+
+    @not_a_trigger
+    def faces_config(self, wildcards: Wildcards) -> str:
+        """JSON of the `faces` section, with the file of the face detector's weights.
+
+        `crop_settings` and `original_settings` cover the changes that matter.
+        """
+        weights = self.face_detector_weights() or None
+        faces = self.config.faces.model_copy(update={"retinaface_weights": weights})
+        return faces.model_dump_json()
+
+    def crop_settings(self, wildcards: Wildcards) -> str:
+        """The keys of the `faces` section that crops depend on."""
+        return self.config.faces.json_for("extract_faces")
+
+    def original_settings(self, wildcards: Wildcards) -> str:
+        """The keys of the `faces` section that originals depend on."""
+        return self.config.faces.json_for("align_originals")
+
+    def face_detector_weights(self) -> str | list[str]:
+        """The file of RetinaFace's weights: the user's, or a fetched one."""
+        if self.config.faces.detector != "retinaface":
+            return []
+        fetched = f"{self.config.results}/faces/weights/retinaface.pth"
+        return self.config.faces.retinaface_weights or fetched
+
+    @not_a_trigger
+    def face_detector_addresses(self, wildcards: Wildcards) -> str:
+        """JSON list of addresses of RetinaFace's weights; empty: the package's own."""
+        return json.dumps([a for a in [self.config.faces.retinaface_address] if a])
+
+    def extraction_gpus(self) -> int:
+        """GPUs of an extraction job."""
+        return int(self.config.faces.detector == "retinaface")
+
+    def extraction_memory(
+        self, wildcards: Wildcards, threads: int, attempt: int
+    ) -> int:
+        """MB of an extraction job."""
+        least = extraction_mb(self.config.faces.detector, threads)
+        return least * min(attempt, MAX_GROWTH)
+
+    # Models.
+
+    def model_config(self, wildcards: Wildcards) -> str:
+        """JSON of a model's section, with the file that its weights are fetched to."""
+        config = self.config.models[wildcards.model]
+        given = self.weights_file(wildcards) or False
+        config = config.model_copy(update={"pretrained": given})
+        return config.json_for("train_model")
+
+    def weights_file(self, wildcards: Wildcards) -> str | list[str]:
+        """The weights that training starts from: the user's file, or a fetched one."""
+        config = self.config.models[wildcards.model]
+        if config.pretrained is True:
+            return f"{self.config.results}/models/weights/{config.timm}.safetensors"
+        return config.pretrained or []
+
+    def training_state(self, wildcards: Wildcards) -> str:
+        """Where an interrupted training is kept. As an output it would be removed."""
+        folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
+        return f"{folder}/state.pt"
+
+    def protocol_config(self, wildcards: Wildcards) -> str:
+        """JSON of a protocol by the names of what it trains on."""
+        protocol = self.config.protocols[wildcards.protocol]
+        return json.dumps(trained_on(self.videos, protocol))
+
+    def for_each_device(self, amount: int) -> Callable[..., int]:
+        """A resource that grows with the number of GPUs that a model is trained on."""
+        return lambda wildcards: amount * self.config.models[wildcards.model].devices
+
+    def training_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """MB of a training job. Attempts after the second are for more time alone."""
+        return min(attempt, 2) * self.for_each_device(TRAINING_MB)(wildcards)
+
+    # Metrics.
+
+    def evaluation_config(self, wildcards: Wildcards) -> str:
+        """JSON of the `evaluation` section."""
+        return self.config.evaluation.model_dump_json()
+
+    def detectors(self, wildcards: Wildcards) -> str:
+        """JSON: model and protocol of each detector, in `of_each_detector`'s order."""
+        names = [(m, p) for m in self.config.models for p in self.config.protocols]
+        return json.dumps([{"model": m, "protocol": p} for m, p in names])
+
+    def trained_runs(self, wildcards: Wildcards) -> str:
+        """JSON: what each detector is and was trained on, to compare with others."""
+        runs = [
+            {
+                "model": name,
+                "protocol": protocol,
+                "network": model.timm,
+                "trained_here": model.epochs > 0 and not model.shuffle_labels,
+                "train_videos": self.official_videos(protocol),
+                **trained_on(self.videos, self.config.protocols[protocol]),
+            }
+            for name, model in self.config.models.items()
+            for protocol in self.config.protocols
+        ]
+        return json.dumps(runs)
+
+    def official_videos(self, protocol: str) -> int:
+        """How many real videos of FaceForensics++'s official split are trained on."""
+        source = self.config.sources.faceforensics
+        if source is None or not source.official_splits:
+            return 0
+        trained = (self.videos["split"] == "train") & (self.videos["label"] == 0)
+        rows = self.videos[trained]
+        rows = rows[selected(rows, self.config.protocols[protocol])]
+        return rows.loc[rows["dataset"] == "faceforensics", "target"].nunique()
+
+    @not_a_trigger
+    def published_file(self, wildcards: Wildcards) -> str:
+        """The table of published metrics; its checksum covers its changes."""
+        return str(self.published)
+
+    # Attributions and atlases.
+
+    def attribution_config(self, wildcards: Wildcards) -> str:
+        """JSON of the keys that the maps from a baseline depend on."""
+        baseline = wildcards.baseline
+        return self.config.attribution.json_for("attribute_frames", baseline=baseline)
+
+    def atlases_config(self, step: str) -> Callable[[Wildcards], str]:
+        """JSON of the keys of the `atlases` section that a step depends on."""
+        return lambda wildcards: self.config.atlases.json_for(step)
+
+    def aligned_originals(self, wildcards: Wildcards) -> str | list[str]:
+        """The file of a shard's originals, if the maps start from them."""
+        wanted = wildcards.baseline == "real_face"
+        file = f"{self.config.results}/attributions/originals/{wildcards.shard}.h5"
+        return file if wanted else []
+
+    def originals_of(self, shard: str) -> pd.DataFrame:
+        """The rows of the originals of a shard's fakes, from any shard."""
+        wanted = self.rows_of(shard)["original"]
+        return self.videos[self.videos["video"].isin(wanted)].sort_values("video")
+
+    def original_tables(self, wildcards: Wildcards) -> list[str]:
+        """The tables of the originals' shards and of the fakes' own shard."""
+        shards = {wildcards.shard, *self.originals_of(wildcards.shard)["shard"]}
+        return [f"{self.config.results}/videos/{shard}.csv" for shard in sorted(shards)]
+
+    def original_files(self, wildcards: Wildcards) -> list[str]:
+        """What the alignment of originals waits for: checksums, and files on disk."""
+        rows = self.originals_of(wildcards.shard)
+        sums = [
+            f"{self.config.results}/videos/{shard}.sha256"
+            for shard in sorted(set(rows["shard"]))
+        ]
+        kind = self.kind_of(wildcards.shard)
+        if kind == "fetched":
+            return sums
+        paths = [f"{self.data_root(wildcards)}/{path}" for path in rows["path"]]
+        return sums + [p for p in paths if kind == "drawn" or Path(p).exists()]

@@ -1,0 +1,1 @@
+"""Sampling, resampling and moments."""

@@ -1,0 +1,1 @@
+"""From the sources of videos to listed, checked and decodable files."""

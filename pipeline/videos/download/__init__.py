@@ -1,0 +1,1 @@
+"""Download videos from a server."""

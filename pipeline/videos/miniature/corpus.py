@@ -1,0 +1,77 @@
+"""Write the miniature corpus to disk: real H.264 files in FaceForensics++'s folders."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+
+from pipeline.config.miniature import MiniatureConfig
+from pipeline.files.atomic import replacing
+from pipeline.videos.miniature.identity import FRAME_RATE
+from pipeline.videos.miniature.scene import (
+    Scene,
+    forged_frames,
+    make_scene,
+    real_frames,
+)
+from pipeline.videos.sources.faceforensics import video_path
+from pipeline.videos.table import REAL
+
+# With its AVX-512 code, x264 gives other bytes for other memory addresses.
+X264 = "threads=1:asm=avx2"
+CRF = {"c23": 23, "c40": 40, "mask": 12}  # x264's constant rate factor
+
+
+def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None:
+    """Render the video of a table's row in every compression, and its mask.
+
+    The same row and config give the same bytes on the same machine.
+    """
+    length = (config.min_frames, config.max_frames)
+    target = _scene(config.seed, int(row.target), length)
+    if row.method == REAL:
+        frames, masks = list(real_frames(target)), []
+    else:
+        source = _scene(config.seed, int(row.source), length)
+        forged = forged_frames(row.method, target, source)
+        frames, masks = (list(part) for part in zip(*forged, strict=True))
+    name = Path(row.path).stem
+    for compression in config.written:
+        path = root / video_path(row.method, compression, name)
+        write_video(path, frames, CRF[compression])
+    if masks:
+        write_video(root / row["mask"], masks, CRF["mask"])
+
+
+@lru_cache(maxsize=4)
+def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
+    return make_scene(seed, number, frames)
+
+
+def write_video(
+    path: Path, frames: Iterable[np.ndarray], crf: int, layout: str = "yuv420p"
+) -> None:
+    """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4.
+
+    `layout` is how colours are sampled: yuv420p, or yuv444p as in FaceForensics++.
+    """
+    frames = iter(frames)
+    first = next(frames)
+    with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=FRAME_RATE)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = layout
+        stream.options = {
+            "crf": str(crf),
+            "preset": "veryfast",
+            "x264-params": X264,
+        }
+        for pixels in chain([first], frames):
+            kind = "rgb24" if pixels.ndim == 3 else "gray"
+            frame = av.VideoFrame.from_ndarray(pixels, format=kind)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

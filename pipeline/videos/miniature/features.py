@@ -1,0 +1,134 @@
+"""Draw what moves in a face: eyes, brows and mouth."""
+
+import cv2
+import numpy as np
+
+from pipeline.videos.miniature.canvas import SHIFT, ellipse, fill, point
+from pipeline.videos.miniature.head import Head
+from pipeline.videos.miniature.identity import Expression, Identity
+
+
+def draw_face(head: Head, expression: Expression, fringe: bool = True) -> np.ndarray:
+    """The head's canvas with eyes, brows and mouth as `expression` has them.
+
+    Returns (H, W, 3) uint8 RGB; the opacity stays the head's.
+    """
+    canvas = cv2.convertScaleAbs(head.paint)
+    before = canvas.copy()
+    identity = head.identity
+    for side in (-1, 1):
+        _draw_eye(canvas, identity, expression, side)
+        _draw_brow(canvas, identity, expression, side)
+    _draw_mouth(canvas, identity, expression)
+    if identity.glasses:
+        _draw_glasses(canvas, identity)
+    # What was drawn gets a slight softness, as a lens gives.
+    drawn = (canvas != before).any(axis=2)
+    rows, columns = np.where(drawn.any(1))[0], np.where(drawn.any(0))[0]
+    box = np.s_[rows[0] - 3 : rows[-1] + 4, columns[0] - 3 : columns[-1] + 4]
+    canvas[box] = cv2.GaussianBlur(canvas[box], (0, 0), 0.8)
+    if not fringe:
+        return canvas
+    front = head.front_opacity[box]
+    canvas[box] = canvas[box] * (1 - front) + head.front[box] * front
+    top = np.s_[: rows[0] - 3]
+    share = head.front_opacity[top]
+    canvas[top] = canvas[top] * (1 - share) + np.clip(head.front[top], 0, 255) * share
+    return canvas
+
+
+def _draw_eye(
+    canvas: np.ndarray, identity: Identity, expression: Expression, side: int
+) -> None:
+    x, y, r = side * identity.eye_distance, identity.eye_height, identity.eye_size
+    opening = r * 0.50 * (1 - expression.blink) + 0.004
+    lid = identity.skin * 0.80
+    ellipse(canvas, (x, y - 0.01), (r * 1.12, r * 0.66), lid)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    almond = np.stack(
+        [x + r * np.cos(angle), y + opening * np.sin(angle) * np.abs(np.sin(angle))],
+        axis=1,
+    )
+    white = canvas.copy()
+    fill(white, almond, np.array([232, 228, 224]))
+    gaze = x + 0.35 * r * expression.gaze
+    ellipse(white, (gaze, y), (r * 0.47, r * 0.47), identity.iris * 0.6)
+    ellipse(white, (gaze, y), (r * 0.40, r * 0.40), identity.iris)
+    ellipse(white, (gaze, y), (r * 0.20, r * 0.20), np.array([12, 10, 10]))
+    ellipse(white, (gaze + 0.03, y - 0.035), (0.018, 0.018), np.array([250] * 3))
+    inside = np.zeros(canvas.shape[:2], np.uint8)
+    fill(inside, almond, np.array([255]))
+    cv2.copyTo(white, inside, canvas)
+    ellipse(
+        canvas,
+        (x, y),
+        (r, opening * 0.85),
+        np.array([34, 24, 22]),
+        (0, 185, 355),
+        2,
+    )
+    ellipse(
+        canvas,
+        (x, y - 0.02),
+        (r * 1.1, r * 0.62),
+        identity.skin * 0.62,
+        (0, 200, 340),
+        1,
+    )
+    ellipse(canvas, (x, y + 0.02), (r, r * 0.55), identity.skin * 0.7, (0, 20, 160), 1)
+
+
+def _draw_brow(
+    canvas: np.ndarray, identity: Identity, expression: Expression, side: int
+) -> None:
+    y = identity.eye_height - identity.eye_size * 1.05 - 0.06 * expression.brow_raise
+    inner, outer = identity.eye_distance - 0.20, identity.eye_distance + 0.24
+    along = np.linspace(0, 1, 12)
+    arch = y - 0.07 * np.sin(np.pi * (0.25 + 0.65 * along)) + identity.brow_tilt * along
+    x = side * (inner + (outer - inner) * along)
+    half = identity.brow_thickness * (1 - 0.75 * along**2) / 2
+    outline = np.concatenate(
+        [np.stack([x, arch - half], 1), np.stack([x, arch + half], 1)[::-1]]
+    )
+    fill(canvas, outline, identity.hair * 0.75 + identity.skin * 0.12)
+
+
+def _draw_mouth(canvas: np.ndarray, identity: Identity, expression: Expression) -> None:
+    y, lip = identity.mouth_height, identity.lip_thickness
+    half = identity.mouth_width * (1 + 0.16 * expression.smile)
+    gap = 0.16 * expression.mouth_open
+    along = np.linspace(-1, 1, 17)
+    x = along * half
+    corner = -0.09 * expression.smile * along**2
+    bow = 1 - along**2
+    upper = y + corner - bow * (lip * 0.9 + gap * 0.35)
+    upper += 0.35 * lip * np.exp(-((along / 0.18) ** 2))
+    lower = y + corner + bow * (lip * 1.15 + gap * 0.75)
+    inner_up = y + corner - bow * gap * 0.35
+    inner_down = y + corner + bow * (gap * 0.75 + 0.008)
+    fill(canvas, _loop(x, upper, lower), identity.lips)
+    below = np.clip(identity.lips * 1.1, 0, 255)
+    fill(canvas, _loop(x * 0.9, inner_down, (inner_down + lower) / 2), below)
+    fill(canvas, _loop(x * 0.95, inner_up, inner_down), np.array([52, 20, 22]))
+    if expression.mouth_open > 0.15:
+        teeth = inner_up + np.minimum(bow * 0.055, inner_down - inner_up)
+        fill(canvas, _loop(x * 0.8, inner_up, teeth), np.array([226, 220, 208]))
+
+
+def _loop(x: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """The outline between two curves over `x`, (2N, 2)."""
+    return np.concatenate([np.stack([x, upper], 1), np.stack([x, lower], 1)[::-1]])
+
+
+def _draw_glasses(canvas: np.ndarray, identity: Identity) -> None:
+    dark, y = np.array([30, 28, 32]), identity.eye_height
+    for side in (-1, 1):
+        x = side * identity.eye_distance
+        ellipse(canvas, (x, y), (0.30, 0.23), dark, thickness=3)
+        ends = point(x + side * 0.30, y - 0.03), point(side * 0.97, y - 0.06)
+        cv2.line(canvas, *ends, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SHIFT)
+    bridge = (
+        point(-identity.eye_distance + 0.3, y),
+        point(identity.eye_distance - 0.3, y),
+    )
+    cv2.line(canvas, *bridge, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SHIFT)

@@ -1,0 +1,115 @@
+"""Put a head into a frame: its pose, what is behind it, and what is laid over it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.videos.miniature.canvas import CANVAS, ORIGIN, SHIFT, UNIT
+from pipeline.videos.miniature.identity import Pose
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a canvas falls in a frame: its rectangle, and each pixel's canvas point."""
+
+    box: tuple[int, int, int, int]  # left, top, right, bottom px in the frame
+    map_x: np.ndarray  # (h, w) float32: canvas x of each pixel of the box
+    map_y: np.ndarray
+
+
+def place(pose: Pose, frame_size: tuple[int, int]) -> Placement:
+    """Work out which frame pixels show which canvas points under `pose`.
+
+    Yaw moves the middle of the head more than its outline, as on a ball.
+    """
+    scale = pose.half_width / UNIT
+    reach_x, reach_y = ORIGIN[0] * scale * 1.08, CANVAS[1] * scale * 0.54
+    left = max(0, int(pose.x - reach_x))
+    right = min(frame_size[0], int(pose.x + reach_x) + 1)
+    top = max(0, int(pose.y - reach_y))
+    bottom = min(frame_size[1], int(pose.y + reach_y) + 1)
+    xs = np.arange(left, right, dtype=np.float32) - np.float32(pose.x)
+    ys = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(pose.y)
+    cos, sin = np.cos(pose.roll) / pose.half_width, np.sin(pose.roll) / pose.half_width
+    x = (xs * cos + ys * sin).astype(np.float32)  # head half-widths
+    y = (ys * cos - xs * sin).astype(np.float32)
+    depth = np.clip(1 - x**2 - (y / 1.35) ** 2, 0, 1)
+    x = x - np.float32(0.55 * np.sin(pose.yaw)) * depth
+    return Placement(
+        (left, top, right, bottom),
+        x * np.float32(UNIT) + np.float32(ORIGIN[0]),
+        y * np.float32(UNIT) + np.float32(ORIGIN[1]),
+    )
+
+
+def warp(canvas: np.ndarray, placement: Placement) -> np.ndarray:
+    """`canvas` (H, W) or (H, W, 3) as seen in the placement's box; 0 outside it."""
+    return cv2.remap(
+        canvas,
+        placement.map_x,
+        placement.map_y,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+
+
+def blend(
+    frame: np.ndarray, placement: Placement, colours: np.ndarray, opacity: np.ndarray
+) -> None:
+    """Lay `colours` (h, w, 3) uint8 over the placement's box of `frame`, in place.
+
+    `opacity` (h, w) is float32 in 0..1.
+    """
+    left, top, right, bottom = placement.box
+    region = frame[top:bottom, left:right]
+    region[:] = cv2.blendLinear(
+        np.ascontiguousarray(colours),
+        np.ascontiguousarray(region),
+        opacity,
+        1 - opacity,
+    )
+
+
+def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A room out of focus behind a pair of shoulders, (H, W, 3) uint8."""
+    width, height = size
+    base, other = _wall_colour(rng), _wall_colour(rng)
+    ramp = np.linspace(0, 1, width)[None, :, None] * rng.uniform(0.3, 1)
+    room = np.repeat(base * (1 - ramp) + other * ramp, height, 0).astype(np.float32)
+    for _ in range(7):
+        corner = rng.uniform(-0.1, 1, 2) * size
+        extent = rng.uniform(0.1, 0.5, 2) * size
+        end = corner + extent
+        colour = tuple(float(c) for c in _wall_colour(rng))
+        cv2.rectangle(room, corner.astype(int), end.astype(int), colour, -1)
+    room = cv2.GaussianBlur(room, (0, 0), height / 50)
+    grain = cv2.GaussianBlur(rng.standard_normal((height, width, 3)), (0, 0), 1.0)
+    room += (grain * 5).astype(np.float32)
+    return np.clip(room, 0, 255).astype(np.uint8)
+
+
+def _wall_colour(rng: np.random.Generator) -> np.ndarray:
+    """A muted colour, (3,) in 20..230."""
+    grey = rng.uniform(50, 200)
+    return np.clip(grey + rng.normal(0, 22, 3), 20, 230)
+
+
+def paint_shoulders(
+    frame: np.ndarray, x: float, y: float, half_width: float, cloth: np.ndarray
+) -> None:
+    """Draw shoulders below a head at (x, y) px onto `frame`, in place."""
+    height = frame.shape[0]
+    along = np.linspace(-1, 1, 25)
+    top = y + half_width * (1.55 + 0.75 * np.abs(along) ** 1.6)
+    points = np.stack([x + along * half_width * 2.3, top], 1)
+    floor = [[x + half_width * 2.3, height + 2], [x - half_width * 2.3, height + 2]]
+    outline = (np.concatenate([points, floor]) * 16).astype(np.int32)
+    paint = tuple(float(c) for c in cloth)
+    cv2.fillPoly(frame, [outline], paint, cv2.LINE_AA, SHIFT)
+    edge = np.add(points[8:17], [0, 2])
+    shadow = tuple(float(c) * 0.75 for c in cloth)
+    cv2.polylines(
+        frame, [(edge * 16).astype(np.int32)], False, shadow, 2, cv2.LINE_AA, SHIFT
+    )

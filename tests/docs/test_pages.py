@@ -1,0 +1,117 @@
+"""The pages: sizes, links, old names, and the outputs that they list."""
+
+import os
+import re
+
+import pytest
+
+from tests.support.documents import PAGES, REPOSITORY, blocks, code_spans, read
+
+MAX_README_BYTES = 10_240
+STAGES = ("videos", "faces", "models", "metrics", "attributions", "atlases")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+# Names of earlier versions, which only the changelog may use.
+OLD_NAMES = (
+    *("results/checksums", "results/weights", "results/predictions"),
+    *("results/references", "results/originals"),
+    *("workflow/profiles", "docs/published.csv"),
+    *("fetch_detector", "choose_threshold", "build_atlas"),
+)
+
+
+def test_the_readme_is_short():
+    assert len(read("README.md").encode()) <= MAX_README_BYTES
+
+
+def test_every_page_of_the_docs_folder_is_listed():
+    in_folder = {f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")}
+    assert in_folder <= set(PAGES)
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_resolve(page):
+    for link in LINK.findall(read(page)):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        folder = (REPOSITORY / page).parent
+        target = folder / name if name else REPOSITORY / page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_no_old_name_is_left(page):
+    text = read(page)
+    assert [name for name in OLD_NAMES if name in text] == []
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    texts = [*blocks("sh"), *(span for page in PAGES for span in code_spans(page))]
+    lines = [line for text in texts for line in text.splitlines()]
+    named = {line.split()[1] for line in lines if line.startswith("make ")}
+    assert named
+    assert named - targets == set()
+
+
+def test_every_configuration_in_the_pages_says_its_file_name():
+    for block in blocks("yaml"):
+        assert re.match(r"# \S+\.yaml\n", block), block
+
+
+# Files that only some runs write, by a part of their path.
+NOT_IN_EVERY_RUN = ("weights/", "originals/", "state.pt", "not_a_number", "virelay")
+
+
+def listed_outputs() -> list[str]:
+    """The files that docs/outputs.md lists, as patterns below the results folder."""
+    patterns: list[str] = []
+    folder = ""
+    for line in read("docs/outputs.md").splitlines():
+        heading = re.match(r"\| file in `([^`]*)` \|", line)
+        if heading:
+            folder = heading.group(1)
+        elif not line.startswith("|"):
+            folder = ""
+        elif folder and not line.startswith("|---"):
+            patterns += in_cell(folder, line.split("|")[1])
+    return patterns
+
+
+def in_cell(folder: str, cell: str) -> list[str]:
+    """The files in the first cell of a row: "`a/b.png`, `.csv`, `c.csv`"."""
+    paths: list[str] = []
+    for name in re.findall(r"`([^`]*)`", cell):
+        if name.startswith("."):  # the same file with another ending
+            path = os.path.splitext(paths[-1])[0] + name
+        elif paths and "/" not in name:  # another file in the same folder
+            path = f"{os.path.dirname(paths[-1])}/{name}"
+        else:
+            path = folder + name
+        paths.append(re.sub(r"<[^>]*>", "*", path))
+    return paths
+
+
+def test_listed_outputs_are_those_of_a_run(finished):
+    """In both directions: each listed file exists, and each file is listed."""
+    results = finished.folder / "results"
+    patterns = listed_outputs()
+    assert len(patterns) > 40
+    for pattern in patterns:
+        if not any(part in pattern for part in NOT_IN_EVERY_RUN):
+            assert list(results.glob(pattern)), pattern
+    known = {path for pattern in patterns for path in results.glob(pattern)}
+    files = {path for path in results.rglob("*") if path.is_file()}
+    unlisted = {f for f in files - known if f.relative_to(results).parts[0] in STAGES}
+    assert sorted(map(str, unlisted)) == []

@@ -1,0 +1,94 @@
+# In: a model's weights, the face shards, the originals' videos.
+# Out: attributions/references/<protocol>.h5, attributions/originals/<shard>.h5,
+#      attributions/<model>/<protocol>/<baseline>/<shard>.h5.
+# Steps: collect_references and align_originals (images that baselines are made of),
+#        attribute_frames for each test shard (the GPU's work).
+
+
+rule collect_references:
+    input:
+        expand(rules.extract_faces.output, shard=JOBS.shards("train")),
+    output:
+        ensure("<results>/attributions/references/{protocol}.h5", non_empty=True),
+    log:
+        "<logs>/collect_references/{protocol}.log",
+    benchmark:
+        "<benchmarks>/collect_references/{protocol}.tsv"
+    resources:
+        **FIGURES,
+    params:
+        protocol=JOBS.protocol_config,
+        code=code_version("collect_references"),
+    shell:
+        "python -m pipeline.collect_references --train {input:q} --output {output:q} "
+        "--protocol {params.protocol:q} > {log:q} 2>&1"
+
+
+rule align_originals:
+    input:
+        videos=JOBS.original_files,
+        tables=JOBS.original_tables,
+        faces=rules.extract_faces.output,
+    output:
+        ensure("<results>/attributions/originals/{shard}.h5", non_empty=True),
+    log:
+        "<logs>/align_originals/{shard}.log",
+    benchmark:
+        "<benchmarks>/align_originals/{shard}.tsv"
+    threads: 2
+    resources:
+        mem_mb=growing(5000),
+        runtime=growing(120),
+    params:
+        root=JOBS.data_root,
+        config=JOBS.faces_config,
+        originals=JOBS.original_settings,
+        code=code_version("align_originals"),
+    shell:
+        "python -m pipeline.align_originals --faces {input.faces:q} "
+        "--root {params.root:q} --output {output:q} --tables {input.tables:q} "
+        "--workers {threads} --memory {resources.mem_mb} --config {params.config:q} "
+        "> {log:q} 2>&1"
+
+
+rule attribute_frames:
+    input:
+        weights=rules.train_model.output.weights,
+        faces=rules.extract_faces.output,
+        references=rules.collect_references.output,
+        originals=JOBS.aligned_originals,
+    output:
+        ensure(
+            "<results>/attributions/<detector>/{baseline}/{shard}.h5",
+            non_empty=True,
+        ),
+    log:
+        "<logs>/attribute_frames/<detector>/{baseline}/{shard}.log",
+    benchmark:
+        "<benchmarks>/attribute_frames/<detector>/{baseline}/{shard}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=growing(16000),
+        runtime=growing(240),
+    params:
+        config=JOBS.attribution_config,
+        seed=CONFIG.seed,
+        code=code_version("attribute_frames"),
+    shell:
+        "python -m pipeline.attribute_frames --weights {input.weights:q} "
+        "--faces {input.faces:q} --references {input.references:q} "
+        "--originals={input.originals:q} --baseline {wildcards.baseline} "
+        "--output {output:q} --config {params.config:q} --seed {params.seed} "
+        "--threads {threads} > {log:q} 2>&1"
+
+
+rule attributions:
+    input:
+        JOBS.of_each_atlas(
+            expand(
+                rules.attribute_frames.output,
+                shard=JOBS.shards("test"),
+                allow_missing=True,
+            )
+        ),
