@@ -276,7 +276,7 @@ def test_without_terms_nothing_is_asked_of_the_server(server, tmp_path):
     run = from_server(server, tmp_path / "run", agreed)
     printed = run.snakemake("all", check=False)
     assert run.code != 0
-    assert "set agree_to_terms: true. The data is the authors' to give" in printed
+    assert "set agree_to_terms: true. Only the authors can give access" in printed
     assert not server.asked
 
 
