@@ -163,7 +163,7 @@ def test_a_loss_that_is_not_a_number_lists_the_videos_of_its_batch(tmp_path):
         },
     )
     assert done.returncode == 1
-    assert "is no number: lower this model's learning_rate" in done.stderr
+    assert "is not a finite number: lower this model's learning_rate" in done.stderr
     listed = pd.read_csv(tmp_path / "run/not_a_number.csv")
     assert set(listed["video"]) <= {f"train/v{n}" for n in range(16)}
     assert len(listed)
