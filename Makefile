@@ -7,10 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Threads that wait must not spin, or the other process' threads wait for them.
-TWO_AT_ONCE := OMP_WAIT_POLICY=passive \
-  $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20
+PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --durations=20
+TWO_AT_ONCE := -n 2 --dist loadgroup --no-loadscope-reorder
+DURATIONS = --keep-durations=build/durations/$@.txt
 
-.PHONY: demo install test test-slow test-slurm check docs lock format
+.PHONY: demo install test test-slow test-all test-slurm check docs lock format
 
 demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
@@ -18,16 +19,20 @@ demo: $(READY)
 install: $(READY)
 
 test: $(READY)
-	$(TWO_AT_ONCE) -m "not slow and not slurm"
+	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slow and not slurm"
 
-# What takes minutes: a run killed in every stage, the documents' commands in a fresh clone.
+# What takes minutes: a run killed in every stage, the documents' commands in a clone.
 test-slow: $(READY)
-	$(TWO_AT_ONCE) -m slow
+	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m slow
+
+# Both of them in one call, which makes the better use of two processors.
+test-all: $(READY)
+	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slurm"
 
 # On a SLURM cluster that it starts here, from Debian's packages: needs root and apt-get,
 # and says so where it skips.
 test-slurm: $(READY)
-	$(BIN)/python -m pytest -q --durations=20 -m slurm -rs tests/slurm
+	$(PYTEST) $(DURATIONS) -m slurm -rs tests/slurm
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ from pipeline.atlases.figures import (
     plot_ledger,
     plot_statistics,
 )
-from pipeline.atlases.gallery import pick_examples, read_frames, typical_of
+from pipeline.atlases.gallery import mean_similarity, pick_examples, read_frames
 from pipeline.atlases.overlays import Look
-from pipeline.atlases.tables import certificates
+from pipeline.atlases.tables import cell_captions
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
 from pipeline.runtime.command_line import run
@@ -63,7 +63,7 @@ def draw_means(args: Arguments, look: Look) -> None:
         f"{args.title}: mean attribution of the fake logit\n"
         f"the baselines' own mean logit is {start:+.1f}: see baselines.png first"
     )
-    plot_atlas(cells, certificates(summary), title=title, look=look, path=args.atlas)
+    plot_atlas(cells, cell_captions(summary), title=title, look=look, path=args.atlas)
     title = f"{args.title}: statistics of maps"
     plot_statistics(cells, title=title, look=look, path=args.statistics)
     title = f"{args.title}: what each region adds to the logit"
@@ -72,7 +72,7 @@ def draw_means(args: Arguments, look: Look) -> None:
 
 def draw_gallery(args: Arguments, look: Look) -> None:
     """Draw single frames with their maps."""
-    typical = typical_of(args.sample, read_cells(args.arrays))
+    typical = mean_similarity(args.sample, read_cells(args.arrays))
     chosen = pick_examples(read_csv(args.frames), typical, args.config.gallery)
     examples = {
         name: read_frames(rows, args.attributions, args.faces)

@@ -7,7 +7,12 @@ from pathlib import Path
 from pipeline.atlases.arrays import write_cells, write_sample
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.mask_agreement import agreement_table
-from pipeline.atlases.reduction import GRID, cell_arrays, sum_shards, with_all_outcomes
+from pipeline.atlases.reduction import (
+    MAX_GRID_SIDE,
+    cell_arrays,
+    sum_shards,
+    with_all_outcomes,
+)
 from pipeline.atlases.regions import USUAL_POINTS, region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions.references import References
@@ -44,7 +49,7 @@ def main(args: Arguments) -> None:
     threshold = read_points(args.points)["frame"].threshold
     with References(args.references) as references:
         mean_mask = references.mean_mask
-    grid = min(len(mean_mask), GRID)
+    grid = min(len(mean_mask), MAX_GRID_SIDE)
     regions = region_grid(grid, args.margin, USUAL_POINTS[args.detector])
     found = sum_shards(
         args.attributions,

@@ -8,20 +8,41 @@ import pytest
 from tests.support import forked
 from tests.support.reference import reference_run
 from tests.support.runs import Run
+from tests.support.scheduling import Durations, group_of, longest_first
 
 SERVER = pytest.StashKey[forked.Server]()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--keep-durations",
+        type=Path,
+        metavar="FILE",
+        help="write the seconds that each test took to this file, the longest first",
+    )
+
+
 def pytest_configure(config):
     """Start a server for all of pytest's processes; it imports nothing until used."""
-    if not hasattr(config, "workerinput"):
-        config.stash[SERVER] = forked.Server()
-        os.environ[forked.ADDRESS] = config.stash[SERVER].address
+    if hasattr(config, "workerinput"):
+        return
+    config.stash[SERVER] = forked.Server()
+    os.environ[forked.ADDRESS] = config.stash[SERVER].address
+    if config.option.keep_durations:
+        config.pluginmanager.register(Durations(config.option.keep_durations))
 
 
 def pytest_unconfigure(config):
     if SERVER in config.stash:
         config.stash[SERVER].stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items):
+    for item in items:  # before pytest-xdist reads the groups
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    yield  # here `-m` takes tests out
+    items[:] = longest_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -32,13 +33,26 @@ METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 
 # Run by `.ci/run` itself, of which this test is a part.
 BY_CI = ("make test", "make check")
+# A clone in which `make demo 2>&1 | tee build/demo.log` has run, or "".
+DEMO = os.environ.get("DEEPFAKE_ATLAS_DEMO", "")
+# Without one, the demo runs in these tests: once, if they are in one process.
+IN_CLONE = pytest.mark.xdist_group("documents")
+ON_CROPS = pytest.mark.xdist_group("crops of the demo") if DEMO else IN_CLONE
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
-    """A fresh clone of what is committed, in a fresh folder, without an environment."""
+    """A fresh clone of what is committed, in which the demo runs, or has run.
+
+    Where `.ci/run` has run the demo in a clone of its own, its results and its
+    environment are used here.
+    """
     folder = tmp_path_factory.mktemp("clone") / "deepfake-atlas"
     subprocess.run(["git", "clone", "-q", REPOSITORY, folder], check=True)
+    if DEMO:
+        for name in ("data", "results", ".snakemake"):
+            shutil.copytree(Path(DEMO, name), folder / name, symlinks=True)
+        (folder / ".venv").symlink_to(Path(DEMO, ".venv"))
     for block in blocks("yaml"):
         name = re.match(r"# (\S+\.yaml)\n", block).group(1)
         (folder / name).write_text(block)
@@ -91,11 +105,13 @@ def test_ci_runs_what_the_readme_says():
     assert all(command in script and command in commands() for command in BY_CI)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=4)
+@IN_CLONE
 def test_every_command_in_a_fresh_clone(clone):
     todo = [c for c in commands() if c not in BY_CI]
-    assert todo[0] == "make demo"
-    printed = run(clone, todo.pop(0))
+    assert todo.pop(0) == "make demo"
+    log = Path(DEMO, "build/demo.log")
+    printed = log.read_text() if DEMO else run(clone, "make demo")
     assert "results/atlases: heatmap atlases" in printed
     server = serve_faceforensics(clone)
     (clone / "data/mine").mkdir()
@@ -112,6 +128,7 @@ def test_every_command_in_a_fresh_clone(clone):
 
 
 @pytest.mark.slow
+@IN_CLONE
 def test_the_python_in_it_runs_on_the_demo(clone):
     for block in blocks("python"):
         (clone / "snippet.py").write_text(block)
@@ -119,6 +136,7 @@ def test_the_python_in_it_runs_on_the_demo(clone):
 
 
 @pytest.mark.slow
+@IN_CLONE
 def test_detectors_and_attributions_of_the_demo(clone):
     """Held-out persons are told right, and attributions fall where the forgery is."""
     pointed = {}
@@ -160,7 +178,8 @@ def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
     return roc_auc_score(videos["label"], videos["logit"])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(minutes=2)
+@ON_CROPS
 def test_shuffled_labels_teach_nothing(clone):
     """No leak: on shuffled labels the test AUC is 0.5 within its interval.
 

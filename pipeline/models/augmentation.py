@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
-from torchvision.transforms.v2 import functional as transforms  # type: ignore[import-untyped]
+from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.config.models import AugmentConfig
 

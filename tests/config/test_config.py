@@ -225,13 +225,13 @@ def test_model_names_are_those_of_timm():
     ("content", "message"),
     [
         ("[", "cannot be read"),
-        ('{"a": 1}', "is no pair"),
-        ('[["1", "2"]]', "is no pair"),
-        ('[["../", "002"]]', "is no pair"),
+        ('{"a": 1}', "is not a pair"),
+        ('[["1", "2"]]', "is not a pair"),
+        ('[["../", "002"]]', "is not a pair"),
         ('[["004", "001"]]', "is in train.json too"),
         ('[["004", "005"], ["004", "006"]]', "in the file twice"),
         ('[["004", "004"]]', "in the file twice"),
-        ("[[4, 5]]", "is no pair"),
+        ("[[4, 5]]", "is not a pair"),
     ],
 )
 def test_bad_splits_are_refused(tmp_path, content, message):

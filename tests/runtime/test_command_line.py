@@ -1,4 +1,4 @@
-"""What a step says when it fails."""
+"""What a step logs when it fails."""
 
 import errno
 import os
@@ -31,10 +31,10 @@ def run_step(main):
         RuntimeError(
             "Can't decrement id ref count (errno = 28, error message = 'No "
             "space left on device')"
-        ),  # HDF5, closing a file
+        ),  # HDF5, when a file is closed
     ],
 )
-def test_full_disk_is_told_whoever_meets_it(error, caplog):
+def test_a_full_disk_is_reported_with_a_remedy(error, caplog):
     def main():
         raise error
 

@@ -94,6 +94,7 @@ def assert_same(one: Path, two: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("undisturbed training")
 def test_killed_at_five_random_moments(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     moments = random.Random(0)
@@ -114,6 +115,7 @@ def test_killed_at_five_random_moments(undisturbed, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("undisturbed training")
 def test_stopped_by_the_scheduler_and_resumed(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     process = start(folder)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+MAY_MOUNT = os.geteuid() == 0
 needs_mount = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root, to mount a small disk"
+    not MAY_MOUNT, reason="needs root, to mount a small disk"
 )
 
 
@@ -23,6 +24,12 @@ class SmallDisk:
             ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)],
             check=True,
         )
+
+    def leave(self, room: int) -> None:
+        """Resize the disk so that `room` bytes are free."""
+        found = os.statvfs(self.folder)
+        used = (found.f_blocks - found.f_bfree) * found.f_frsize
+        self.mount(f"remount,size={used + room}")
 
     def __enter__(self) -> "SmallDisk":
         return self

@@ -113,19 +113,3 @@ def test_read_only_results_folder(tmp_path):
         printed = run.snakemake("all", check=False)
     assert run.code != 0
     assert "cannot be written to (Read-only file system)" in printed
-
-
-@needs_mount
-@pytest.mark.slow
-def test_full_disk_is_told_and_the_same_command_goes_on(finished, tmp_path):
-    run = Run(tmp_path / "run").configure()
-    with SmallDisk(run.folder / "results") as disk:
-        disk.mount("size=300k")
-        printed = run.snakemake("all", check=False)
-        assert run.code != 0
-        assert "No space left on device" in printed
-        assert "free space" in printed
-        assert not list((run.folder / "results").rglob("*.part.*"))
-        disk.mount("remount,size=100m")
-        run.snakemake("all")
-        assert run.csvs() == finished.csvs()

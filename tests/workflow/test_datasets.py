@@ -6,7 +6,7 @@ import pytest
 from tests.support.data_sets import LAYOUTS
 from tests.support.runs import ONE_MODEL, Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("data sets")]
 
 
 @pytest.fixture(scope="module")

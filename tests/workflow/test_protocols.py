@@ -7,7 +7,7 @@ import yaml
 from pipeline.models.header import read_header
 from tests.support.runs import ONE_MODEL, Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("protocols")]
 
 PROTOCOLS = {
     "all": {},
