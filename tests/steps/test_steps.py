@@ -136,9 +136,8 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
     )
     assert drawn.returncode == 0, drawn.stderr[-3000:]
     assert all((tmp_path / f"{name}.png").exists() for name in figures)
-    assert (tmp_path / "p.csv").read_bytes() == (
-        predictions / "videos.csv"
-    ).read_bytes()
+    expected = (predictions / "videos.csv").read_bytes()
+    assert (tmp_path / "p.csv").read_bytes() == expected
     assert pd.read_csv(tmp_path / "cells.csv")["frames"].sum() > 0
 
 
