@@ -175,7 +175,7 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
     run = from_server(server, tmp_path / "run")
     printed = run.snakemake("videos", check=False)
     assert run.code != 0
-    assert "2 of 18 files cannot be had, more than the share 0.02" in printed
+    assert "2 of 18 files could not be fetched, more than the share 0.02" in printed
     assert all(f"  {name.removeprefix('v3/')}: the server" in printed for name in lost)
     assert not (run.folder / "results/videos/faceforensics-train-000.csv").exists()
     server.standing.clear()

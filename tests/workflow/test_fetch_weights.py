@@ -87,8 +87,8 @@ def test_no_network_is_told_with_a_remedy_and_leaves_nothing(hub, tmp_path):
     server.server_close()
     done = fetch(tmp_path, server.server_port)
     assert done.returncode == 1
-    assert "weights of test_resnet cannot be had" in done.stderr
-    assert "give the file as this model's `pretrained`" in done.stderr
+    assert "weights of test_resnet could not be fetched" in done.stderr
+    assert "set this model's `pretrained` to the file" in done.stderr
     assert not list(tmp_path.glob("test_resnet*"))
 
 
