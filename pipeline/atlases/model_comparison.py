@@ -115,11 +115,11 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
         limit = shared_limit(maps[:2])
         for axes, heatmap, name in zip(row, maps, names, strict=True):
             hide_axes(axes)
-            axes.imshow(overlay(heatmap, one.cell.face, limit, look))
+            axes.imshow(overlay(heatmap, one.cell.face, limit=limit, look=look))
             outline_mask(axes, one.cell.mask)
             axes.set_title(name, fontsize=9, loc="left")
         outline_squares(row[2], one.significant, len(one.cell.face))
         row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
-        colour_bar(figure, row, limit, look)
+        colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"mean attributions of two detectors\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
