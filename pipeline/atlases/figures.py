@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from pipeline.atlases.arrays import OUTCOMES, CellArrays
+from pipeline.atlases.captions import Captions
 from pipeline.atlases.gallery import Frame
 from pipeline.atlases.overlays import (
     SCALE_NOTE,
@@ -27,7 +28,6 @@ from pipeline.atlases.overlays import (
     shared_limit,
     smooth,
 )
-from pipeline.atlases.tables import Captions
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
 
