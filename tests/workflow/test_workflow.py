@@ -23,7 +23,8 @@ def clone(run, tmp_path) -> Run:
     """The finished run, driven from a fresh copy of the code, which may be edited."""
     repository = tmp_path / "clone"
     unwanted = shutil.ignore_patterns(
-        ".venv", ".git", ".snakemake", "results", "data", "__pycache__", ".*_cache"
+        *(".venv", ".git", ".snakemake", "results", "data", "build"),
+        *("__pycache__", ".*_cache"),
     )
     shutil.copytree(REPOSITORY, repository, ignore=unwanted)
     for file in repository.rglob("*"):
