@@ -62,7 +62,7 @@ def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
             frames = frames.assign(row=np.arange(len(frames)))
             rows.append(frames)
             crops.append(shard.crops[:])
-            file = results / "originals" / path.name
+            file = results / "attributions/originals" / path.name
             if file.is_file():
                 aligned = stack.enter_context(Originals(file))
                 originals.append(aligned.crops_of(frames["row"].to_numpy()))
@@ -114,7 +114,8 @@ def compare(
     ours, and of the bare loop."""
     bare = bare_loop(detector, crops.shape[1], batch)
     start = time.perf_counter()
-    ours = explain(detector, crops, baselines, config, BatchSize(batch))
+    size = BatchSize(batch)
+    ours = explain(detector, crops, baselines, config=config, batch_size=size)
     seconds = time.perf_counter() - start
     bare += bare_loop(detector, crops.shape[1], batch)
     rows = {"ours": measured(ours, seconds)}
@@ -122,7 +123,8 @@ def compare(
     for count in counts:
         fixed = config.model_copy(update={"engine": "captum", "steps": count})
         start = time.perf_counter()
-        found = explain(detector, crops, baselines, fixed, BatchSize(batch))
+        size = BatchSize(batch)
+        found = explain(detector, crops, baselines, config=fixed, batch_size=size)
         name = f"captum {count}"
         rows[name] = measured(found, time.perf_counter() - start)
         maps[name] = found["maps"]
@@ -159,8 +161,16 @@ def main() -> None:
             with References(
                 args.results / "attributions/references" / f"{protocol}.h5"
             ) as faces:
-                given = (crops, frame_keys(rows), faces, originals, config.noise_draws)
-                baselines = list(make_baselines(kind, *given))
+                baselines = list(
+                    make_baselines(
+                        kind,
+                        crops,
+                        frame_keys(rows),
+                        references=faces,
+                        originals=originals,
+                        draws=config.noise_draws,
+                    )
+                )
             table, rate, bare = compare(
                 detector, crops, baselines, config, batch, args.counts
             )

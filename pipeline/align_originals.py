@@ -1,18 +1,29 @@
-"""Find the originals of a test shard's fakes (rule `align_originals`)."""
+"""Align the original videos with the fakes of a test shard (rule `align_originals`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from pipeline.attributions.original_alignment import write_originals
 from pipeline.config.faces import FacesConfig
 from pipeline.runtime.allocation import workers_that_fit
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.videos.shard_table import read_table
 
 
-def main() -> None:
-    files = ["faces", "root", "output", "tables*"]
-    args = parse(__doc__, files=files, texts=["config", "workers", "memory"])
-    config = FacesConfig.model_validate_json(args.config)
+@dataclass(frozen=True)
+class Arguments:
+    faces: Path
+    root: Path
+    output: Path
+    tables: list[Path]
+    config: FacesConfig
+    workers: int
+    memory: int  # MB
+
+
+def main(args: Arguments) -> None:
     videos = pd.concat([read_table(path) for path in args.tables])
     path_of = dict(zip(videos["video"], videos["path"], strict=True))
     originals = {
@@ -20,10 +31,15 @@ def main() -> None:
         for fake, original in zip(videos["video"], videos["original"], strict=True)
         if original in path_of
     }
-    workers = workers_that_fit(int(args.workers), "haar", int(args.memory))
-    provenance = {"decoder": config.decoder}
-    write_originals(args.output, args.faces, originals, config, workers, provenance)
+    write_originals(
+        args.output,
+        args.faces,
+        originals,
+        config=args.config,
+        workers=workers_that_fit(args.workers, "haar", args.memory),
+        provenance={"decoder": args.config.decoder},
+    )
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

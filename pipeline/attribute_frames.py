@@ -1,12 +1,15 @@
-"""Integrated Gradients of one model over a test shard (rule `attribute_frames`)."""
+"""Attribute the logits of a test shard to pixels (rule `attribute_frames`)."""
 
 import json
 import logging
-from argparse import Namespace
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import explain
@@ -22,41 +25,71 @@ from pipeline.files.finished_parts import finished_parts
 from pipeline.models.checkpoints import load_detector
 from pipeline.models.precision import compute_exactly
 from pipeline.runtime.code_version import code_version
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.runtime.devices import pick_device, use_cores
 from pipeline.runtime.progress import progress
 
 log = logging.getLogger(__name__)
 
-# Images explained together, at most: what a killed job does again. The last of them do
-# not fill a batch, so that there are some batches' worth of images to each.
-CHUNK = {"cpu": 64, "cuda": 2048}
-QUEUE = 4  # images, for each gradient of a batch
+# The largest number of crops in a chunk. A killed job repeats its last chunk.
+MAX_CHUNK = {"cpu": 64, "cuda": 2048}
+# Crops in a chunk, for each gradient of a batch. The last batches of a chunk are not
+# full, so a chunk should fill several batches.
+CROPS_PER_GRADIENT = 4
 
 
-def main() -> None:
-    files = ["weights", "faces", "references", "output"]
-    texts = ["originals", "baseline", "config", "seed", "threads"]
-    args = parse(__doc__, files=files, texts=texts)
-    config = AttributionConfig.model_validate_json(args.config)
-    use_cores(int(args.threads))
+@dataclass(frozen=True)
+class Arguments:
+    weights: Path
+    faces: Path
+    references: Path
+    output: Path
+    originals: Path | None
+    baseline: str
+    config: AttributionConfig
+    seed: int
+    threads: int
+
+
+def main(args: Arguments) -> None:
+    use_cores(args.threads)
     compute_exactly()
     device = pick_device()
     detector = load_detector(args.weights, device)
-    provenance = provenance_of(args, config, detector.spec.timm)
-    given = Originals(Path(args.originals)) if args.originals else nullcontext()
+    provenance = provenance_of(args, detector.spec.timm)
     with (
         FaceShard(args.faces) as shard,
         References(args.references) as references,
-        given as originals,
+        open_originals(args.originals) as originals,
     ):
-        frames = choose_frames(shard.labelled_frames(), config.frames)
+        frames = choose_frames(shard.labelled_frames(), args.config.frames)
         aligned = originals.aligned[frames["crop"]] if originals else False
         frames = frames.assign(aligned=aligned)
         size = shard.crops.shape[1]
-        batch_size = BatchSize(config.batch_size or plan_batch(detector, size))
+        planned = args.config.batch_size or plan_batch(detector, size)
+        batch_size = BatchSize(planned)
         log.info("%d crops, %d gradients at once", len(frames), batch_size.images)
-        chunk = min(CHUNK[device.type], QUEUE * batch_size.images)
+
+        def explained(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+            """The maps of some of `frames`, and the columns that `explain` adds."""
+            places = rows["crop"].to_numpy()
+            crops = shard.crops[places]
+            baselines = make_baselines(
+                args.baseline,
+                crops,
+                frame_keys(rows),
+                references=references,
+                originals=originals.crops_of(places) if originals else None,
+                draws=args.config.noise_draws,
+                seed=args.seed,
+            )
+            found = explain(
+                detector, crops, baselines, config=args.config, batch_size=batch_size
+            )
+            check_finite(found, rows, args.weights)
+            return found
+
+        chunk = min(MAX_CHUNK[device.type], CROPS_PER_GRADIENT * batch_size.images)
         work = [provenance, code_version("attribute_frames"), device.type, chunk]
         starts = range(0, len(frames), chunk)
         with (
@@ -64,37 +97,35 @@ def main() -> None:
             writing_attributions(args.output, size, provenance, args.baseline) as out,
         ):
             for start in progress(starts, len(starts), "attribute", "chunks"):
-                rows = frames[start : start + chunk]
-                if str(start) not in parts:
-                    crops, wanted = shard.crops[rows["crop"]], rows["crop"].to_numpy()
-                    own = originals.crops_of(wanted) if originals else None
-                    baselines = make_baselines(
-                        *(args.baseline, crops, frame_keys(rows), references, own),
-                        draws=config.noise_draws,
-                        seed=int(args.seed),
-                    )
-                    found = explain(detector, crops, baselines, config, batch_size)
-                    check_finite(found, rows, args.weights)
-                    parts.save(str(start), found)
-                found = parts.load(str(start))
+                rows, part = frames[start : start + chunk], str(start)
+                if part not in parts:
+                    parts.save(part, explained(rows))
+                found = parts.load(part)
                 out.add(found.pop("maps"), rows.assign(**found))
 
 
-def provenance_of(
-    args: Namespace, config: AttributionConfig, network: str
-) -> dict[str, Any]:
-    """What maps are made from, and how."""
-    names = ["weights", "faces", "references", "originals"]
-    given = {name: getattr(args, name) for name in names}
+def open_originals(path: Path | None) -> AbstractContextManager[Originals | None]:
+    """The originals of the shard's fakes; None if the baseline does not need them."""
+    return Originals(path) if path else nullcontext()
+
+
+def provenance_of(args: Arguments, network: str) -> dict[str, Any]:
+    """What the maps are made from, and how: recorded in the output file."""
+    files = {
+        "weights": args.weights,
+        "faces": args.faces,
+        "references": args.references,
+        "originals": args.originals,
+    }
     return {
-        "attribution": config.model_dump(exclude={"baselines"}),
+        "attribution": args.config.model_dump(exclude={"baselines"}),
         "baseline": args.baseline,
-        "seed": int(args.seed),
+        "seed": args.seed,
         "detector": network,
-        "sha256": {n: file_sha256(Path(file)) for n, file in given.items() if file},
+        "sha256": {name: file_sha256(file) for name, file in files.items() if file},
         "versions": {name: version(name) for name in ("torch", "timm", "captum")},
     }
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,6 +1,8 @@
-"""Choose a detector's operating point on validation (rule `choose_threshold`)."""
+"""Choose a detector's operating point on val (rule `choose_operating_point`)."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,17 +10,23 @@ from pipeline.config.protocols import ProtocolConfig
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import points_table
 from pipeline.models.predictions import check_both_kinds, per_video, read_predictions
-from pipeline.runtime.command_line import parse, run
-from pipeline.videos.protocols import selected
+from pipeline.runtime.command_line import run
+from pipeline.videos.protocols import protocol_rows
 
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    args = parse(__doc__, files=["predictions*", "points"], texts=["protocol"])
-    protocol = ProtocolConfig.model_validate_json(args.protocol)
+@dataclass(frozen=True)
+class Arguments:
+    predictions: list[Path]
+    points: Path
+    protocol: ProtocolConfig
+
+
+def main(args: Arguments) -> None:
     frames = pd.concat([read_predictions(path) for path in args.predictions])
-    frames = frames[selected(frames, protocol)].sort_values("video", kind="stable")
+    frames = frames[protocol_rows(frames, args.protocol)]
+    frames = frames.sort_values("video", kind="stable")
     check_both_kinds(frames, "val", args.points)
     table = points_table({"frame": frames, "video": per_video(frames)})
     write_csv(table, args.points)
@@ -26,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

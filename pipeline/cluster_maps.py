@@ -1,4 +1,7 @@
-"""Cluster a sample of one model's maps (rule `cluster_maps`)."""
+"""Cluster a sample of a detector's maps (rule `cluster_maps`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,37 +13,46 @@ from pipeline.atlases.clusters import (
 )
 from pipeline.atlases.regions import REGIONS, USUAL_POINTS, region_grid
 from pipeline.files.tables import write_csv
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.videos.table import persons
 
-KEPT = (
+SAMPLE_COLUMNS = (
     "shard place crop video subject number dataset compression method label logit"
 ).split()
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["sample", "clusters", "cells", "members"],
-        texts=["detector", "margin", "resamples", "seed"],
-    )
-    seed = int(args.seed)
+@dataclass(frozen=True)
+class Arguments:
+    sample: Path
+    clusters: Path
+    cells: Path
+    members: Path
+    detector: str
+    margin: float
+    resamples: int
+    seed: int
+
+
+def main(args: Arguments) -> None:
     maps, rows = read_sample(args.sample)
     people = pd.factorize(persons(rows))[0]
-    clusters = cluster_maps(maps, seed, groups=people)
+    clusters = cluster_maps(maps, args.seed, groups=people)
     points = USUAL_POINTS[args.detector]
-    regions = region_grid(maps.shape[1], float(args.margin), points)
-    # The last region is outside the face, which the summary wants first.
+    regions = region_grid(maps.shape[1], args.margin, points)
+    # `cluster_summary` expects the region outside the face first; it is the last here.
     names = (REGIONS[-1], *REGIONS[:-1])
-    summary = cluster_summary(clusters, rows, maps, (regions + 1) % len(names), names)
-    table = cluster_table(clusters, rows, int(args.resamples), seed)
+    summary = cluster_summary(
+        clusters, rows, maps, regions=(regions + 1) % len(names), names=names
+    )
+    table = cluster_table(clusters, rows, resamples=args.resamples, seed=args.seed)
     first, second = clusters.embedding.T
-    found = {"cluster": clusters.labels, "x": first, "y": second}
-    silhouette = {"silhouette": clusters.silhouettes}
-    write_csv(rows[KEPT].assign(**found, **silhouette), args.members)
+    members = rows[SAMPLE_COLUMNS].assign(
+        cluster=clusters.labels, x=first, y=second, silhouette=clusters.silhouettes
+    )
+    write_csv(members, args.members)
     write_csv(summary, args.clusters)
     write_csv(table, args.cells)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,7 +1,8 @@
-"""Metrics of all detectors in one place (rule `collect_metrics`)."""
+"""Collect the metrics of all detectors (rule `collect_metrics`)."""
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -13,34 +14,37 @@ from pipeline.metrics.literature import (
     trained_table,
 )
 from pipeline.metrics.overview import overview
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import Json, run
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=[
-            *("videos*", "frames*", "published", "all_videos", "all_frames"),
-            *("overview", "literature"),
-        ],
-        texts=["runs"],
-    )
-    videos, frames = (stacked(paths) for paths in (args.videos, args.frames))
+@dataclass(frozen=True)
+class Arguments:
+    videos: list[Path]
+    frames: list[Path]
+    published: Path
+    all_videos: Path
+    all_frames: Path
+    overview: Path
+    literature: Path
+    runs: Annotated[list[dict[str, Any]], Json]
+
+
+def main(args: Arguments) -> None:
+    videos, frames = stacked(args.videos), stacked(args.frames)
     write_csv(videos, args.all_videos)
     write_csv(frames, args.all_frames)
     with replacing(args.overview) as part:
         part.write_text(overview(videos), encoding="utf-8")
     published = read_published(args.published)
-    trained = trained_table(json.loads(args.runs), videos)
+    trained = trained_table(args.runs, videos)
     beside = beside_published(frames.assign(level="frame"), trained, published)
     write_csv(beside, args.literature)
 
 
 def stacked(paths: list[Path]) -> pd.DataFrame:
-    """Tables of several detectors, one below the other."""
-    tables = [read_csv(path) for path in paths]
-    return pd.concat(tables, ignore_index=True)
+    """The rows of several tables, one table below the other."""
+    return pd.concat([read_csv(path) for path in paths], ignore_index=True)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,16 +1,24 @@
 """Collect a protocol's real training faces (rule `collect_references`)."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from pipeline.attributions.reference_faces import write_references
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
 
-def main() -> None:
-    args = parse(__doc__, files=["train*", "output"], texts=["protocol"])
-    protocol = ProtocolConfig.model_validate_json(args.protocol)
-    provenance = {"protocol": protocol.model_dump()}
-    write_references(args.output, args.train, protocol, provenance)
+@dataclass(frozen=True)
+class Arguments:
+    train: list[Path]
+    output: Path
+    protocol: ProtocolConfig
+
+
+def main(args: Arguments) -> None:
+    provenance = {"protocol": args.protocol.model_dump()}
+    write_references(args.output, args.train, args.protocol, provenance=provenance)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

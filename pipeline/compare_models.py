@@ -1,6 +1,8 @@
-"""Paired differences between models on the test videos (rule `compare_models`)."""
+"""Compare the test metrics of models by paired differences (rule `compare_models`)."""
 
-import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -8,26 +10,27 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.files.tables import read_csv, write_csv
 from pipeline.metrics.comparison import DIFFERENCE_COLUMNS, differences
 from pipeline.metrics.operating_point import read_points
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import Json, run
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["predicted*", "points*", "differences"],
-        texts=["runs", "config", "seed"],
-    )
-    config = EvaluationConfig.model_validate_json(args.config)
-    runs = pd.DataFrame(json.loads(args.runs)).assign(
-        predicted=args.predicted, points=args.points
-    )
+@dataclass(frozen=True)
+class Arguments:
+    predicted: list[Path]
+    points: list[Path]
+    differences: Path
+    runs: Annotated[list[dict[str, Any]], Json]
+    config: EvaluationConfig
+    seed: int
+
+
+def main(args: Arguments) -> None:
+    runs = pd.DataFrame(args.runs).assign(predicted=args.predicted, points=args.points)
     tables = [pd.DataFrame(columns=DIFFERENCE_COLUMNS)]
     for protocol, members in runs.groupby("protocol", sort=False):
-        predicted = {row.model: read_csv(row.predicted) for row in members.itertuples()}
-        points = {
-            row.model: read_points(row.points)["video"] for row in members.itertuples()
-        }
-        table = differences(predicted, points, config.bootstrap, int(args.seed))
+        rows = list(members.itertuples())
+        predicted = {row.model: read_csv(row.predicted) for row in rows}
+        points = {row.model: read_points(row.points)["video"] for row in rows}
+        table = differences(predicted, points, args.config.bootstrap, args.seed)
         table.insert(0, "protocol", protocol)
         tables.append(table)
     found = [table for table in tables if len(table)] or tables[:1]
@@ -35,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,6 +1,7 @@
-"""Draw one model's atlases and galleries from their arrays (rule `build_atlas`)."""
+"""Draw the figures of one detector's atlas (rule `draw_atlas`)."""
 
-from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,62 +14,88 @@ from pipeline.atlases.figures import (
     plot_ledger,
     plot_statistics,
 )
-from pipeline.atlases.gallery import pick_examples, read_frames, typical_of
+from pipeline.atlases.gallery import mean_similarity, pick_examples, read_frames
 from pipeline.atlases.overlays import Look
-from pipeline.atlases.tables import certificates
+from pipeline.atlases.tables import cell_captions
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
-PICTURES = ["atlas", "statistics", "ledger", "gallery", "cluster_figure"]
-TABLES = ["arrays", "sample", "frames", "cells", "regions"]
-CLUSTER_TABLES = ["clusters", "cluster_cells", "members"]
 MEMBERS_SHOWN = 6  # of each cluster
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["attributions*", "faces*", *TABLES, *CLUSTER_TABLES, *PICTURES],
-        texts=["title", "config"],
-    )
-    config = AtlasesConfig.model_validate_json(args.config)
-    look = Look(config.colormap, config.opacity)
+@dataclass(frozen=True)
+class Arguments:
+    # Input files.
+    attributions: list[Path]
+    faces: list[Path]
+    arrays: Path
+    sample: Path
+    frames: Path
+    cells: Path
+    regions: Path
+    clusters: Path
+    cluster_cells: Path
+    members: Path
+    # Output files.
+    atlas: Path
+    statistics: Path
+    ledger: Path
+    gallery: Path
+    cluster_figure: Path
+
+    title: str
+    config: AtlasesConfig
+
+
+def main(args: Arguments) -> None:
+    look = Look(args.config.colormap, args.config.opacity)
+    draw_means(args, look)
+    draw_gallery(args, look)
+    draw_clusters(args, look)
+
+
+def draw_means(args: Arguments, look: Look) -> None:
+    """Draw what is averaged over frames: the atlas, its statistics, the regions."""
     cells, summary = read_cells(args.arrays), read_csv(args.cells)
     start = np.average(summary["mean_baseline_logit"], weights=summary["frames"])
     title = (
         f"{args.title}: mean attribution of the fake logit\n"
         f"the baselines' own mean logit is {start:+.1f}: see baselines.png first"
     )
-    plot_atlas(cells, certificates(summary), title, look, args.atlas)
-    plot_statistics(cells, f"{args.title}: statistics of maps", look, args.statistics)
+    plot_atlas(cells, cell_captions(summary), title=title, look=look, path=args.atlas)
+    title = f"{args.title}: statistics of maps"
+    plot_statistics(cells, title=title, look=look, path=args.statistics)
     title = f"{args.title}: what each region adds to the logit"
-    plot_ledger(read_csv(args.regions), title, look, args.ledger)
-    frames = read_csv(args.frames)
-    chosen = pick_examples(frames, typical_of(args.sample, cells), config.gallery)
+    plot_ledger(read_csv(args.regions), title=title, look=look, path=args.ledger)
+
+
+def draw_gallery(args: Arguments, look: Look) -> None:
+    """Draw single frames with their maps."""
+    typical = mean_similarity(args.sample, read_cells(args.arrays))
+    chosen = pick_examples(read_csv(args.frames), typical, args.config.gallery)
     examples = {
         name: read_frames(rows, args.attributions, args.faces)
         for name, rows in chosen.items()
     }
     title = f"{args.title}: attribution of the fake logit, frame by frame"
-    plot_gallery(examples, title, look, args.gallery)
-    draw_clusters(args, look)
+    plot_gallery(examples, title=title, look=look, path=args.gallery)
 
 
-def draw_clusters(args: Namespace, look: Look) -> None:
-    """Draw the clusters that `cluster_maps` found, with their typical members."""
+def draw_clusters(args: Arguments, look: Look) -> None:
+    """Draw the clusters that `cluster_maps` found, with their most typical members."""
     maps, rows = read_sample(args.sample)
     clusters = clusters_of(read_csv(args.members))
-    typical = typical_members(clusters, maps, rows, MEMBERS_SHOWN)
-    wanted = np.concatenate(list(typical.values()))
-    frames = read_frames(rows.iloc[wanted], args.attributions, args.faces)
+    typical = typical_members(clusters, maps, rows, count=MEMBERS_SHOWN)
+    shown = np.concatenate(list(typical.values()))
+    frames = read_frames(rows.iloc[shown], args.attributions, args.faces)
     plot_clusters(
         clusters,
         maps,
         rows,
         table=read_csv(args.cluster_cells),
         summary=read_csv(args.clusters),
-        crops={i: f.canonical_crop() for i, f in zip(wanted, frames, strict=True)},
+        crops={i: f.canonical_crop() for i, f in zip(shown, frames, strict=True)},
         typical=typical,
         title=f"{args.title}: clusters of maps",
         look=look,
@@ -77,4 +104,4 @@ def draw_clusters(args: Namespace, look: Look) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,4 +1,7 @@
-"""Draw what the choice of the baseline changes (rule `draw_baselines`)."""
+"""Draw how the maps depend on the baseline (rule `draw_baselines`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.atlases.arrays import read_cells
 from pipeline.atlases.baseline_figure import plot_baselines
@@ -6,16 +9,22 @@ from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
 from pipeline.metrics.operating_point import read_points
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["arrays*", "frames*", "agreement", "points", "figure"],
-        texts=["names", "title", "config"],
-    )
-    config = AtlasesConfig.model_validate_json(args.config)
+@dataclass(frozen=True)
+class Arguments:
+    arrays: list[Path]
+    frames: list[Path]
+    agreement: Path
+    points: Path
+    figure: Path
+    names: str  # of the baselines, with a space between
+    title: str
+    config: AtlasesConfig
+
+
+def main(args: Arguments) -> None:
     names = args.names.split()
     plot_baselines(
         cells=dict(zip(names, map(read_cells, args.arrays), strict=True)),
@@ -23,10 +32,10 @@ def main() -> None:
         agreement=read_csv(args.agreement),
         threshold=read_points(args.points)["frame"].threshold,
         title=f"{args.title}: what the choice of the baseline changes",
-        look=Look(config.colormap, config.opacity),
+        look=Look(args.config.colormap, args.config.opacity),
         path=args.figure,
     )
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,22 +1,30 @@
 """Draw where the mean maps of two detectors differ (rule `draw_comparison`)."""
 
-import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 from pipeline.atlases.arrays import read_cells
 from pipeline.atlases.model_comparison import differences, plot_differences
 from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import Json, run
 
 
-def main() -> None:
-    args = parse(__doc__, files=["arrays*", "figure"], texts=["detectors", "config"])
-    config = AtlasesConfig.model_validate_json(args.config)
-    names = [f"{d['model']}/{d['protocol']}" for d in json.loads(args.detectors)]
+@dataclass(frozen=True)
+class Arguments:
+    arrays: list[Path]
+    figure: Path
+    detectors: Annotated[list[dict[str, str]], Json]
+    config: AtlasesConfig
+
+
+def main(args: Arguments) -> None:
+    names = [f"{d['model']}/{d['protocol']}" for d in args.detectors]
     cells = dict(zip(names, map(read_cells, args.arrays), strict=True))
-    look = Look(config.colormap, config.opacity)
+    look = Look(args.config.colormap, args.config.opacity)
     plot_differences(differences(cells), look, args.figure)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,6 +1,8 @@
-"""Metrics and figures of one detector over the test set (rule `evaluate_model`)."""
+"""Compute the metrics of one detector on the test set (rule `evaluate_model`)."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.files.tables import write_csv
@@ -12,37 +14,41 @@ from pipeline.models.predictions import (
     probability,
     read_test_frames,
 )
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=[
-            *("predictions*", "points", "predicted", "videos", "frames"),
-        ],
-        texts=["model", "protocol", "config", "seed"],
-    )
-    config = EvaluationConfig.model_validate_json(args.config)
+@dataclass(frozen=True)
+class Arguments:
+    predictions: list[Path]
+    points: Path
+    predicted: Path
+    videos: Path
+    frames: Path
+    model: str
+    protocol: str
+    config: EvaluationConfig
+    seed: int
+
+
+def main(args: Arguments) -> None:
     frames = read_test_frames(args.predictions)
     check_both_kinds(frames, "test", args.videos)
     videos = per_video(frames)
     videos["probability"] = probability(videos["logit"])
     write_csv(videos, args.predicted)
-    levels, points = {"frame": frames, "video": videos}, read_points(args.points)
-    named = {"model": args.model, "protocol": args.protocol}
-    for level, file in (("frame", args.frames), ("video", args.videos)):
-        table = metrics_table(
-            levels[level], points[level], config.bootstrap, int(args.seed)
-        )
-        for place, (column, value) in enumerate(named.items()):
-            table.insert(place, column, value)
+    points = read_points(args.points)
+    levels = {"frame": (frames, args.frames), "video": (videos, args.videos)}
+    for level, (items, file) in levels.items():
+        resamples = args.config.bootstrap
+        table = metrics_table(items, points[level], resamples, args.seed)
+        table.insert(0, "model", args.model)
+        table.insert(1, "protocol", args.protocol)
         write_csv(table, file)
-    auc = table[table["metric"] == "auc"]
+    auc = table[table["metric"] == "auc"]  # of videos, the last level
     log.info("by video:\n%s", auc.round(4).to_string(index=False))
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

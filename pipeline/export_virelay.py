@@ -1,20 +1,33 @@
 """Write clustered maps as a project for ViRelAy (rule `export_virelay`)."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from pipeline.atlases.virelay import write_project
 from pipeline.files.tables import read_csv
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["attributions*", "faces*", "members", "project"],
-        texts=["title", "model"],
+@dataclass(frozen=True)
+class Arguments:
+    attributions: list[Path]
+    faces: list[Path]
+    members: Path
+    project: Path
+    title: str
+    model: str
+
+
+def main(args: Arguments) -> None:
+    write_project(
+        args.project.parent,
+        members=read_csv(args.members),
+        attributions=args.attributions,
+        faces=args.faces,
+        title=args.title,
+        model=args.model,
     )
-    members = read_csv(args.members)
-    shards = (args.attributions, args.faces)
-    write_project(args.project.parent, members, *shards, args.title, args.model)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

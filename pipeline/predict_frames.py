@@ -1,5 +1,8 @@
 """Predict every crop of a val or test shard (rule `predict_frames`)."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
 from pipeline.faces.shards import FaceShard
@@ -10,23 +13,30 @@ from pipeline.models.inference import predict
 from pipeline.models.precision import compute_exactly
 from pipeline.models.predictions import PREDICTION_COLUMNS, probability
 from pipeline.runtime.allocation import usable_cores
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.runtime.devices import pick_device, use_cores
 from pipeline.runtime.progress import progress
 
-BATCH = 64  # crops
+BATCH_SIZE = 64  # crops
 
 
-def main() -> None:
-    args = parse(__doc__, files=["weights", "faces", "output"], texts=["threads"])
-    threads, device = usable_cores(int(args.threads)), pick_device()
+@dataclass(frozen=True)
+class Arguments:
+    weights: Path
+    faces: Path
+    output: Path
+    threads: int
+
+
+def main(args: Arguments) -> None:
+    threads, device = usable_cores(args.threads), pick_device()
     use_cores(threads)
     compute_exactly()
     detector = load_detector(args.weights, device)
     crops = FaceCrops([args.faces])
     readers = threads if device.type == "cuda" else 0
-    batches = predict(detector, crops, BATCH, readers)
-    total = -(-len(crops) // BATCH)
+    batches = predict(detector, crops, BATCH_SIZE, readers)
+    total = -(-len(crops) // BATCH_SIZE)
     logits = [np.empty(0, np.float32), *progress(batches, total, "predict", "batches")]
     with FaceShard(args.faces) as shard:
         frames = shard.labelled_frames()
@@ -36,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

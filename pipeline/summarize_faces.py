@@ -1,12 +1,14 @@
-"""Say what came of every video (rule `summarize_faces`)."""
+"""List the outcome of face extraction for every video (rule `summarize_faces`)."""
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from pipeline.faces.shards import FaceShard
 from pipeline.files.tables import write_csv
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.videos.status import USABLE_STATUSES, VideoStatus
 
 log = logging.getLogger(__name__)
@@ -17,8 +19,13 @@ COLUMNS = (
 ).split()
 
 
-def main() -> None:
-    args = parse(__doc__, files=["shards*", "summary"])
+@dataclass(frozen=True)
+class Arguments:
+    shards: list[Path]
+    summary: Path
+
+
+def main(args: Arguments) -> None:
     tables = []
     for path in args.shards:
         with FaceShard(path) as shard:
@@ -27,9 +34,9 @@ def main() -> None:
     write_csv(videos, args.summary)
     log.info("%d videos, %d crops", len(videos), videos["crops"].sum())
     for video in videos[videos["status"] != VideoStatus.OK].itertuples():
-        told = "" if video.status in USABLE_STATUSES else "no crops: "
-        log.info("%s%s: %s: %s", told, video.path, video.status, video.reason)
+        usable = "" if video.status in USABLE_STATUSES else "no crops: "
+        log.info("%s%s: %s: %s", usable, video.path, video.status, video.reason)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,9 +1,10 @@
-"""Train a model on train shards, choosing the epoch on val (rule `train_model`)."""
+"""Train a model on train and choose the best epoch on val (rule `train_model`)."""
 
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,59 +23,73 @@ from pipeline.models.training import NotANumber, Stopped, train
 from pipeline.models.training_state import fingerprint
 from pipeline.runtime.allocation import in_slurm, usable_cores
 from pipeline.runtime.code_version import code_version
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 from pipeline.runtime.devices import use_cores
 from pipeline.runtime.errors import StepError
 
 log = logging.getLogger(__name__)
 
-# SLURM kills some seconds after SIGTERM. To end before that would count as a failure of
-# its own, and a preempted job that fails is not queued again.
-UNTIL_KILLED = 300.0  # s
+# How long a preempted job waits for SLURM to kill it, in seconds. If it ended by itself
+# after SIGTERM, SLURM would count a failed job and would not queue it again.
+KILL_TIMEOUT = 300.0
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["train*", "val*", "weights", "history", "state"],
-        texts=["config", "protocol", "seed", "threads"],
-    )
-    config = ModelConfig.model_validate_json(args.config)
-    protocol = ProtocolConfig.model_validate_json(args.protocol)
-    seed, threads = int(args.seed), usable_cores(int(args.threads))
+@dataclass(frozen=True)
+class Arguments:
+    train: list[Path]
+    val: list[Path]
+    weights: Path
+    history: Path
+    state: Path
+    config: ModelConfig
+    protocol: ProtocolConfig
+    seed: int
+    threads: int
+
+
+def main(args: Arguments) -> None:
+    config = args.config
     fabric = make_fabric(config)
     fabric.launch()
     if not fabric.is_global_zero:
         logging.getLogger().setLevel(logging.ERROR)
-    use_cores(threads // fabric.world_size)
-    torch.manual_seed(seed)
+    cores = max(1, usable_cores(args.threads) // fabric.world_size)
+    use_cores(cores)
+    torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    data, validation = (FaceCrops(s, protocol) for s in (args.train, args.val))
+    data = FaceCrops(args.train, args.protocol)
+    validation = FaceCrops(args.val, args.protocol)
     if config.shuffle_labels:
-        data.shuffle_labels(seed)
-        validation.shuffle_labels(seed)  # or the epoch would be chosen by true labels
+        data.shuffle_labels(args.seed)
+        # With true labels here, the choice of the epoch would use them.
+        validation.shuffle_labels(args.seed)
     check_classes(data, "train")
     check_classes(validation, "val")
     detector = build_detector(
         config.timm, config.input_size, config.pretrained, with_head=not config.epochs
     )
-    table = data.table if config.epochs else data.table[:0]
-    provenance = provenance_of(config, protocol, seed, table)
-    same = fingerprint(
+    trained_on = data.table if config.epochs else data.table[:0]
+    provenance = provenance_of(config, args.protocol, args.seed, trained_on)
+    training = fingerprint(
         [*args.train, *args.val],
         provenance,
         code_version("train_model"),
         [fabric.world_size, fabric.device.type, fabric.strategy.precision.precision],
     )
-    # On the CPU the cores are busy with the network; a GPU wants readers beside it.
-    share = max(1, threads // fabric.world_size)
-    readers = share if fabric.device.type == "cuda" else 0
-    note = args.history.with_name("not_a_number.csv")
-    note.unlink(missing_ok=True)
-    with remedies_named(fabric, args.weights, note):
+    bad_batch = args.history.with_name("not_a_number.csv")
+    bad_batch.unlink(missing_ok=True)
+    with explain_failures(fabric, args.weights, bad_batch):
         history = train(
-            *(fabric, detector, config, data, validation, seed),
-            *(readers, args.state, same),
+            fabric,
+            detector,
+            config,
+            data,
+            validation,
+            args.seed,
+            # On the CPU, the network keeps all cores busy.
+            readers=cores if fabric.device.type == "cuda" else 0,
+            state_file=args.state,
+            fingerprint=training,
         )
     if fabric.is_global_zero:
         write_csv(history, args.history)
@@ -84,25 +99,29 @@ def main() -> None:
 
 
 @contextmanager
-def remedies_named(fabric: Fabric, weights: Path, note: Path) -> Iterator[None]:
-    """Say what can be done where a training ends early; `note` lists a bad batch."""
+def explain_failures(fabric: Fabric, weights: Path, bad_batch: Path) -> Iterator[None]:
+    """Raise a StepError that says what the user can do if a training ends early.
+
+    If the loss or a gradient is not a number, the batch's videos are listed in the CSV
+    file `bad_batch`. A preempted SLURM job waits here until SLURM kills it.
+    """
     try:
         yield
     except NotANumber as error:
         if fabric.is_global_zero:
-            write_csv(pd.DataFrame({"video": error.videos}), note)
-        raise StepError(f"{weights}: {error}; see {note}") from error
+            write_csv(pd.DataFrame({"video": error.videos}), bad_batch)
+        raise StepError(f"{weights}: {error}; see {bad_batch}") from error
     except torch.OutOfMemoryError as error:
         raise StepError(
             f"{weights}: this training does not fit into the GPU's memory ({error}). "
             "Raise this model's `accumulate`, or lower its `batch_size`."
         ) from error
     except Stopped as stop:
-        if in_slurm() and "SIGTERM" in stop.asked:
+        if in_slurm() and "SIGTERM" in stop.signals:
             log.info("%s", stop)
-            time.sleep(UNTIL_KILLED)
+            time.sleep(KILL_TIMEOUT)
         raise
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

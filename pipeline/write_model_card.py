@@ -1,4 +1,7 @@
-"""Describe a trained detector for those who use it (rule `write_model_card`)."""
+"""Describe a trained detector for its users (rule `write_model_card`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -7,23 +10,33 @@ from pipeline.files.tables import read_csv
 from pipeline.metrics.model_card import model_card
 from pipeline.metrics.operating_point import read_points
 from pipeline.models.header import read_header
-from pipeline.runtime.command_line import parse, run
+from pipeline.runtime.command_line import run
 
 
-def main() -> None:
-    args = parse(
-        __doc__,
-        files=["weights", "history", "videos", "frames", "points", "card"],
-        texts=["model", "protocol"],
+@dataclass(frozen=True)
+class Arguments:
+    weights: Path
+    history: Path
+    videos: Path
+    frames: Path
+    points: Path
+    card: Path
+    model: str
+    protocol: str
+
+
+def main(args: Arguments) -> None:
+    text = model_card(
+        f"{args.model}, trained on {args.protocol}",
+        read_header(args.weights),
+        pd.read_csv(args.history),
+        videos=read_csv(args.videos),
+        frames=read_csv(args.frames),
+        points=read_points(args.points),
     )
-    header = read_header(args.weights)
-    history = pd.read_csv(args.history)
-    metrics = [read_csv(path) for path in (args.videos, args.frames)]
-    title = f"{args.model}, trained on {args.protocol}"
     with replacing(args.card) as part:
-        text = model_card(title, header, history, *metrics, read_points(args.points))
         part.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, Arguments)

@@ -1,11 +1,11 @@
-"""What an atlas is drawn from: the arrays of its cells, and a sample of its maps.
+"""The arrays that an atlas is drawn from: those of its cells, and a sample of its maps.
 
 A cell is the frames of one method with one outcome in one test set. Layout of
 `arrays.h5` (version 1), on a canonical grid of G x G px:
 
     cells/<number>          attributes: dataset, compression, method, label, outcome
                             (right, wrong or all), frames, videos, people (identities),
-                            lost (mean logits beside the grid)
+                            lost (mean logits off the grid)
       mean, median, std               (G, G) float32: of the signed maps, in logits
       mean_abs, median_abs, std_abs   (G, G) float32: of their absolute values
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
@@ -30,14 +30,19 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, SAMPLE, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 1
-CELL = ["dataset", "compression", "method", "label", "outcome"]
+FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 1
+CELL_KEYS = ["dataset", "compression", "method", "label", "outcome"]
 OUTCOMES = ("right", "wrong")
+
+# Data set, compression, method, label and outcome; the outcome may be "all".
+CellKey = tuple[str, str, str, int, str]
+# Data set, compression and method: a row of a figure.
+Slice = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class CellArrays:
-    """A cell as it is stored: see above."""
+    """A cell as it is stored. The layout above describes the attributes."""
 
     dataset: str
     compression: str
@@ -61,7 +66,7 @@ class CellArrays:
     significant: np.ndarray
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def slice(self) -> Slice:
         """Its test set and method."""
         return self.dataset, self.compression, self.method
 
@@ -69,7 +74,7 @@ class CellArrays:
 def write_cells(
     path: Path, cells: list[CellArrays], provenance: Mapping[str, Any]
 ) -> None:
-    """Write cells in their order."""
+    """Write cells to `arrays.h5`, in their order."""
     with replacing(path) as part, h5py.File(part, "w") as file:
         mark(file, FORMAT, VERSION, provenance)
         for number, cell in enumerate(cells):
@@ -83,7 +88,7 @@ def write_cells(
 
 
 def read_cells(path: Path) -> list[CellArrays]:
-    """The cells of `arrays.h5`, in the order of the file."""
+    """Read the cells of `arrays.h5`, in the order of the file."""
     with open_marked(path, FORMAT, VERSION) as file:
         groups = file.get("cells", {})
         return [_read_cell(groups[name]) for name in sorted(groups)]
@@ -97,12 +102,12 @@ def _read_cell(group: h5py.Group) -> CellArrays:
 def write_sample(path: Path, maps: np.ndarray, rows: pd.DataFrame) -> None:
     """Write a sample of maps (n, P, P) and their rows of the table of frames."""
     with replacing(path) as part, h5py.File(part, "w") as file:
-        mark(file, SAMPLE, VERSION, {})
+        mark(file, SAMPLE_FORMAT, VERSION, {})
         file["maps"] = maps.astype(np.float32)
         write_table(file.create_group("frames"), rows)
 
 
 def read_sample(path: Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """What `write_sample` wrote."""
-    with open_marked(path, SAMPLE, VERSION) as file:
+    """Read the maps and rows that `write_sample` wrote."""
+    with open_marked(path, SAMPLE_FORMAT, VERSION) as file:
         return file["maps"][:], read_table(file["frames"])

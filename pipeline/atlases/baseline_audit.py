@@ -1,4 +1,4 @@
-"""What a detector says of baselines themselves, and how maps hang on the choice."""
+"""The detector's logits of baselines, and how much maps depend on the baseline."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -7,39 +7,49 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-SLICE = ["dataset", "compression", "method"]
+from pipeline.metrics.slices import SLICE_KEYS
+
 AUDIT_COLUMNS = [
-    *("baseline", *SLICE),
+    *("baseline", *SLICE_KEYS),
     "frames",
-    "baseline_logit",  # F(b): its mean,
-    *("lowest", "highest"),  # and extremes
+    "baseline_logit",  # the mean of F(b)
+    *("lowest", "highest"),  # extremes of F(b)
     "called_fake",  # share of the baselines that the detector calls fake
     "size_of_change",  # mean |F(x) - F(b)|
-    "from_baseline",  # share of F(x)'s and F(b)'s sizes that is the baseline's
+    "from_baseline",  # mean |F(b)| / (|F(x)| + |F(b)|)
     "aligned",  # share of the frames whose baseline is their own original
-    "converged",
-    "steps",  # mean gradients a map
+    "converged",  # share of the maps within the tolerance
+    "steps",  # mean number of gradients of a map
 ]
-AGREEMENT_COLUMNS = [*SLICE, "baseline", "other", "frames", "rank_correlation", "std"]
+AGREEMENT_COLUMNS = [
+    *SLICE_KEYS,
+    "baseline",
+    "other",
+    "frames",
+    "rank_correlation",
+    "std",
+]
 
 
 def audit(frames: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
-    """What the detector says of each baseline, a row a baseline and method.
+    """The detector's logits of each baseline: one row for each baseline and method.
 
-    `frames` is each baseline's table of frames; from `threshold` on, a logit counts as
-    fake. A baseline that is itself called fake carries evidence that it should lack.
+    `frames` is each baseline's table of frames. From the logit `threshold` on, an image
+    counts as fake. A baseline that is itself called fake contains evidence, which it
+    should not. Returns the columns AUDIT_COLUMNS.
     """
     parts = []
     for name, table in frames.items():
-        start, size = table["baseline_logit"].abs(), table["logit"].abs()
-        told = table.assign(
+        baseline_size, size = table["baseline_logit"].abs(), table["logit"].abs()
+        total = baseline_size + size
+        table = table.assign(
             baseline=name,
             called=table["baseline_logit"] >= threshold,
             change=(table["logit"] - table["baseline_logit"]).abs(),
-            part=start / (start + size).where(lambda total: total > 0),
+            part=baseline_size / total.where(total > 0),
         )
         parts.append(
-            told.groupby(["baseline", *SLICE], as_index=False).agg(
+            table.groupby(["baseline", *SLICE_KEYS], as_index=False).agg(
                 frames=("video", "size"),
                 baseline_logit=("baseline_logit", "mean"),
                 lowest=("baseline_logit", "min"),
@@ -58,31 +68,35 @@ def audit(frames: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
 def agreement(
     samples: Mapping[str, tuple[np.ndarray, pd.DataFrame]],
 ) -> pd.DataFrame:
-    """Rank correlation (Spearman) between the maps of the same frames, for each pair.
+    """Rank correlation (Spearman) of the maps of the same frames from two baselines.
 
-    `samples` are each baseline's pooled maps (n, P, P) and their rows. The value is the
-    mean over frames, and `std` its spread from frame to frame.
+    `samples` are each baseline's pooled maps (n, P, P) and their rows. Returns one row
+    for each method and pair of baselines, with the columns AGREEMENT_COLUMNS: the mean
+    over frames, and `std`, its standard deviation over frames.
     """
     ranks = {name: _ranks(*sample) for name, sample in samples.items()}
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for one, other in combinations(ranks, 2):
         (left, keys), (right, other_keys) = ranks[one], ranks[other]
-        places = {key: place for place, key in enumerate(other_keys.index)}
-        both = [(i, places[k]) for i, k in enumerate(keys.index) if k in places]
+        positions = {key: position for position, key in enumerate(other_keys.index)}
+        both = [(n, positions[k]) for n, k in enumerate(keys.index) if k in positions]
         if not both:
             continue
         first, second = np.array(both).T
         values = (left[first] * right[second]).sum(1)
         found = keys.iloc[first].reset_index(drop=True).assign(value=values)
-        for place, part in found.groupby(SLICE):
-            told = (len(part), part["value"].mean(), part["value"].std(ddof=0))
-            rows.append((*place, one, other, *told))
+        for names, part in found.groupby(SLICE_KEYS):
+            mean, std = part["value"].mean(), part["value"].std(ddof=0)
+            rows.append((*names, one, other, len(part), mean, std))
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
 
 def _ranks(maps: np.ndarray, rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Ranks of each map's squares, centred and of length one, and rows by frame."""
+    """Ranks of each map's squares, (n, P * P), centred and of length one, so that
+    their product is the rank correlation; and the rows, indexed by frame."""
     ranks = rankdata(maps.reshape(len(maps), -1), axis=1)
     ranks -= ranks.mean(1, keepdims=True)
     length = np.linalg.norm(ranks, axis=1, keepdims=True)
-    return ranks / np.where(length, length, 1), rows.set_index(["shard", "crop"])[SLICE]
+    return ranks / np.where(length, length, 1), rows.set_index(["shard", "crop"])[
+        SLICE_KEYS
+    ]

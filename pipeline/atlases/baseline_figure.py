@@ -6,16 +6,17 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from pipeline.atlases.arrays import CellArrays
 from pipeline.atlases.overlays import (
     Look,
-    bare,
     colour_bar,
-    outline,
+    figure_rows,
+    hide_axes,
+    outline_mask,
     overlay,
-    row_name,
-    rows_of,
+    row_label,
     shared_limit,
 )
 from pipeline.files.figures import COLOURS, save
@@ -25,51 +26,56 @@ def plot_baselines(
     cells: Mapping[str, Sequence[CellArrays]],
     frames: Mapping[str, pd.DataFrame],
     agreement: pd.DataFrame,
+    *,
     threshold: float,
     title: str,
     look: Look,
     path: Path,
 ) -> None:
-    """The audit above the mean maps of each baseline side by side, a row a method."""
+    """Draw the audit above the mean maps: a row for each method, a column per baseline.
+
+    `cells` and `frames` are the cells and the table of frames of each baseline, and
+    `agreement` is the table of `baseline_audit.agreement`. From the logit `threshold`
+    on, an image counts as fake.
+    """
     names = list(cells)
-    shown = {
-        name: {c.place: c for c in cells[name] if c.outcome == "all"} for name in names
+    shown_cells = {
+        name: {c.slice: c for c in cells[name] if c.outcome == "all"} for name in names
     }
-    places = rows_of(shown[names[0]])
+    slices = figure_rows(shown_cells[names[0]])
     figure = plt.figure(
-        figsize=(max(2.9 * len(names) + 0.6, 8), 2.3 * len(places) + 3.4),
+        figsize=(max(2.9 * len(names) + 0.6, 8), 2.3 * len(slices) + 3.4),
         layout="constrained",
     )
-    top, below = figure.subfigures(2, 1, height_ratios=(2.6, 2.3 * len(places)))
+    heights = (2.6, 2.3 * len(slices))
+    top, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
-    _plot_audit(left, frames, threshold)
+    _plot_logits(left, frames, threshold)
     _plot_agreement(right, agreement, names)
-    panels = below.subplots(len(places), len(names), squeeze=False)
-    for row, place in zip(panels, places, strict=True):
+    panels = below.subplots(len(slices), len(names), squeeze=False)
+    for row, shown in zip(panels, slices, strict=True):
         for axes, name in zip(row, names, strict=True):
-            cell = shown[name].get(place)
-            bare(axes)
-            if place == places[0]:
+            cell = shown_cells[name].get(shown)
+            hide_axes(axes)
+            if shown == slices[0]:
                 axes.set_title(name, fontsize=10)
             if cell is None:
                 continue
-            # Baselines differ in strength: each map on a scale of its own.
+            # Each map has its own scale, because baselines differ in strength.
             limit = shared_limit([cell.mean])
-            axes.imshow(
-                overlay(cell.mean, cell.face, limit, look.colormap, look.opacity)
-            )
-            outline(axes, cell.mask)
-            colour_bar(below, axes, limit, look.colormap)
+            axes.imshow(overlay(cell.mean, cell.face, limit, look))
+            outline_mask(axes, cell.mask)
+            colour_bar(below, axes, limit, look)
             if name == names[0]:
-                axes.set_ylabel(row_name(place, places))
+                axes.set_ylabel(row_label(shown, slices))
     figure.suptitle(title, fontsize=11)
     save(figure, path)
 
 
-def _plot_audit(
-    axes: plt.Axes, frames: Mapping[str, pd.DataFrame], threshold: float
+def _plot_logits(
+    axes: Axes, frames: Mapping[str, pd.DataFrame], threshold: float
 ) -> None:
-    """Where the logits of baselines lie, beside those of the frames themselves."""
+    """Draw the logits of baselines, next to those of the frames themselves."""
     first = next(iter(frames.values()))
     groups = {name: table["baseline_logit"] for name, table in frames.items()}
     groups |= {
@@ -82,21 +88,18 @@ def _plot_audit(
         axes.scatter(values, spread, s=4, color=COLOURS[1], alpha=0.4, lw=0)
         axes.scatter(values.median(), height, marker="|", s=180, color="black")
     axes.axvline(threshold, color=COLOURS[2], lw=1)
-    axes.set_yticks(range(len(groups)), groups, fontsize=9)
+    axes.set_yticks(range(len(groups)), list(groups), fontsize=9)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("logit: ← real   fake →; the line is the threshold", fontsize=9)
-    axes.set_title("what the detector says of baselines", fontsize=10, loc="left")
+    axes.set_title("the detector's logits of baselines", fontsize=10, loc="left")
 
 
-def _plot_agreement(axes: plt.Axes, alike: pd.DataFrame, names: Sequence[str]) -> None:
-    """Rank correlations between baselines, over all frames."""
+def _plot_agreement(axes: Axes, agreement: pd.DataFrame, names: Sequence[str]) -> None:
+    """Draw the rank correlations between baselines, over all frames."""
     values = np.eye(len(names))
-    for row in alike.itertuples():
-        one, other = names.index(row.baseline), names.index(row.other)
-        part = alike[
-            (alike["baseline"] == row.baseline) & (alike["other"] == row.other)
-        ]
+    for pair, part in agreement.groupby(["baseline", "other"]):
+        one, other = (names.index(name) for name in pair)
         mean = np.average(part["rank_correlation"], weights=part["frames"])
         values[one, other] = values[other, one] = mean
     axes.imshow(values, "cividis", vmin=0, vmax=1)

@@ -10,44 +10,77 @@ from pipeline.statistics.poisson_bootstrap import Replicates
 
 @dataclass(frozen=True)
 class Cell:
-    """Sums over the frames of a cell, on the canonical grid."""
+    """Sums over the frames of a cell, on the canonical grid of G x G px.
 
-    videos: frozenset[str]  # their ids
+    Attributes:
+        videos: their ids.
+        signed: moments of the maps.
+        absolute: moments of the maps' absolute values.
+        sketch: for the medians of the maps.
+        face: (G, G, 3) float64: the sum of the crops.
+        mask: (G, G) float64: the sum of the masks.
+        masked_frames: the number of frames whose mask is known.
+        pooled: resampled sums of the pooled maps, P * P values.
+        regions: resampled sums of the maps over each region, and off the grid, R + 1
+            values.
+        region_sums: (R + 1,) float64: the same sums without resampling.
+        people: identities.
+    """
+
+    videos: frozenset[str]
     signed: Moments
     absolute: Moments
     sketch: Sketch
-    face: np.ndarray  # (G, G, 3) float64: sum of crops
-    mask: np.ndarray  # (G, G) float64: sum of masks
-    masks: int  # frames whose mask is known
-    squares: Replicates  # of (P * P,) pooled maps
-    regions: Replicates  # of (R + 1,) sums over regions, and what is beside the grid
-    sums: np.ndarray  # (R + 1,) float64: the same, not resampled
-    people: frozenset[str]  # identities
+    face: np.ndarray
+    mask: np.ndarray
+    masked_frames: int
+    pooled: Replicates
+    regions: Replicates
+    region_sums: np.ndarray
+    people: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Registered:
-    """Frames of one video on the canonical grid, (n, ...) each."""
+class RegisteredFrames:
+    """Frames of one video on the canonical grid, n of each.
 
-    maps: np.ndarray  # (n, G, G) float64
-    lost: np.ndarray  # (n,) logits beside the grid
-    faces: np.ndarray  # (n, G, G, 3) uint8
-    masks: np.ndarray  # (n, G, G) uint8
-    has_mask: np.ndarray  # (n,) bool
+    Attributes:
+        maps: (n, G, G) float64 logits.
+        off_grid: (n,) logits: the part of each map that lies off the grid.
+        faces: (n, G, G, 3) uint8.
+        masks: (n, G, G) uint8.
+        has_mask: (n,) bool.
+    """
+
+    maps: np.ndarray
+    off_grid: np.ndarray
+    faces: np.ndarray
+    masks: np.ndarray
+    has_mask: np.ndarray
+
+    def rows(self, which: np.ndarray) -> "RegisteredFrames":
+        """Some of the frames, by their positions."""
+        return RegisteredFrames(
+            self.maps[which],
+            self.off_grid[which],
+            self.faces[which],
+            self.masks[which],
+            self.has_mask[which],
+        )
 
 
-def merged(one: Cell, other: Cell) -> Cell:
-    """The cell of the frames of both, which have none in common."""
+def merge_cells(one: Cell, other: Cell) -> Cell:
+    """The cell of the frames of both cells, which must not share any."""
     return Cell(
-        one.videos | other.videos,
-        one.signed.merged(other.signed),
-        one.absolute.merged(other.absolute),
-        one.sketch.merged(other.sketch),
-        one.face + other.face,
-        one.mask + other.mask,
-        one.masks + other.masks,
-        one.squares.merged(other.squares),
-        one.regions.merged(other.regions),
-        one.sums + other.sums,
-        one.people | other.people,
+        videos=one.videos | other.videos,
+        signed=one.signed.merged(other.signed),
+        absolute=one.absolute.merged(other.absolute),
+        sketch=one.sketch.merged(other.sketch),
+        face=one.face + other.face,
+        mask=one.mask + other.mask,
+        masked_frames=one.masked_frames + other.masked_frames,
+        pooled=one.pooled.merged(other.pooled),
+        regions=one.regions.merged(other.regions),
+        region_sums=one.region_sums + other.region_sums,
+        people=one.people | other.people,
     )

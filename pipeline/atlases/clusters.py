@@ -1,10 +1,10 @@
 """Clusters of attribution maps: the few ways in which a model looks at faces.
 
 Spectral relevance analysis (SpRAy; Lapuschkin et al. 2019, "Unmasking Clever Hans
-predictors and assessing what machines really learn", Methods): maps are pooled, each
-brought to the same strength, joined to their nearest neighbours, and cut into clusters
-where the graph's Laplacian has its largest eigengap. A cluster that looks at the
-background, and holds more than its share of a method, is how one finds a model that is
+predictors and assessing what machines really learn", Methods). Maps are pooled and
+scaled to the same strength, and each is connected to its nearest neighbours. The graph
+is divided into clusters at the largest eigengap of its Laplacian. A cluster that looks
+at the background, and holds more than its share of a method, shows a model that is
 right for the wrong reason.
 """
 
@@ -24,16 +24,16 @@ from sklearn.neighbors import kneighbors_graph
 from pipeline.statistics.bootstrap import interval
 from pipeline.videos.table import persons
 
-SMOOTHING = 1 / 32  # of the side: sigma of the blur before maps are compared
-FEWEST = 10  # maps: fewer are not divided
-NEIGHBOURS = 10
-STARTS = 20  # of k-means; the best is kept
-# Share of each map's ties that go to all alike (Amini et al. 2013, "Pseudo-likelihood
-# methods for community detection", section 2.3). The graph then hangs together, so that
-# eigenvectors stay defined where clusters have no neighbours in common.
-TIES_TO_ALL = 0.05
-# Frames of which clusters may hold more or less than their share.
-CELLS = ["dataset", "compression", "method", "outcome"]
+BLUR_SIGMA = 1 / 32  # as a share of the side, before maps are compared
+MIN_MAPS = 10  # fewer maps are not divided
+MAX_NEIGHBOURS = 10
+KMEANS_STARTS = 20  # the best is kept
+# The share of each map's edges that is spread evenly over all maps (Amini et al. 2013,
+# "Pseudo-likelihood methods for community detection", section 2.3). It keeps the graph
+# connected, so that eigenvectors are defined if clusters do not share any neighbours.
+UNIFORM_EDGE_SHARE = 0.05
+# The columns that say which frames a cluster may hold more or less of than its share.
+CELL_COLUMNS = ["dataset", "compression", "method", "outcome"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Clusters:
 
     Attributes:
         labels: (N,) int64; 0 is the largest cluster.
-        embedding: (N, 2) float64, the first two eigenvectors that are not trivial; for
-            a scatter plot. Zeros where there were too few maps to divide.
-        silhouettes: (N,) float64 in -1..1: how much nearer (cosine) a map is to its own
-            cluster than to the next (Rousseeuw 1987); NaN if there is one cluster.
+        embedding: (N, 2) float64, the first two eigenvectors that are not constant, for
+            a scatter plot. Zeros if there were too few maps to divide.
+        silhouettes: (N,) float64 in -1..1: how much closer (cosine) a map is to its own
+            cluster than to the next one (Rousseeuw 1987). NaN if there is one cluster.
         count: the number of clusters.
     """
 
@@ -56,7 +56,7 @@ class Clusters:
 
 
 def clusters_of(members: pd.DataFrame) -> Clusters:
-    """The division that a table of members describes: cluster, x, y and silhouette."""
+    """The division in a table of members with cluster, x, y and silhouette."""
     labels = members["cluster"].to_numpy(np.int64)
     embedding = members[["x", "y"]].to_numpy(np.float64)
     silhouettes = members["silhouette"].to_numpy(np.float64)
@@ -64,11 +64,11 @@ def clusters_of(members: pd.DataFrame) -> Clusters:
 
 
 def shapes(maps: np.ndarray) -> np.ndarray:
-    """What is compared, (N, side * side) float64: blurred maps of length 1.
+    """Blurred maps of length 1, to compare them: (N, side * side) float64.
 
-    The blur lets a spot meet its neighbour a square away. A map of zeros stays one.
+    The blur makes spots in neighbouring squares similar. A map of zeros stays zero.
     """
-    sigma = maps.shape[-1] * SMOOTHING
+    sigma = maps.shape[-1] * BLUR_SIGMA
     smooth = gaussian_filter(maps.astype(np.float64), (0, sigma, sigma))
     flat = smooth.reshape(len(maps), -1)
     length = np.sqrt((flat**2).sum(1, keepdims=True))
@@ -78,48 +78,50 @@ def shapes(maps: np.ndarray) -> np.ndarray:
 def cluster_maps(
     maps: np.ndarray,
     seed: int,
-    most_clusters: int = 8,
+    *,
+    max_clusters: int = 8,
     groups: np.ndarray | None = None,
 ) -> Clusters:
-    """Divide signed maps (N, side, side) by shape; strength does not count.
+    """Divide signed maps (N, side, side) by their shape, whatever their strength.
 
-    Each map is joined to its 10 nearest neighbours by cosine (a third of the maps if
-    there are fewer than 30). The number of clusters is the one of 1..`most_clusters`
-    after which the eigenvalues of the normalised Laplacian rise most (von Luxburg 2007,
-    "A tutorial on spectral clustering", section 8.3). Without structure the largest
-    rise comes after the first eigenvalue, which is 0: one cluster. Fewer than 10 maps
-    are one cluster. A gradual change may be cut into several, with low silhouettes.
+    Each map is connected to its 10 nearest neighbours by cosine (to a third of the maps
+    if there are fewer than 30). The number of clusters is the one in 1..`max_clusters`
+    after which the eigenvalues of the normalised Laplacian increase most (von Luxburg
+    2007, "A tutorial on spectral clustering", section 8.3). Without structure, the
+    largest increase is after the first eigenvalue, which is 0: one cluster. Fewer than
+    10 maps are one cluster. A gradual change may be divided into several clusters with
+    low silhouettes.
 
-    `groups` (N,) says which maps are of one kind of origin, such as a video or a
-    target. Its maps look for neighbours among the others: frames of a video are alike,
-    and would else make a cluster of each video.
+    `groups` (N,) are the origins of the maps, such as videos or targets. The neighbours
+    of a map are then chosen from other origins first. Otherwise each video would become
+    a cluster, because its frames are alike.
 
-    Neither order nor positive factors change the partition. Memory is that of some
-    N x N float64. ValueError if a map has a value that is not finite.
+    The order and the strength of the maps do not change the division. It needs some
+    N x N float64 of memory. Raises ValueError if a map is not finite.
     """
     count = len(maps)
     if not np.isfinite(maps).all():
         raise ValueError("cluster_maps: a map has values that are not finite")
-    if count < FEWEST:
+    if count < MIN_MAPS:
         return Clusters(
-            np.zeros(count, np.int64),
-            np.zeros((count, 2)),
-            np.full(count, np.nan),
-            1,
+            labels=np.zeros(count, np.int64),
+            embedding=np.zeros((count, 2)),
+            silhouettes=np.full(count, np.nan),
+            count=1,
         )
     shape = shapes(maps)
-    # An order that hangs on the maps alone, so that theirs does not matter.
+    # Sort the maps by their values, so that the given order does not matter.
     order = np.argsort((shape * np.sqrt(np.arange(shape.shape[1]))).sum(1))
     shape = shape[order]
     distances = np.clip(1 - shape @ shape.T, 0, 2)
     np.fill_diagonal(distances, 0)
     graph = neighbour_graph(distances, None if groups is None else groups[order])
-    eigenvalues, vectors = _spectrum(graph, most_clusters)
+    eigenvalues, vectors = _spectrum(graph, max_clusters)
     found = int(np.argmax(np.diff(eigenvalues))) + 1
     labels = np.zeros(count, np.int64)
     silhouettes = np.full(count, np.nan)
     if found > 1:
-        means = KMeans(found, n_init=STARTS, random_state=seed)
+        means = KMeans(found, n_init=KMEANS_STARTS, random_state=seed)
         labels = _by_size(means.fit_predict(vectors[:, 1:found]))
         silhouettes = silhouette_samples(distances, labels, metric="precomputed")
     back = np.argsort(order)
@@ -130,36 +132,41 @@ def cluster_maps(
 def neighbour_graph(
     distances: np.ndarray, groups: np.ndarray | None = None
 ) -> np.ndarray:
-    """Whose nearest neighbours (columns) are whose (rows): (N, N) float64, 0 or 1.
+    """The graph of nearest neighbours, (N, N) float64, 0 or 1.
 
-    Of `distances` (N, N) in 0..2; those of another group come before all of its own.
+    Row i is 1 in the columns of the neighbours of i. `distances` is (N, N) in 0..2.
+    With `groups` (N,), members of other groups come before all members of the own
+    group.
     """
-    near = distances
+    ranked = distances
     if groups is not None:
-        near = distances + 4 * (groups[:, None] == groups)
-        np.fill_diagonal(near, 0)  # scikit-learn leaves the first out: each map itself
-    neighbours = min(NEIGHBOURS, len(distances) // 3)
-    return kneighbors_graph(near, neighbours, metric="precomputed").toarray()
+        ranked = distances + 4 * (groups[:, None] == groups)
+        # scikit-learn leaves out the nearest, which must be each map itself.
+        np.fill_diagonal(ranked, 0)
+    neighbours = min(MAX_NEIGHBOURS, len(distances) // 3)
+    return kneighbors_graph(ranked, neighbours, metric="precomputed").toarray()
 
 
-def _spectrum(graph: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest eigenvalues (K,) of the neighbours' graph and its eigenvectors (N, K).
+def _spectrum(graph: np.ndarray, max_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest eigenvalues (K,) of a graph's Laplacian, and eigenvectors (N, K or
+    more).
 
-    Those of the random walk's Laplacian, of which the first is 0 and constant.
+    The Laplacian is that of the random walk, whose first eigenvalue is 0 with a
+    constant eigenvector.
     """
     count = len(graph)
-    graph = (graph + graph.T) / 2 + TIES_TO_ALL * graph[0].sum() / count
+    graph = (graph + graph.T) / 2 + UNIFORM_EDGE_SHARE * graph[0].sum() / count
     matrix, root_degree = laplacian(graph, normed=True, return_diag=True)
-    last = min(max(most, 2), count - 1)
+    last = min(max(max_clusters, 2), count - 1)
     eigenvalues, vectors = eigh(matrix, subset_by_index=[0, last])
     vectors = vectors / root_degree[:, None]
     largest = np.abs(vectors).argmax(0)
     signs = np.sign(vectors[largest, np.arange(last + 1)])
-    return eigenvalues[: most + 1], vectors * signs
+    return eigenvalues[: max_clusters + 1], vectors * signs
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
-    """Labels (N,) renumbered from the largest cluster; of equals, the first met."""
+    """Labels (N,) renumbered from the largest cluster; equal sizes by first label."""
     _, first, inverse, sizes = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True
     )
@@ -168,21 +175,23 @@ def _by_size(labels: np.ndarray) -> np.ndarray:
 
 
 def cluster_table(
-    clusters: Clusters, rows: pd.DataFrame, resamples: int, seed: int
+    clusters: Clusters, rows: pd.DataFrame, *, resamples: int, seed: int
 ) -> pd.DataFrame:
-    """One row a cluster and cell (CELLS): how many frames, and is that many.
+    """How many frames of each cell are in each cluster, and whether that is unusual.
 
-    `rows` are the maps' own, with these columns, target and video. Columns:
-    frames, videos, targets; `share_of_cluster`, the part of the cluster's frames that
-    are of this cell; `share_of_cell`, the part of the cell's frames that are in the
-    cluster; `lift`, by how much either departs from
-    what independence gives (1), with its 95 % interval `low` to `high` over `resamples`
-    draws of whole targets.
+    `rows` are the rows of the maps, with CELL_COLUMNS, target and video. Returns one
+    row for each cluster and cell, with the columns cluster, CELL_COLUMNS and
+
+    - frames, videos, targets: counts.
+    - share_of_cluster: the share of the cluster's frames that belong to the cell.
+    - share_of_cell: the share of the cell's frames that belong to the cluster.
+    - lift: the frames divided by those expected if clusters and cells are independent.
+    - low, high: the 95 % interval of the lift, over `resamples` draws of targets.
     """
     table = rows.assign(cluster=clusters.labels, person=persons(rows))
-    cells = sorted(set(rows[CELLS].itertuples(index=False, name=None)))
+    cells = sorted(set(rows[CELL_COLUMNS].itertuples(index=False, name=None)))
     keys = [(c, *cell) for c, cell in product(range(clusters.count), cells)]
-    columns = ["cluster", *CELLS]
+    columns = ["cluster", *CELL_COLUMNS]
     index = pd.MultiIndex.from_tuples(keys, names=columns)
     by_cell = table.groupby(columns)
     counts = pd.DataFrame(
@@ -201,18 +210,21 @@ def cluster_table(
     )
     lifts = _lift((draws @ by_target.T).reshape(shape)).reshape(resamples, -1)
     frames = counts["frames"].to_numpy(np.float64).reshape(shape)
-    between = np.array([interval(values) for values in lifts.T])
+    bounds = np.array([interval(values) for values in lifts.T])
     return counts.assign(
         share_of_cluster=(frames / frames.sum(2, keepdims=True)).ravel(),
         share_of_cell=(frames / frames.sum(1, keepdims=True)).ravel(),
         lift=_lift(frames).ravel(),
-        low=between[:, 0],
-        high=between[:, 1],
+        low=bounds[:, 0],
+        high=bounds[:, 1],
     ).reset_index()
 
 
 def _lift(frames: np.ndarray) -> np.ndarray:
-    """Frames (R, clusters, cells) over those expected of the margins; NaN without."""
+    """Frames (R, clusters, cells) divided by those expected from the margins.
+
+    NaN where none are expected.
+    """
     expected = frames.sum(1, keepdims=True) * frames.sum(2, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         return frames * frames.sum((1, 2), keepdims=True) / expected
@@ -222,18 +234,25 @@ def cluster_summary(
     clusters: Clusters,
     rows: pd.DataFrame,
     maps: np.ndarray,
+    *,
     regions: np.ndarray,
     names: Sequence[str],
 ) -> pd.DataFrame:
-    """One row a cluster: its size, its logits, and where its attribution lies.
+    """The size of each cluster, its logits, and where its attribution lies.
 
-    `regions` (side, side) int numbers each square's region: 0 lies outside the face,
-    and `names[n]` is region n. Columns beside counts and means: `share_<name>`, the
-    region's mean share of a map's absolute attribution (of pooled maps, in which what
-    cancels inside a square is gone); `face_share`, that of all but region 0;
-    `top_region` with `top_share` and `top_area`, its share of the area, which is what
-    a map that prefers no place would have; `one_video`, if all frames are of one.
-    Maps of zeros have no shares. ValueError for a region without a name.
+    `regions` (side, side) int is the region of each square: 0 is outside the face, and
+    `names[n]` is the name of region n. Returns one row for each cluster, with counts,
+    means and the columns
+
+    - share_<name>: the region's mean share of a map's absolute attribution. Positive
+      and negative values within a square have cancelled out before.
+    - face_share: the sum of these shares without region 0.
+    - top_region, top_share: the region with the largest share.
+    - top_area: that region's share of the area, which is its expected share for a map
+      that does not prefer any place.
+    - one_video: whether all frames are of one video.
+
+    Maps of zeros have no shares. Raises ValueError if a region has no name.
     """
     if regions.max() >= len(names):
         raise ValueError(f"cluster_summary: region {regions.max()} has no name")
@@ -275,18 +294,18 @@ def cluster_summary(
 
 
 def typical_members(
-    clusters: Clusters, maps: np.ndarray, rows: pd.DataFrame, count: int
+    clusters: Clusters, maps: np.ndarray, rows: pd.DataFrame, *, count: int
 ) -> dict[int, np.ndarray]:
-    """Of each cluster, at most `count` maps nearest its mean shape (cosine).
+    """For each cluster, the `count` maps that are closest (cosine) to its mean shape.
 
-    Positions in `maps`, the nearest first, at most one a video.
+    Returns positions in `maps`, the closest first, at most one map of each video.
     """
     shape = shapes(maps)
     videos = rows["video"].reset_index(drop=True)
     typical = {}
     for cluster in range(clusters.count):
         members = np.flatnonzero(clusters.labels == cluster)
-        likeness = shape[members] @ shape[members].mean(0)
-        nearest = members[np.argsort(-likeness, kind="stable")]
+        similarity = shape[members] @ shape[members].mean(0)
+        nearest = members[np.argsort(-similarity, kind="stable")]
         typical[cluster] = videos[nearest].drop_duplicates().index[:count].to_numpy()
     return typical

@@ -1,4 +1,4 @@
-"""Draw atlases, statistics, region bars and galleries."""
+"""Draw atlases, statistics, the ledger of regions, and galleries."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,126 +13,134 @@ from matplotlib.colors import Normalize
 from pipeline.atlases.arrays import OUTCOMES, CellArrays
 from pipeline.atlases.gallery import Frame
 from pipeline.atlases.overlays import (
-    SCALE,
-    STRENGTH,
+    SCALE_NOTE,
+    UNSIGNED_COLORMAP,
     Look,
-    bare,
     colour_bar,
+    figure_rows,
     frame_name,
-    mark_squares,
-    outline,
+    hide_axes,
+    outline_mask,
+    outline_squares,
     overlay,
-    row_name,
-    rows_of,
+    row_label,
     shared_limit,
     smooth,
 )
+from pipeline.atlases.tables import Captions
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
+
+SIGNED_STATISTICS = {"mean": "mean", "median": "median"}
+UNSIGNED_STATISTICS = {
+    "std": "std. deviation",
+    "mean_abs": "mean of |map|",
+    "median_abs": "median of |map|",
+    "std_abs": "std. deviation of |map|",
+}
 
 
 def plot_atlas(
     cells: Sequence[CellArrays],
-    certificates: Mapping[tuple, str],
+    captions: Captions,
+    *,
     title: str,
     look: Look,
     path: Path,
 ) -> None:
-    """Mean heatmaps: a row a method of a test set, a column an outcome.
+    """Draw mean heatmaps: a row for each method of a test set, a column per outcome.
 
-    `certificates` gives the words above each cell by (*place, outcome). Dashed is where
-    half of the cell's masks end; a thin line goes around what differs from real faces.
+    A dashed line surrounds the pixels that are in at least half of the cell's masks, a
+    thin line the squares whose mean differs significantly from that of real faces.
     """
-    found = {(*cell.place, cell.outcome): cell for cell in cells}
-    places = rows_of(cell.place for cell in cells)
+    found = {(*cell.slice, cell.outcome): cell for cell in cells}
+    slices = figure_rows(cell.slice for cell in cells)
     figure, panels = plt.subplots(
-        len(places),
+        len(slices),
         2 * len(OUTCOMES),
-        figsize=(9.6, 2.5 * len(places) + 1.0),
+        figsize=(9.6, 2.5 * len(slices) + 1.0),
         layout="constrained",
         squeeze=False,
     )
-    for row, place in zip(panels, places, strict=True):
-        row[0].set_ylabel(row_name(place, places), fontsize=11)
-        own = [found[key] for o in OUTCOMES if (key := (*place, o)) in found]
-        # A cell of few frames is noisy and strong: it must not set the row's scale.
+    for row, shown in zip(panels, slices, strict=True):
+        row[0].set_ylabel(row_label(shown, slices), fontsize=11)
+        own = [found[key] for o in OUTCOMES if (key := (*shown, o)) in found]
+        # The cell with the most frames sets the row's scale: few frames are noisy.
         limit = shared_limit([max(own, key=lambda cell: cell.frames).mean])
         for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
-            bare(left)
-            bare(right)
-            cell = found.get((*place, outcome))
+            hide_axes(left)
+            hide_axes(right)
+            cell = found.get((*shown, outcome))
             if cell is None:
                 left.set_title(f"{outcome}: none", fontsize=9, loc="left", color="grey")
                 continue
             left.imshow(cell.face)
-            right.imshow(
-                overlay(cell.mean, cell.face, limit, look.colormap, look.opacity)
-            )
-            outline(right, cell.mask)
-            mark_squares(right, cell.significant, len(cell.face))
-            left.set_title(certificates[(*place, outcome)], fontsize=9, loc="left")
-        colour_bar(figure, row, limit, look.colormap)
-    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
+            right.imshow(overlay(cell.mean, cell.face, limit, look))
+            outline_mask(right, cell.mask)
+            outline_squares(right, cell.significant, len(cell.face))
+            left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
+        colour_bar(figure, row, limit, look)
+    figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
 
 
 def plot_statistics(
-    cells: Sequence[CellArrays], title: str, look: Look, path: Path
+    cells: Sequence[CellArrays], *, title: str, look: Look, path: Path
 ) -> None:
-    """Mean, median and spread of signed and of absolute maps, over all outcomes."""
-    shown = {cell.place: cell for cell in cells if cell.outcome == "all"}
-    places = rows_of(shown)
-    signed = {"mean": "mean", "median": "median"}
-    plain = {
-        "std": "std. deviation",
-        "mean_abs": "mean of |map|",
-        "median_abs": "median of |map|",
-        "std_abs": "std. deviation of |map|",
-    }
+    """Draw mean, median and spread of signed and absolute maps, over all outcomes."""
+    shown_cells = {cell.slice: cell for cell in cells if cell.outcome == "all"}
+    slices = figure_rows(shown_cells)
     figure, panels = plt.subplots(
-        len(places),
-        len(signed) + len(plain),
-        figsize=(13.5, 2.3 * len(places) + 0.9),
+        len(slices),
+        len(SIGNED_STATISTICS) + len(UNSIGNED_STATISTICS),
+        figsize=(13.5, 2.3 * len(slices) + 0.9),
         layout="constrained",
         squeeze=False,
     )
-    for row, place in zip(panels, places, strict=True):
-        cell = shown[place]
-        row[0].set_ylabel(f"{row_name(place, places)}\n{counted(cell.frames, 'frame')}")
+    for row, shown in zip(panels, slices, strict=True):
+        cell = shown_cells[shown]
+        label = row_label(shown, slices)
+        row[0].set_ylabel(f"{label}\n{counted(cell.frames, 'frame')}")
         limit = shared_limit([cell.mean])
-        known = [map for name in plain if np.isfinite(map := getattr(cell, name)).all()]
-        strong = max(shared_limit([map]) for map in known)
-        for axes, (name, words) in zip(row, (signed | plain).items(), strict=True):
-            bare(axes)
-            map = smooth(getattr(cell, name))
-            if name in signed:
-                axes.imshow(map, cm.cmaps[look.colormap], vmin=-limit, vmax=limit)
+        unsigned = [getattr(cell, name) for name in UNSIGNED_STATISTICS]
+        unsigned_limit = max(
+            shared_limit([values]) for values in unsigned if np.isfinite(values).all()
+        )
+        statistics = SIGNED_STATISTICS | UNSIGNED_STATISTICS
+        for axes, (name, words) in zip(row, statistics.items(), strict=True):
+            hide_axes(axes)
+            values = smooth(getattr(cell, name))
+            if name in SIGNED_STATISTICS:
+                axes.imshow(values, cm.cmaps[look.colormap], vmin=-limit, vmax=limit)
             else:
-                axes.imshow(map, STRENGTH, vmin=0, vmax=strong)
-            if not np.isfinite(map).all():  # the spread of one frame
+                axes.imshow(values, UNSIGNED_COLORMAP, vmin=0, vmax=unsigned_limit)
+            if not np.isfinite(values).all():  # one frame has no spread
                 axes.text(0.5, 0.5, "one frame", ha="center", transform=axes.transAxes)
-            if place == places[0]:
+            if shown == slices[0]:
                 axes.set_title(words, fontsize=10)
-        colour_bar(figure, row[: len(signed)], limit, look.colormap)
-        scale = ScalarMappable(Normalize(0, 1000 * strong), STRENGTH)
-        bar = figure.colorbar(scale, ax=row[len(signed) :], shrink=0.9, aspect=12)
+        colour_bar(figure, row[: len(SIGNED_STATISTICS)], limit, look)
+        scale = ScalarMappable(Normalize(0, 1000 * unsigned_limit), UNSIGNED_COLORMAP)
+        unsigned_axes = row[len(SIGNED_STATISTICS) :]
+        bar = figure.colorbar(scale, ax=unsigned_axes, shrink=0.9, aspect=12)
         bar.set_label("without sign", fontsize=8)
         bar.ax.tick_params(labelsize=8)
-    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
+    figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
 
 
-def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> None:
-    """What each region adds to the logit: a panel a method, a bar a region.
+def plot_ledger(ledger: pd.DataFrame, *, title: str, look: Look, path: Path) -> None:
+    """Draw how much each region adds to the logit: a panel per method, a bar per
+    region.
 
-    `ledger` has rows of outcome "all" with dataset, compression, method, region,
-    logits, low and high; the regions of a panel add up to the logit's mean change.
+    `ledger` has the columns outcome, dataset, compression, method, region, logits, low
+    and high. Only the outcome "all" is drawn. The regions of a panel add up to the mean
+    change of the logit.
     """
     ledger = ledger[(ledger["outcome"] == "all") & (ledger["region"] != "all")]
     keys = ["dataset", "compression", "method"]
-    of_place = dict(iter(ledger.groupby(keys, sort=False)))
-    places = rows_of(of_place)
-    count = max(len(places), 1)
+    by_slice = dict(iter(ledger.groupby(keys, sort=False)))
+    slices = figure_rows(by_slice)
+    count = max(len(slices), 1)
     columns = min(count, 5)
     lines = -(-count // columns)
     figure, panels = plt.subplots(
@@ -145,8 +153,8 @@ def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> Non
         layout="constrained",
     )
     ends = cm.cmaps[look.colormap]([0.2, 0.8])
-    for axes, place in zip(panels.flat, places, strict=False):
-        part = of_place[place]
+    for axes, shown in zip(panels.flat, slices, strict=False):
+        part = by_slice[shown]
         values = part["logits"].to_numpy()
         spread = np.abs(part[["low", "high"]].to_numpy().T - values)
         error = {"elinewidth": 0.8, "ecolor": "0.3"}
@@ -154,22 +162,25 @@ def plot_ledger(ledger: pd.DataFrame, title: str, look: Look, path: Path) -> Non
         axes.barh(part["region"], values, xerr=spread, color=colours, error_kw=error)
         axes.axvline(0, color="0.3", lw=0.8)
         axes.set_title(
-            f"{row_name(place, places)}\nsum {values.sum():+.2f}", fontsize=9
+            f"{row_label(shown, slices)}\nsum {values.sum():+.2f}", fontsize=9
         )
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels.flat[len(places) :]:
+    for axes in panels.flat[len(slices) :]:
         axes.set_visible(False)
     panels[0, 0].invert_yaxis()
-    figure.supxlabel("logits: ← real   fake →, and 95 % intervals", fontsize=9)
+    figure.supxlabel("logits: ← real   fake →, with 95 % intervals", fontsize=9)
     figure.suptitle(title, fontsize=11)
     save(figure, path)
 
 
 def plot_gallery(
-    examples: Mapping[str, Sequence[Frame]], title: str, look: Look, path: Path
+    examples: Mapping[str, Sequence[Frame]], *, title: str, look: Look, path: Path
 ) -> None:
-    """Single frames, a face and its heatmap each; dashed: the manipulated region."""
+    """Draw single frames: a face and its heatmap each, a row for each kind of example.
+
+    A dashed line surrounds the manipulated region.
+    """
     columns = max(len(frames) for frames in examples.values())
     figure, panels = plt.subplots(
         len(examples),
@@ -180,25 +191,23 @@ def plot_gallery(
     )
     for row, (name, frames) in zip(panels, examples.items(), strict=True):
         for axes in row:
-            bare(axes)
+            hide_axes(axes)
         row[0].set_ylabel(name, fontsize=9)
-        limit = shared_limit([frame.map for frame in frames])
+        limit = shared_limit([frame.heatmap for frame in frames])
         for (left, right), frame in zip(row.reshape(-1, 2), frames, strict=False):
             left.imshow(frame.crop)
-            right.imshow(
-                overlay(frame.map, frame.crop, limit, look.colormap, look.opacity)
-            )
-            outline(right, frame.mask)
-            for axes, words in zip((left, right), _words(frame.row), strict=True):
+            right.imshow(overlay(frame.heatmap, frame.crop, limit, look))
+            outline_mask(right, frame.mask)
+            for axes, words in zip((left, right), _captions(frame.row), strict=True):
                 axes.set_title(words, fontsize=8, loc="left")
-        colour_bar(figure, row, limit, look.colormap)
-    figure.suptitle(f"{title}\n{SCALE}", fontsize=11)
+        colour_bar(figure, row, limit, look)
+    figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
 
 
-def _words(row: pd.Series) -> tuple[str, str]:
-    """What stands above a frame and above its map."""
-    chance = float(probability(row["logit"]))
-    held = "completeness" if row["converged"] else "NOT CONVERGED"
-    error = f"{held}\nerror {row['completeness_error']:.1%}"
-    return f"{frame_name(row)}\nfake: {chance:.1%}", error
+def _captions(row: pd.Series) -> tuple[str, str]:
+    """The text above a frame, and the text above its map."""
+    fake = float(probability(row["logit"]))
+    status = "completeness" if row["converged"] else "NOT CONVERGED"
+    error = f"{status}\nerror {row['completeness_error']:.1%}"
+    return f"{frame_name(row)}\nfake: {fake:.1%}", error

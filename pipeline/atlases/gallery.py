@@ -1,4 +1,4 @@
-"""Single frames worth showing: the surest right, the surest wrong, the most typical."""
+"""Choose and read the single frames that the gallery shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,33 +7,44 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.atlases.arrays import CELL, OUTCOMES, read_sample
+from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, read_sample
 from pipeline.atlases.registration import matrices_of, warp
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
 
+KINDS = {1: "fake", 0: "real"}  # by label
+
 
 @dataclass(frozen=True)
 class Frame:
-    """One explained frame with all that is known of it."""
+    """One explained frame.
 
-    row: pd.Series  # of the table of frames
-    map: np.ndarray  # (S, S) float32
-    crop: np.ndarray  # (S, S, 3) uint8
-    mask: np.ndarray  # (S, S) uint8
-    to_canonical: np.ndarray  # (2, 3): from px of the crop to px of an S x S grid
+    Attributes:
+        row: its row of the table of frames.
+        heatmap: (S, S) float32 logits.
+        crop: (S, S, 3) uint8.
+        mask: (S, S) uint8.
+        to_canonical: (2, 3): from px of the crop to px of an S x S canonical grid.
+    """
+
+    row: pd.Series
+    heatmap: np.ndarray
+    crop: np.ndarray
+    mask: np.ndarray
+    to_canonical: np.ndarray
 
     def canonical_crop(self) -> np.ndarray:
-        """The crop as registered maps see it, (S, S, 3) uint8."""
+        """The crop on the canonical grid, (S, S, 3) uint8."""
         return warp(self.crop, self.to_canonical, len(self.crop))
 
 
 def read_frames(
     rows: pd.DataFrame, attributions: Sequence[Path], faces: Sequence[Path]
 ) -> list[Frame]:
-    """The frames of `rows` (columns shard, place and crop), in their order.
+    """Read the frames of `rows` (columns shard, place and crop), in their order.
 
-    `attributions` and `faces` are the test shards; a shard is known by its file's name.
+    `attributions` and `faces` are the files of the test shards; a shard's name is the
+    stem of its file.
     """
     maps_of, faces_of = ({p.stem: p for p in paths} for paths in (attributions, faces))
     found: dict[int, Frame] = {}
@@ -44,40 +55,40 @@ def read_frames(
             FaceShard(faces_of[name]) as shard,
         ):
             for index, row in part.iterrows():
-                map = maps.maps[row["place"]].astype(np.float32)
+                heatmap = maps.maps[row["place"]].astype(np.float32)
                 crop, mask = shard.crops[row["crop"]], shard.masks[row["crop"]]
                 (matrix,) = matrices_of(shard, [row["crop"]], len(crop))
-                found[index] = Frame(row, map, crop, mask, matrix)
+                found[index] = Frame(row, heatmap, crop, mask, matrix)
     return [found[index] for index in numbered.index]
 
 
-def likeness(map: np.ndarray, mean: np.ndarray) -> float:
-    """Cosine of the angle between a map and a mean map, -1..1."""
-    norm = np.linalg.norm(map) * np.linalg.norm(mean)
-    return float((map * mean).sum() / norm) if norm else 0.0
+def cosine_similarity(heatmap: np.ndarray, mean: np.ndarray) -> float:
+    """Cosine of the angle between two maps of the same shape, -1..1; 0 if one is 0."""
+    norm = np.linalg.norm(heatmap) * np.linalg.norm(mean)
+    return float((heatmap * mean).sum() / norm) if norm else 0.0
 
 
 def pick_examples(
-    frames: pd.DataFrame, typical: pd.Series, count: int
+    frames: pd.DataFrame, similarity: pd.Series, count: int
 ) -> Mapping[str, pd.DataFrame]:
-    """Rows of the table of frames for the gallery, at most one frame a video.
+    """Choose rows of the table of frames for the gallery, by the title of their row.
 
-    `typical` is the likeness of frames to the mean map of their cell, by the same
-    index; frames that it lacks are not among the most typical.
+    At most `count` frames, and one of each video, with the largest margins and with the
+    most typical maps. `similarity` is `mean_similarity`: frames without a value are not
+    candidates for the most typical maps.
     """
-    surest = frames["margin"]
     rows = {}
     for outcome in OUTCOMES:
-        for label, kind in ((1, "fake"), (0, "real")):
+        for label, kind in KINDS.items():
             part = frames[(frames.outcome == outcome) & (frames.label == label)]
-            called = (
-                kind if outcome == "right" else {"fake": "real", "real": "fake"}[kind]
-            )
-            rows[f"{kind},\ncalled {called}:\nsurest"] = _best(part, surest, count)
-    for label, kind in ((1, "fake"), (0, "real")):
+            called = KINDS[label if outcome == "right" else 1 - label]
+            title = f"{kind},\ncalled {called}:\nmost certain"
+            rows[title] = _best(part, frames["margin"], count)
+    for label, kind in KINDS.items():
         part = frames[(frames.outcome == "right") & (frames.label == label)]
-        part = part[part.index.isin(typical.index)]
-        rows[f"{kind},\ncalled {kind}:\nmost typical"] = _best(part, typical, count)
+        part = part[part.index.isin(similarity.index)]
+        title = f"{kind},\ncalled {kind}:\nmost typical"
+        rows[title] = _best(part, similarity, count)
     return {title: part for title, part in rows.items() if len(part)}
 
 
@@ -86,10 +97,13 @@ def _best(table: pd.DataFrame, merit: pd.Series, count: int) -> pd.DataFrame:
     return table.loc[order].drop_duplicates("video").head(count)
 
 
-def typical_of(sample: object, cells: list) -> pd.Series:
-    """How like its cell's mean map each sampled map is, by the row of its frame."""
+def mean_similarity(sample: Path, cells: Sequence[CellArrays]) -> pd.Series:
+    """The cosine similarity of each sampled map with the mean map of its cell.
+
+    `sample` is the file `sample.h5`. The index is the row in the table of frames.
+    """
     maps, rows = read_sample(sample)
-    mean = {tuple(getattr(c, key) for key in CELL): c.pooled for c in cells}
-    keys = rows[CELL].itertuples(index=False, name=None)
-    values = [likeness(m, mean[key]) for m, key in zip(maps, keys, strict=True)]
+    means = {tuple(getattr(c, key) for key in CELL_KEYS): c.pooled for c in cells}
+    keys = rows[CELL_KEYS].itertuples(index=False, name=None)
+    values = [cosine_similarity(m, means[k]) for m, k in zip(maps, keys, strict=True)]
     return pd.Series(values, index=rows["frame"], dtype=float)

@@ -1,6 +1,6 @@
-"""Pictures of attributions: heatmaps laid over faces, and what they add up to."""
+"""The parts that pictures of attributions are made of: heatmaps over faces, labels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,14 +10,16 @@ from cmcrameri import cm
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
+from pipeline.atlases.arrays import Slice
 from pipeline.files.figures import shortened
 from pipeline.videos.table import REAL
 
-LABEL = 26  # characters of a name beside a row or above a panel
-SMOOTHING = 1 / 64  # of the side: sigma of the blur before a map is shown
-STRENGTH = cm.batlow  # of what has no sign
+MAX_LABEL = 26  # characters of a name next to a row or above a panel
+BLUR_SIGMA = 1 / 64  # as a share of the side, before a map is shown
+UNSIGNED_COLORMAP = cm.batlow
+SCALE_NOTE = "colours: thousandths of a logit per pixel; each row has its own scale"
 
 
 @dataclass(frozen=True)
@@ -28,36 +30,38 @@ class Look:
     opacity: float = 0.7
 
 
-def smooth(map: np.ndarray) -> np.ndarray:
-    """A map (S, S) as it is shown: blurred a little, since single pixels are noise."""
-    return cv2.GaussianBlur(map, (0, 0), map.shape[0] * SMOOTHING)
+def smooth(heatmap: np.ndarray) -> np.ndarray:
+    """Blur a map (S, S) a little before it is shown, because single pixels are
+    noise."""
+    return cv2.GaussianBlur(heatmap, (0, 0), heatmap.shape[0] * BLUR_SIGMA)
 
 
 def overlay(
-    map: np.ndarray, face: np.ndarray, limit: float, colormap: str, opacity: float
+    heatmap: np.ndarray, face: np.ndarray, limit: float, look: Look
 ) -> np.ndarray:
-    """A map (S, S) over the grey face (S, S, 3) uint8: (S, S, 3) float RGB in 0..1.
+    """Show a map (S, S) over the grey face (S, S, 3) uint8: (S, S, 3) float in 0..1.
 
-    Colours run from -limit to limit and are the more opaque the stronger.
+    Colours run from -limit to limit. The stronger a colour, the more opaque it is.
     """
-    strength = np.clip(smooth(map) / limit, -1, 1)
-    colours = cm.cmaps[colormap]((strength + 1) / 2)[..., :3]
+    strength = np.clip(smooth(heatmap) / limit, -1, 1)
+    colours = cm.cmaps[look.colormap]((strength + 1) / 2)[..., :3]
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None] / 255
-    cover = opacity * np.abs(strength)[..., None] ** 0.75
+    cover = look.opacity * np.abs(strength)[..., None] ** 0.75
     return grey * (1 - cover) + colours * cover
 
 
 def shared_limit(maps: Sequence[np.ndarray]) -> float:
-    """The end of the colour scale that `maps` share, so that they can be compared."""
-    strengths = np.concatenate([np.abs(smooth(map)).ravel() for map in maps])
+    """The end of a colour scale for all of `maps`, so that they can be compared."""
+    strengths = np.concatenate([np.abs(smooth(heatmap)).ravel() for heatmap in maps])
     return float(np.quantile(strengths, 0.995)) or 1.0
 
 
 def colour_bar(
-    figure: Figure, panels: np.ndarray | Axes, limit: float, colormap: str
+    figure: Figure | SubFigure, panels: np.ndarray | Axes, limit: float, look: Look
 ) -> None:
-    """The scale of signed maps, in thousandths of a logit a pixel."""
-    scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), cm.cmaps[colormap])
+    """Draw the scale of signed maps, in thousandths of a logit per pixel."""
+    colormap = cm.cmaps[look.colormap]
+    scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), colormap)
     bar = figure.colorbar(
         scale, ax=panels, shrink=0.9, aspect=12, pad=0.02, extend="both"
     )
@@ -65,44 +69,42 @@ def colour_bar(
     bar.set_label("← real   fake →", fontsize=8)
 
 
-def bare(axes: Axes) -> None:
-    """A panel for a picture: without ticks and frame."""
+def hide_axes(axes: Axes) -> None:
+    """Hide the ticks and the frame of a panel that shows a picture."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def outline(axes: Axes, mask: np.ndarray) -> None:
-    """A dashed line around where at least half of a mask (G, G) in 0..1 is."""
+def outline_mask(axes: Axes, mask: np.ndarray) -> None:
+    """Draw a dashed line around the part of a mask (G, G) in 0..1 that is at least
+    0.5."""
     if (mask >= 0.5).any() and (mask < 0.5).any():
         axes.contour(mask, [0.5], colors="black", linestyles="--", linewidths=0.9)
 
 
-def rows_of(places: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+def figure_rows(slices: Iterable[Slice]) -> list[Slice]:
     """The rows of a figure: test sets and methods, real faces first in each set."""
-    return sorted(set(places), key=lambda p: (p[0], p[1], p[2] != REAL, p[2]))
+    return sorted(set(slices), key=lambda s: (s[0], s[1], s[2] != REAL, s[2]))
 
 
-def row_name(place: tuple[str, str, str], places: Sequence[tuple]) -> str:
-    """A row's label: the method, and the test set where there are several."""
-    dataset, compression, method = (shortened(part, LABEL) for part in place)
-    several = len({p[:2] for p in places}) > 1
+def row_label(shown: Slice, slices: Collection[Slice]) -> str:
+    """The label of a row: its method and, if `slices` have several, its test set."""
+    dataset, compression, method = (shortened(part, MAX_LABEL) for part in shown)
+    several = len({s[:2] for s in slices}) > 1
     return f"{method}\n{dataset}, {compression}" if several else method
 
 
-SCALE = "colours: thousandths of a logit a pixel, each row on the scale beside it"
-
-
-def mark_squares(axes: Axes, where: np.ndarray, side: int) -> None:
-    """A thin line around squares (P, P) bool of a picture of `side` px."""
-    if where.any() and not where.all():
+def outline_squares(axes: Axes, squares: np.ndarray, side: int) -> None:
+    """Draw a thin line around squares (P, P) bool of a picture of `side` px."""
+    if squares.any() and not squares.all():
         fine = cv2.resize(
-            where.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
+            squares.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
         )
         axes.contour(fine, [0.5], colors="black", linewidths=0.4)
 
 
 def frame_name(row: pd.Series) -> str:
-    """A frame's method and file, in the width of a panel."""
+    """The method and file of a frame, shortened to the width of a panel."""
     file = row["video"].split("/")[-1]
-    method = shortened(row["method"], max(LABEL // 2, LABEL - 1 - len(file)))
-    return f"{method} {shortened(file, LABEL - 1 - len(method))}"
+    method = shortened(row["method"], max(MAX_LABEL // 2, MAX_LABEL - 1 - len(file)))
+    return f"{method} {shortened(file, MAX_LABEL - 1 - len(method))}"

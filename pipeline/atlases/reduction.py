@@ -1,9 +1,10 @@
 """Reduce attribution maps to the cells of an atlas, shard by shard.
 
-Signed maps add up: the sum over a cell's mean map, and what registration has put beside
-the grid, is the mean of its frames' change of the logit, F(x) - F(baseline), as far as
-the integrals have converged. All sums are of frames in the order of their shard, and
-shards are merged in the order of their names: the same bits however they are given.
+Signed maps add up: the sum over a cell's mean map, plus what registration has moved off
+the grid, is the mean change of the logit of its frames, F(x) - F(baseline), as far as
+the integrals have converged. Frames are added in the order of their shard, and shards
+are merged in the order of their names, so that the bits do not depend on the order of
+the arguments.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.atlases.arrays import CELL, OUTCOMES, CellArrays
-from pipeline.atlases.cells import Cell, Registered, merged
+from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, CellKey
+from pipeline.atlases.cells import Cell, RegisteredFrames, merge_cells
 from pipeline.atlases.mask_agreement import (
     ATTRIBUTION,
     SCORES,
     control_heats,
     mask_scores,
 )
-from pipeline.atlases.pooling import POOLED, pooled
+from pipeline.atlases.pooling import POOLED_SIDE, pool_maps
 from pipeline.atlases.regions import REGIONS
 from pipeline.atlases.registration import matrices_of, register, warp
 from pipeline.attributions.shards import AttributionShard
@@ -32,33 +33,46 @@ from pipeline.statistics.sampling import keep_sample
 from pipeline.statistics.significance import significant_difference
 from pipeline.videos.table import REAL, persons
 
-GRID = 128  # px of the canonical face at most
-REPLICATES = 400
-SAMPLE = 2000  # maps that are kept for clusters and ranks
-KEY = ["video", "subject", "number"]  # of a frame
+MAX_GRID_SIDE = 128  # px of the canonical face
+RESAMPLES = 400
+MAX_SAMPLE = 2000  # maps that are kept for clusters and ranks
+FRAME_KEYS = ["video", "subject", "number"]
 
 
 @dataclass(frozen=True)
 class ShardSums:
-    """What a shard comes to."""
+    """The reduced maps of one or more shards.
 
-    cells: dict[tuple, Cell]
-    frames: pd.DataFrame  # a row a frame
-    scores: pd.DataFrame  # a row a frame and heat: agreement with its mask
-    sample: np.ndarray  # (n, P, P) float32
-    sampled: pd.DataFrame  # their rows
+    Attributes:
+        cells: by data set, compression, method, label and outcome.
+        frames: one row for each frame.
+        scores: one row for each frame and heat: agreement with the frame's mask.
+        sample: (n, P, P) float32: pooled maps of a sample of the frames.
+        sampled: the rows of these frames.
+    """
+
+    cells: dict[CellKey, Cell]
+    frames: pd.DataFrame
+    scores: pd.DataFrame
+    sample: np.ndarray
+    sampled: pd.DataFrame
 
 
-def cell_of(
-    frames: Registered,
+def make_cell(
+    frames: RegisteredFrames,
+    *,
     video: str,
     identity: str,
     drawn: np.ndarray,
     regions: np.ndarray,
 ) -> Cell:
-    """The cell of one video's frames; `drawn` (B,) are its identity's weights."""
-    squares = np.stack([pooled(map, POOLED) for map in frames.maps])
-    parts = np.column_stack([region_sums(frames.maps, regions), frames.lost])
+    """The cell of one video's frames.
+
+    `drawn` (B,) is how often its identity is in each resample, `regions` (G, G) the
+    region of each pixel.
+    """
+    squares = np.stack([pool_maps(heatmap, POOLED_SIDE) for heatmap in frames.maps])
+    sums = np.column_stack([region_sums(frames.maps, regions), frames.off_grid])
     return Cell(
         videos=frozenset([video]),
         signed=Moments.of(frames.maps),
@@ -66,10 +80,10 @@ def cell_of(
         sketch=Sketch.of(frames.maps),
         face=frames.faces.sum(0, dtype=np.float64),
         mask=frames.masks.sum(0, dtype=np.float64),
-        masks=int(frames.has_mask.sum()),
-        squares=Replicates.of(squares.reshape(len(squares), -1), drawn),
-        regions=Replicates.of(parts, drawn),
-        sums=parts.sum(0),
+        masked_frames=int(frames.has_mask.sum()),
+        pooled=Replicates.of(squares.reshape(len(squares), -1), drawn),
+        regions=Replicates.of(sums, drawn),
+        region_sums=sums.sum(0),
         people=frozenset([identity]),
     )
 
@@ -77,58 +91,67 @@ def cell_of(
 def sum_shard(
     attributions: Path,
     faces: Path,
+    *,
     mean_mask: np.ndarray,
     threshold: float,
     regions: np.ndarray,
     seed: int,
 ) -> ShardSums:
-    """Reduce a shard, one video in memory at a time.
+    """Reduce one shard, with one video in memory at a time.
 
-    `threshold` is the logit from which a frame counts as fake, `mean_mask` (S, S) the
-    training set's, and `regions` (G, G) what each pixel of the canonical grid is.
+    `mean_mask` (S, S) is that of the training set. From the logit `threshold` on, a
+    frame counts as fake. `regions` (G, G) is the region of each pixel of the canonical
+    grid, and `seed` that of the resamples.
     """
-    cells: dict[tuple, Cell] = {}
+    cells: dict[CellKey, Cell] = {}
     with AttributionShard(attributions) as shard, FaceShard(faces) as crops:
         heats = {ATTRIBUTION: None, **control_heats(mean_mask)}
-        table = told(shard.frames, threshold, attributions.stem)
-        lost = np.zeros(len(table))
+        table = with_outcomes(shard.frames, threshold, attributions.stem)
+        off_grid = np.zeros(len(table))
         scores = np.zeros((len(table), len(heats), len(SCORES)))
-        chosen = np.flatnonzero(keep_sample(table[KEY], SAMPLE))
-        place_of = {place: number for number, place in enumerate(chosen)}
-        side = min(len(regions), POOLED)
+        chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
+        sample_row = {place: number for number, place in enumerate(chosen)}
+        side = min(len(regions), POOLED_SIDE)
         sample = np.zeros((len(chosen), side, side), np.float32)
         for name, video in table.groupby("video", sort=False):
             places = video["place"].to_numpy()
             raw = shard.maps[places].astype(np.float64)
             masks = crops.masks[video["crop"]]
-            frames = registered(raw, masks, video, crops, len(regions))
+            frames = register_frames(raw, masks, video, crops, grid=len(regions))
             identity = persons(video).iloc[0]
-            (drawn,) = weights([identity], REPLICATES, seed)
+            (drawn,) = weights([identity], RESAMPLES, seed)
             for outcome, part in video.reset_index(drop=True).groupby("outcome"):
-                key = (*part.iloc[0][CELL[:-1]], outcome)
-                some = _rows(frames, part.index)
-                cell = cell_of(some, name, identity, drawn, regions)
-                cells[key] = merged(cells[key], cell) if key in cells else cell
-            lost[places] = frames.lost
+                key = (*part.iloc[0][CELL_KEYS[:-1]], outcome)
+                cell = make_cell(
+                    frames.rows(part.index.to_numpy()),
+                    video=name,
+                    identity=identity,
+                    drawn=drawn,
+                    regions=regions,
+                )
+                cells[key] = merge_cells(cells[key], cell) if key in cells else cell
+            off_grid[places] = frames.off_grid
             scores[places] = _scores(raw, masks, mean_mask, heats.values())
-            for place, map in zip(places, frames.maps, strict=True):
-                if place in place_of:
-                    sample[place_of[place]] = pooled(map)
-    own = dict(zip(SCORES, scores[:, 0].T, strict=True))
-    table = table.assign(**own, lost=lost)
+            for place, heatmap in zip(places, frames.maps, strict=True):
+                if place in sample_row:
+                    sample[sample_row[place]] = pool_maps(heatmap)
+    map_scores = dict(zip(SCORES, scores[:, 0].T, strict=True))
+    table = table.assign(**map_scores, lost=off_grid)
     return ShardSums(
-        dict(sorted(cells.items())),
-        table,
-        _long(table, scores, list(heats)),
-        sample,
-        table.iloc[chosen].reset_index(drop=True),
+        cells=dict(sorted(cells.items())),
+        frames=table,
+        scores=_score_rows(table, scores, list(heats)),
+        sample=sample,
+        sampled=table.iloc[chosen].reset_index(drop=True),
     )
 
 
-def told(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
-    """The table of a shard's frames with outcome, shard, and place in the shard.
+def with_outcomes(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
+    """Add the columns outcome, margin, shard and place to a shard's table of frames.
 
-    Its column `margin` is by how many logits a frame is on the side it was told to be.
+    `outcome` is whether the frame was classified right or wrong. `margin` is the
+    distance of its logit from the threshold, in logits. `place` is its row in the
+    shard.
     """
     right = (frames["logit"] >= threshold) == (frames["label"] == 1)
     return frames.assign(
@@ -139,25 +162,36 @@ def told(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
     )
 
 
-def registered(
+def register_frames(
     maps: np.ndarray,
     masks: np.ndarray,
     frames: pd.DataFrame,
     shard: FaceShard,
+    *,
     grid: int,
-) -> Registered:
-    """Maps (n, S, S), masks and crops of `frames` on the canonical grid."""
+) -> RegisteredFrames:
+    """Put maps (n, S, S), masks (n, S, S) and crops of `frames` on the canonical grid.
+
+    `grid` is the grid's side in px.
+    """
     rows = frames["crop"].to_numpy()
     matrices = matrices_of(shard, rows, grid)
-    pairs = [register(map, m, grid) for map, m in zip(maps, matrices, strict=True)]
-    on_grid, lost = zip(*pairs, strict=True)
-    faces = zip(shard.crops[rows], matrices, strict=True)
-    seen = [warp(face, matrix, grid) for face, matrix in faces]
-    marked = [warp(mask, m, grid) for mask, m in zip(masks, matrices, strict=True)]
-    has_mask = frames["has_mask"].to_numpy(bool)
-    return Registered(
-        np.stack(on_grid), np.array(lost), np.stack(seen), np.stack(marked), has_mask
+    registered = [
+        register(m, matrix, grid) for m, matrix in zip(maps, matrices, strict=True)
+    ]
+    crops = shard.crops[rows]
+    return RegisteredFrames(
+        maps=np.stack([on_grid for on_grid, _ in registered]),
+        off_grid=np.array([off_grid for _, off_grid in registered]),
+        faces=_warp_all(crops, matrices, grid),
+        masks=_warp_all(masks, matrices, grid),
+        has_mask=frames["has_mask"].to_numpy(bool),
     )
+
+
+def _warp_all(pictures: np.ndarray, matrices: np.ndarray, grid: int) -> np.ndarray:
+    pairs = zip(pictures, matrices, strict=True)
+    return np.stack([warp(picture, matrix, grid) for picture, matrix in pairs])
 
 
 def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
@@ -166,28 +200,29 @@ def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
 
 
-def _rows(frames: Registered, which: pd.Index) -> Registered:
-    return Registered(*(getattr(frames, name)[which] for name in vars(frames)))
-
-
 def _scores(
     maps: np.ndarray,
     masks: np.ndarray,
     prior: np.ndarray,
     heats: Iterable[np.ndarray | None],
 ) -> np.ndarray:
-    """Agreement with masks (n, S, S), (n, heats, SCORES); a heat of None is the map."""
+    """Agreement of heats with masks (n, S, S): (n, heats, SCORES).
+
+    A heat of None stands for the frame's own map, one of `maps` (n, S, S).
+    """
     found = [
-        [mask_scores(map if heat is None else heat, mask, prior) for heat in heats]
-        for map, mask in zip(maps, masks, strict=True)
+        [mask_scores(own if heat is None else heat, mask, prior) for heat in heats]
+        for own, mask in zip(maps, masks, strict=True)
     ]
     return np.array(
-        [[[of[name] for name in SCORES] for of in frame] for frame in found]
+        [[[scores[name] for name in SCORES] for scores in frame] for frame in found]
     )
 
 
-def _long(table: pd.DataFrame, scores: np.ndarray, heats: list[str]) -> pd.DataFrame:
-    """A row a frame and heat, with the frame's keys and the heat's scores."""
+def _score_rows(
+    table: pd.DataFrame, scores: np.ndarray, heats: list[str]
+) -> pd.DataFrame:
+    """One row for each frame and heat, with the frame's keys and the heat's scores."""
     keys = table[["dataset", "compression", "method", "target", "video"]]
     parts = [
         keys.assign(heat=heat, **dict(zip(SCORES, scores[:, number].T, strict=True)))
@@ -197,24 +232,27 @@ def _long(table: pd.DataFrame, scores: np.ndarray, heats: list[str]) -> pd.DataF
 
 
 def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
-    """What two shards come to."""
+    """The sums over the shards of both."""
     keys = sorted(one.cells.keys() | other.cells.keys())
     cells = {}
     for key in keys:
-        both = [s.cells[key] for s in (one, other) if key in s.cells]
-        cells[key] = merged(*both) if len(both) == 2 else both[0]
-    frames, scores, rows = (
-        _stacked(getattr(one, name), getattr(other, name))
-        for name in ("frames", "scores", "sampled")
-    )
+        both = [sums.cells[key] for sums in (one, other) if key in sums.cells]
+        cells[key] = merge_cells(*both) if len(both) == 2 else both[0]
     maps = np.concatenate([one.sample, other.sample])
-    kept = keep_sample(rows[KEY], SAMPLE)
-    rows = rows[kept].reset_index(drop=True)
-    return ShardSums(cells, frames, scores, maps[kept], rows)
+    rows = _concat(one.sampled, other.sampled)
+    kept = keep_sample(rows[FRAME_KEYS], MAX_SAMPLE)
+    return ShardSums(
+        cells=cells,
+        frames=_concat(one.frames, other.frames),
+        scores=_concat(one.scores, other.scores),
+        sample=maps[kept],
+        sampled=rows[kept].reset_index(drop=True),
+    )
 
 
-def _stacked(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """One table over the other; an empty one has no types, and would spoil them."""
+def _concat(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Two tables below each other. An empty table has no dtypes and is left out,
+    because it would change those of the other."""
     tables = [table for table in (one, other) if len(table)]
     return pd.concat(tables, ignore_index=True) if tables else one
 
@@ -222,61 +260,78 @@ def _stacked(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def sum_shards(
     attributions: Sequence[Path],
     faces: Sequence[Path],
+    *,
     mean_mask: np.ndarray,
     threshold: float,
     regions: np.ndarray,
     seed: int,
 ) -> ShardSums:
-    """Reduce all shards: see `sum_shard`."""
+    """Reduce all shards: see `sum_shard`. A shard has the same name in both folders."""
     faces_of = {path.stem: path for path in faces}
     parts = (
-        sum_shard(path, faces_of[path.stem], mean_mask, threshold, regions, seed)
+        sum_shard(
+            path,
+            faces_of[path.stem],
+            mean_mask=mean_mask,
+            threshold=threshold,
+            regions=regions,
+            seed=seed,
+        )
         for path in sorted(attributions, key=lambda path: path.stem)
     )
     return tree_merge(parts, merge_shards)
 
 
-def with_all_outcomes(cells: Mapping[tuple, Cell]) -> dict[tuple, Cell]:
-    """Cells by (dataset, compression, method, label, outcome), and of any outcome."""
+def with_all_outcomes(cells: Mapping[CellKey, Cell]) -> dict[CellKey, Cell]:
+    """Add the cells of any outcome, whose outcome is "all"."""
     found = dict(cells)
     for key, cell in cells.items():
         every = (*key[:-1], "all")
-        found[every] = merged(found[every], cell) if every in found else cell
+        found[every] = merge_cells(found[every], cell) if every in found else cell
     return dict(sorted(found.items()))
 
 
-def cell_arrays(cells: Mapping[tuple, Cell]) -> list[CellArrays]:
-    """What is stored of cells, with the test of each fake cell against the real one."""
-    found = []
-    for key, cell in cells.items():
-        real = cells.get((*key[:2], REAL, 0, "all"))
-        mean = pooled(cell.signed.mean, POOLED)
-        resampled = cell.squares.means()
-        significant = np.zeros(mean.size, bool)
-        if key[3] == 1 and real is not None:
-            significant = significant_difference(
-                (mean - pooled(real.signed.mean, POOLED)).ravel(),
-                resampled - real.squares.means(),
-                min(len(cell.people), len(real.people)),
-            )
-        found.append(
-            CellArrays(
-                *key,
-                frames=cell.signed.count,
-                videos=len(cell.videos),
-                people=len(cell.people),
-                lost=float(cell.sums[-1] / cell.signed.count),
-                mean=cell.signed.mean.astype(np.float32),
-                median=cell.sketch.median().astype(np.float32),
-                std=cell.signed.std().astype(np.float32),
-                mean_abs=cell.absolute.mean.astype(np.float32),
-                median_abs=cell.sketch.median_absolute().astype(np.float32),
-                std_abs=cell.absolute.std().astype(np.float32),
-                face=np.rint(cell.face / cell.signed.count).astype(np.uint8),
-                mask=(cell.mask / max(cell.masks, 1)).astype(np.float32),
-                pooled=mean.astype(np.float32),
-                replicates=resampled.reshape(-1, *mean.shape).astype(np.float32),
-                significant=significant.reshape(mean.shape),
-            )
+def cell_arrays(cells: Mapping[CellKey, Cell]) -> list[CellArrays]:
+    """The arrays of cells that are stored.
+
+    The mean of each fake cell is tested against that of the real faces of its test set.
+    """
+    return [
+        _cell_arrays(key, cell, cells.get((*key[:2], REAL, 0, "all")))
+        for key, cell in cells.items()
+    ]
+
+
+def _cell_arrays(key: CellKey, cell: Cell, real: Cell | None) -> CellArrays:
+    dataset, compression, method, label, outcome = key
+    mean = pool_maps(cell.signed.mean, POOLED_SIDE)
+    resampled = cell.pooled.means()
+    significant = np.zeros(mean.size, bool)
+    if label == 1 and real is not None:
+        significant = significant_difference(
+            (mean - pool_maps(real.signed.mean, POOLED_SIDE)).ravel(),
+            resampled - real.pooled.means(),
+            min(len(cell.people), len(real.people)),
         )
-    return found
+    return CellArrays(
+        dataset=dataset,
+        compression=compression,
+        method=method,
+        label=label,
+        outcome=outcome,
+        frames=cell.signed.count,
+        videos=len(cell.videos),
+        people=len(cell.people),
+        lost=float(cell.region_sums[-1] / cell.signed.count),
+        mean=cell.signed.mean.astype(np.float32),
+        median=cell.sketch.median().astype(np.float32),
+        std=cell.signed.std().astype(np.float32),
+        mean_abs=cell.absolute.mean.astype(np.float32),
+        median_abs=cell.sketch.median_absolute().astype(np.float32),
+        std_abs=cell.absolute.std().astype(np.float32),
+        face=np.rint(cell.face / cell.signed.count).astype(np.uint8),
+        mask=(cell.mask / max(cell.masked_frames, 1)).astype(np.float32),
+        pooled=mean.astype(np.float32),
+        replicates=resampled.reshape(-1, *mean.shape).astype(np.float32),
+        significant=significant.reshape(mean.shape),
+    )

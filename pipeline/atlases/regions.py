@@ -1,11 +1,11 @@
 """A partition of the canonical face grid into named regions of the face.
 
 Every pixel is in exactly one region, so that sums over regions add up to a map's sum.
-The regions hang on five points and are measured in eye distances, from pupil to pupil
-(63 mm in adults). Face, nose and mouth are a margin wider than an adult's (137, 35 and
-52 mm; Farkas 1994, Anthropometry of the Head and Face); the other proportions were set
-by eye, on drawn faces and a photograph. They are places, not a segmentation: hair over
-a forehead counts as forehead.
+The regions are defined by five points, in units of the distance between the pupils (63
+mm in adults). Face, nose and mouth are somewhat wider than an adult's (137, 35 and 52
+mm; Farkas 1994, Anthropometry of the Head and Face). The other proportions were chosen
+by looking at drawn faces and a photograph. The regions are places, not a segmentation:
+hair over a forehead counts as forehead.
 """
 
 import numpy as np
@@ -23,32 +23,32 @@ REGIONS = (
     "outside the face",
 )
 
-# Where a face without landmarks is in the Haar cascade's calibrated box, as `points` of
-# `region_grid`: the mean of 96 drawn faces, made symmetric. Single faces differ from it
-# by 0.02 to 0.04 (standard deviation); on a photograph the eye distance was 0.06 more.
+# Where the points of a face are in the Haar cascade's calibrated box, as `points` of
+# `region_grid`: the mean of 96 drawn faces, made symmetric. Single faces differ by 0.02
+# to 0.04 (standard deviation); on a photograph the eye distance was 0.06 larger.
 HAAR_POINTS = np.array(
     [[0.285, 0.31], [0.715, 0.31], [0.5, 0.535], [0.3, 0.725], [0.7, 0.725]]
 )
-# Where they are in crops, by the detector; RetinaFace's maps are aligned.
+# The points by face detector. Maps of RetinaFace's crops are aligned by landmarks.
 USUAL_POINTS = {"haar": HAAR_POINTS, "retinaface": PLACES}
 
 
 def region_grid(grid: int, margin: float, points: np.ndarray = PLACES) -> np.ndarray:
-    """Index into REGIONS of every pixel of the canonical grid, (grid, grid) int8.
+    """The region of each pixel, as an index into REGIONS: (grid, grid) int8.
 
-    `points` is (5, 2): eyes, nose and corners of the mouth, left to right in the
-    picture, in 0..1 of the box about which crops have a `margin` (1.3: the box's side
-    times 1.3). By default, where `alignments` puts them; for crops that are not
-    aligned, where they are in the detector's boxes on average.
+    `points` is (5, 2): eyes, nose and corners of the mouth, each from left to right in
+    the picture, in 0..1 of the face box. The default is where `alignments` puts them;
+    for crops that are not aligned, use their mean places in the face detector's boxes.
+    `margin` is the side of the crop as a multiple of the face box.
     """
     places = ((points - 0.5) / margin + 0.5) * grid  # as in `alignments`
-    unit = np.linalg.norm(places[1] - places[0])
+    unit = float(np.linalg.norm(places[1] - places[0]))  # px between the eyes
     x, y = np.meshgrid(np.arange(grid) + 0.5, np.arange(grid) + 0.5)
 
     def oval(
         place: np.ndarray, shift: tuple[float, float], wide: float, high: float
     ) -> np.ndarray:
-        """Pixels in an oval with these half-axes, `shift` right and down of `place`."""
+        """Pixels in an oval with these half-axes, moved right and down by `shift`."""
         across = (x - place[0]) / unit - shift[0]
         below = (y - place[1]) / unit - shift[1]
         return np.abs(across / wide) ** 2.5 + np.abs(below / high) ** 2.5 <= 1
@@ -57,13 +57,13 @@ def region_grid(grid: int, margin: float, points: np.ndarray = PLACES) -> np.nda
     middle = (left + right) / 2
     across, below = (x - middle[0]) / unit, (y - middle[1]) / unit
     tip, lips = (nose[1] - middle[1]) / unit, (mouth[1] - middle[1]) / unit
-    half_mouth = np.linalg.norm(places[4] - places[3]) / unit / 2
+    half_mouth = float(np.linalg.norm(places[4] - places[3])) / unit / 2
     top, chin = -1.05, lips + 0.70
     centre, half = (top + chin) / 2, (chin - top) / 2
     face = oval(middle, (0, centre), 1.12, half)
     within = oval(middle, (0, centre), 0.88, half)
     wings = 0.15 + 0.18 * np.clip(below / tip, 0, 1) ** 2  # half the nose's width
-    layers = {  # later ones lie over earlier ones
+    layers = {  # later layers cover earlier ones
         "cheeks": face,
         "forehead": face & (below < 0),
         "jaw line": face & (below > tip) & (~within | (below > lips)),

@@ -1,10 +1,10 @@
-"""Bring attribution maps onto a canonical face grid without losing any of their sum.
+"""Move attribution maps onto a canonical face grid without changing their sum.
 
-A map's pixels are amounts, in logits, not heights: what is moved is each pixel's
-amount, shared among the grid pixels about the place where it falls, and nothing is
-interpolated. So a registered map adds up to what the map did, less what fell off.
+The pixels of a map are amounts in logits. So each pixel's amount is shared among the
+grid pixels around the place that it moves to, and nothing is interpolated. A registered
+map has the sum of the original map, minus what lies off the grid.
 
-In all matrices the middle of a picture's first pixel is at (0, 0), as in OpenCV.
+In all matrices, (0, 0) is the middle of a picture's first pixel, as in OpenCV.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline.faces.shards import FaceShard
 
-# Landmarks that bring a crop to a scale farther from its own are no face's.
-SCALES = (0.25, 4.0)
-WIDEST = 0.4  # grid px: the widest step between the places where amounts are laid down
+# Landmarks that change the scale of a crop by a factor outside this range are wrong.
+SCALE_RANGE = (0.25, 4.0)
+# The largest distance, in grid px, between two places where amounts are added.
+MAX_SPACING = 0.4
 
 
 def to_canonical(
@@ -26,9 +27,9 @@ def to_canonical(
 
     `boxes` is (N, 4) px of the frame: left, top, right, bottom of the crop.
     `alignments` is (N, 2, 3), from px of the frame to px of an aligned picture. Crops
-    and aligned pictures have sides of `size` px, the grid of `grid` px. Where an
-    alignment is NaN or beyond SCALES, the crop is scaled to the grid as it is: if
-    `grid` is `size`, by the identity.
+    and aligned pictures have sides of `size` px, the grid has sides of `grid` px. If an
+    alignment is NaN, or its scale is outside SCALE_RANGE, the crop is only scaled to
+    the grid: by the identity if `grid` is `size`.
     """
     left, top, right, bottom = np.asarray(boxes, float).T
     to_frame = np.zeros((len(boxes), 3, 3))
@@ -39,43 +40,49 @@ def to_canonical(
     scale = grid / size
     matrices = scale * (np.asarray(alignments, float) @ to_frame)
     matrices[:, :, 2] += _shift(scale)
-    plain = np.array([[scale, 0, _shift(scale)], [0, scale, _shift(scale)]])
+    unaligned = np.array([[scale, 0, _shift(scale)], [0, scale, _shift(scale)]])
     with np.errstate(invalid="ignore"):
         scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))) / scale
-        known = (scales > SCALES[0]) & (scales < SCALES[1])
-    return np.where(known[:, None, None], matrices, plain)
+        is_valid = (scales > SCALE_RANGE[0]) & (scales < SCALE_RANGE[1])
+    return np.where(is_valid[:, None, None], matrices, unaligned)
 
 
-def matrices_of(shard: FaceShard, rows: Sequence[int], grid: int) -> np.ndarray:
-    """`to_canonical` of the crops `rows` (n,), increasing, of a shard: (n, 2, 3)."""
-    boxes, turns = (shard.file[f"frames/{n}"][rows] for n in ("box", "alignment"))
-    return to_canonical(boxes, turns, shard.crops.shape[1], grid)
+def matrices_of(
+    shard: FaceShard, rows: Sequence[int] | np.ndarray, grid: int
+) -> np.ndarray:
+    """`to_canonical` for the crops `rows` (n,), increasing, of a shard: (n, 2, 3)."""
+    boxes = shard.file["frames/box"][rows]
+    alignments = shard.file["frames/alignment"][rows]
+    return to_canonical(boxes, alignments, shard.crops.shape[1], grid)
 
 
 def _shift(scale: np.ndarray | float) -> np.ndarray | float:
-    """Where scaling about a picture's corner brings the middle of its first pixel."""
+    """Where scaling about a picture's corner moves the middle of its first pixel."""
     return 0.5 * scale - 0.5
 
 
 def register(
-    map: np.ndarray, matrix: np.ndarray, grid: int
+    heatmap: np.ndarray, matrix: np.ndarray, grid: int
 ) -> tuple[np.ndarray, float]:
-    """A map (S, S) on the grid, (grid, grid) float64, and what fell off the grid.
+    """Move a map (S, S) onto the grid.
 
-    The two add up to the map's sum. `matrix`, (2, 3) and finite, is one of
-    `to_canonical`. Each pixel's amount is shared among the four grid pixels about its
-    place, in the proportions of bilinear interpolation, of which this is the transpose.
-    Where pixels would lie further apart than WIDEST, they are divided into k x k: an
-    even map stays even to 8 % at worst, mostly to 2 %. The identity returns the map
-    itself, bit for bit.
+    `matrix`, (2, 3) and finite, is one of `to_canonical`. Returns the registered map,
+    (grid, grid) float64, and the sum of the amounts that lie off the grid. The two add
+    up to the map's sum.
+
+    Each pixel's amount is shared among the four grid pixels around its place, with the
+    weights of bilinear interpolation, of which this is the transpose. If pixels would
+    be more than MAX_SPACING apart, they are divided into k x k parts: then a constant
+    map stays constant within 8 % at worst, and mostly within 2 %. The identity returns
+    the same bits.
     """
-    amounts, matrix = np.asarray(map, np.float64), np.asarray(matrix, np.float64)
+    amounts, matrix = np.asarray(heatmap, np.float64), np.asarray(matrix, np.float64)
     if amounts.shape == (grid, grid) and np.array_equal(matrix, np.eye(2, 3)):
         return amounts.copy(), 0.0
-    parts = int(np.ceil(np.linalg.norm(matrix[:, :2], 2) / WIDEST))
+    parts = int(np.ceil(np.linalg.norm(matrix[:, :2], 2) / MAX_SPACING))
     offsets = (np.arange(parts) + 0.5) / parts - 0.5
     rows, columns = (np.arange(side, dtype=float) for side in amounts.shape)
-    wide = grid + 2  # with a pixel beyond the border on each side
+    wide = grid + 2  # with one pixel beyond the border on each side
     corners = np.zeros((4, wide * wide + 1))
     for down in offsets:
         for right in offsets:
@@ -83,19 +90,22 @@ def register(
                 (a * (columns + right) + c) + b * (rows + down)[:, None]
                 for a, b, c in matrix
             )
-            _lay_down(corners, x.ravel(), y.ravel(), amounts.ravel() / parts**2, grid)
-    lost = float(corners[:, -1].sum())
-    return _gather(corners[:, :-1].reshape(2, 2, wide, wide)), lost
+            _add_amounts(
+                corners, x.ravel(), y.ravel(), amounts.ravel() / parts**2, grid
+            )
+    off_grid = float(corners[:, -1].sum())
+    return _add_corners(corners[:, :-1].reshape(2, 2, wide, wide)), off_grid
 
 
-def _lay_down(
+def _add_amounts(
     corners: np.ndarray, x: np.ndarray, y: np.ndarray, amounts: np.ndarray, grid: int
 ) -> None:
-    """Add `amounts` (P,) at places (x, y), in grid px, to `corners`, (4, W * W + 1).
+    """Add `amounts` (P,) at the places (x, y) in grid px to `corners` (4, W * W + 1).
 
-    Each is shared among the upper left, upper right, lower left and lower right of the
-    four pixels about its place; all four shares are kept at the index of the upper left
-    one, in a row each. The last column is for places outside the grid.
+    Each amount is shared among the four pixels around its place: upper left, upper
+    right, lower left and lower right, a row of `corners` each. All four shares are
+    stored at the index of the upper left pixel. The last column is for places off the
+    grid.
     """
     left, above = np.floor(x), np.floor(y)
     index = ((above + 1) * (grid + 2) + (left + 1)).astype(np.intp)
@@ -109,11 +119,11 @@ def _lay_down(
         corners[column + 2] += np.bincount(index, below, corners.shape[1])
 
 
-def _gather(corners: np.ndarray) -> np.ndarray:
-    """Add up the four shares, (2, 2, W, W), where they belong: (W - 2, W - 2).
+def _add_corners(corners: np.ndarray) -> np.ndarray:
+    """Add the four shares, (2, 2, W, W), to the pixels they belong to: (W - 2, W - 2).
 
-    What places in the grid's outermost half pixel share with pixels beyond the border
-    goes to the border: the grid covers its pixels whole.
+    The shares of pixels beyond the border are added to the border, because the grid
+    covers the outer half of its border pixels as well.
     """
     total = corners[0, 0]
     total[:, 1:] += corners[0, 1, :, :-1]
@@ -126,10 +136,10 @@ def _gather(corners: np.ndarray) -> np.ndarray:
 
 
 def warp(picture: np.ndarray, matrix: np.ndarray, grid: int) -> np.ndarray:
-    """A crop (S, S, 3) or a mask (S, S) as it is seen on the grid; 0 beyond the crop.
+    """Show a crop (S, S, 3) or a mask (S, S) on the grid; 0 outside the crop.
 
-    Any dtype that OpenCV interpolates (uint8, float32, float64); returns the same. A
-    picture that shrinks is first averaged down to the grid's scale, then moved.
+    Takes any dtype that OpenCV interpolates (uint8, float32, float64), and returns the
+    same. A picture that shrinks is first averaged to the grid's scale, then moved.
     """
     scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     height, width = (

@@ -1,22 +1,28 @@
-"""The tables of an atlas, and the captions of its cells."""
+"""The table of an atlas' cells, and the captions of its pictures."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
-from pipeline.atlases.arrays import CELL
-from pipeline.attributions.completeness import FLOOR
+from pipeline.atlases.arrays import CELL_KEYS
+from pipeline.attributions.completeness import MIN_CHANGE
 from pipeline.files.figures import counted
+
+# The caption of each cell, by data set, compression, method and outcome.
+Captions = Mapping[tuple[str, str, str, str], str]
 
 
 def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell: counts, mean logits, and how complete the maps are.
+    """One row for each cell: counts, mean logits, and how complete the maps are.
 
-    `explained_share` is the part of the mean change of the logit that the cell's mean
-    map adds up to, with `mean_lost`, what registration has put beside the map: its
-    certificate. 1 is complete; NaN where the change is too small to be shared out.
+    `frames` is the table of frames. `mean_lost` is the part of the maps that lies off
+    the grid after registration. `explained_share` is the sum of the cell's mean map as
+    a share of the mean change of the logit: 1 if the maps are complete and nothing is
+    off the grid, NaN if the change is below MIN_CHANGE.
     """
     every = pd.concat([frames, frames.assign(outcome="all")])
     every = every.assign(change=every["logit"] - every["baseline_logit"])
-    cells = every.groupby(CELL, as_index=False).agg(
+    cells = every.groupby(CELL_KEYS, as_index=False).agg(
         frames=("video", "size"),
         videos=("video", "nunique"),
         mean_logit=("logit", "mean"),
@@ -29,31 +35,31 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
         converged_share=("converged", "mean"),
         mean_steps=("steps", "mean"),
     )
-    of_map = cells["mean_attribution_sum"] - cells["mean_lost"]
+    map_sum = cells["mean_attribution_sum"] - cells["mean_lost"]
     change = cells["mean_change"]
-    share = of_map / change.where(change.abs() >= FLOOR)
+    share = map_sum / change.where(change.abs() >= MIN_CHANGE)
     return cells.assign(explained_share=share)
 
 
-def certificates(summary: pd.DataFrame) -> dict[tuple, str]:
-    """What stands above each cell: counts, and the share of the logit explained."""
+def cell_captions(summary: pd.DataFrame) -> Captions:
+    """The caption of each cell of a cell table: counts, and the logits explained."""
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
             f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}"
-            f"{given_up(c.frames, c.converged_share)}\n"
+            f"{_not_converged(c.frames, c.converged_share)}\n"
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
-            f"{c.mean_change:+.2f} logits{beside(c.mean_lost)}"
+            f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}"
         )
         for c in summary.itertuples()
     }
 
 
-def given_up(frames: int, converged_share: float) -> str:
-    """How many frames' maps miss the tolerance, if any do."""
+def _not_converged(frames: int, converged_share: float) -> str:
+    """How many frames' maps miss the tolerance; "" if none does."""
     count = round(frames * (1 - converged_share))
     return f", {count} not converged" if count else ""
 
 
-def beside(lost: float) -> str:
-    """What of a map lies beside the picture, if it can be seen in the sum."""
-    return f" ({lost:+.2f} outside)" if abs(lost) >= 0.005 else ""
+def _off_grid(logits: float) -> str:
+    """The part of a map that lies outside the picture; "" if it rounds to zero."""
+    return f" ({logits:+.2f} outside)" if abs(logits) >= 0.005 else ""

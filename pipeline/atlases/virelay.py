@@ -1,14 +1,15 @@
-"""A project for ViRelAy, the viewer of clusters of heatmaps; nothing of it is imported.
+"""Write a project for ViRelAy, a viewer of clustered heatmaps. It is not imported.
 
-The files, as version 0.6 of the viewer reads them, of the sample that was clustered:
+The files, in the layout of the viewer's version 0.6, hold the sample that was
+clustered:
 
     project.yaml        names, and where the other files are
-    label-map.json      index, word_net_id and name of each label: real, and each method
+    label-map.json      index, word_net_id and name of each label: real and each method
     dataset.h5          data (N, 3, S, S) uint8, label (N,) uint16
-    attribution.h5      attribution (N, 3, S, S) float32, a third of the map each, since
-                        the viewer adds channels up and cannot draw a single one;
-                        prediction (N, 2) float32 (probability of real, of fake), label,
-                        index (N,) uint32
+    attribution.h5      attribution (N, 3, S, S) float32: a third of the map in each
+                        channel, because the viewer adds up channels and cannot draw a
+                        single one; prediction (N, 2) float32 (probability of real, of
+                        fake), label, index (N,) uint32
     analysis.h5         <category>/index, embedding/spectral (n, 2), cluster/spectral:
                         a category `all`, and one for each label
 """
@@ -16,6 +17,7 @@ The files, as version 0.6 of the viewer reads them, of the sample that was clust
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -28,7 +30,7 @@ from pipeline.files.atomic import replacing
 from pipeline.models.predictions import probability
 from pipeline.videos.table import REAL
 
-EVERY = "all"
+ALL_CATEGORY = "all"
 
 
 def write_project(
@@ -36,13 +38,15 @@ def write_project(
     members: pd.DataFrame,
     attributions: Sequence[Path],
     faces: Sequence[Path],
+    *,
     title: str,
     model: str,
 ) -> None:
-    """Write a project of the frames of `members`, one in memory at a time.
+    """Write a project of the frames of `members`, with one in memory at a time.
 
-    `members` has shard, place, crop, method, logit, cluster, x and y of each frame. The
-    project file is written last: without it there is no project.
+    `members` has shard, place, crop, method, logit, cluster, x and y of each frame.
+    `attributions` and `faces` are the files of the test shards. The project file is
+    written last, so that an incomplete project has none.
     """
     members = members.reset_index(drop=True)
     names = [REAL, *sorted(set(members["method"]) - {REAL})]
@@ -65,8 +69,9 @@ def write_project(
         replacing(folder / "analysis.h5") as part,
         h5py.File(part, "w") as analysis,
     ):
-        for label, name in enumerate([EVERY, *names], start=-1):
-            chosen = np.flatnonzero((labels == label) | (name == EVERY and label < 0))
+        for label, name in enumerate([ALL_CATEGORY, *names], start=-1):
+            is_chosen = (labels == label) | (name == ALL_CATEGORY and label < 0)
+            chosen = np.flatnonzero(is_chosen)
             if len(chosen):
                 _write_category(analysis, _category(name), members.iloc[chosen])
     with replacing(folder / "project.yaml") as part:
@@ -74,11 +79,11 @@ def write_project(
 
 
 def _category(name: str) -> str:
-    """A name as HDF5 and the viewer take it: a slash would make a group of it."""
+    """A name that HDF5 and the viewer accept: a slash would create a group."""
     return name.replace("/", "_").strip(".") or "_"
 
 
-def _label_map(names: Sequence[str]) -> list[dict]:
+def _label_map(names: Sequence[str]) -> list[dict[str, int | str]]:
     keys = ("index", "word_net_id", "name")
     rows = [(index, _category(name), name) for index, name in enumerate(names)]
     return [dict(zip(keys, row, strict=True)) for row in rows]
@@ -91,14 +96,14 @@ def _write_frames(
     attributions: Sequence[Path],
     faces: Sequence[Path],
 ) -> None:
-    """Crops and maps of the members, a shard after the other."""
+    """Write crops and maps of the members, one shard after the other."""
     maps_of, faces_of = ({p.stem: p for p in paths} for paths in (attributions, faces))
     with FaceShard(faces[0]) as shard:
         size = shard.crops.shape[1]
     shape = (len(members), 3, size, size)
-    packed = {"chunks": (1, 3, size, size), "compression": "lzf"}
-    pictures = data.create_dataset("data", shape, np.uint8, **packed)
-    stored = maps.create_dataset("attribution", shape, np.float32, **packed)
+    storage: dict[str, Any] = {"chunks": (1, 3, size, size), "compression": "lzf"}
+    pictures = data.create_dataset("data", shape, np.uint8, **storage)
+    stored = maps.create_dataset("attribution", shape, np.float32, **storage)
     for name, rows in members.groupby("shard"):
         with (
             AttributionShard(maps_of[name]) as found,
@@ -117,7 +122,7 @@ def _write_category(file: h5py.File, name: str, members: pd.DataFrame) -> None:
 
 
 def _project(title: str, model: str) -> str:
-    """The project file; YAML quotes what names it must."""
+    """The content of the project file. YAML quotes names that need it."""
     return yaml.safe_dump(
         {
             "project": {

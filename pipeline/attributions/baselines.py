@@ -1,4 +1,8 @@
-"""The images that attributions start from: nothing of them is taken for evidence."""
+"""Baselines: the images that integration paths start at.
+
+An attribution explains the difference between the logit of a crop and the logit of its
+baseline. So a baseline should show no evidence of a forgery.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,25 +12,30 @@ import numpy as np
 from pipeline.attributions.references import References
 from pipeline.statistics.seeds import named_generator
 
-EVEN = {"black": 0.0, "grey": 0.5, "white": 1.0}
+CONSTANT_LEVELS = {"black": 0.0, "grey": 0.5, "white": 1.0}
 
 
 def make_baselines(
     kind: str,
     crops: np.ndarray,
     keys: Sequence[str],
+    *,
     references: References,
     originals: np.ndarray | None = None,
     draws: int = 1,
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Of each of the crops (N, S, S, 3) uint8 its baselines, (D, S, S, 3) float32.
+    """Yield the baselines of each crop, (D, S, S, 3) float32 in 0..1.
 
-    All are in 0..1. `black`, `grey` and `white` are even; `blurred` is the crop after a
-    Gaussian blur with a sigma of a twelfth of its side; `mean_face` is that of real
-    training faces; `noise` is D = `draws` images of uniform noise, by `seed` and each
-    frame's own key; `real_face` is the one of `originals` (N, S, S, 3) uint8 where that
-    is not black, else the nearest real training face. D is 1 but for noise.
+    `crops` is (N, S, S, 3) uint8. D is `draws` for noise and 1 for the other kinds:
+
+    - `black`, `grey` and `white`: one value for all pixels.
+    - `blurred`: the crop after a Gaussian blur, whose sigma is 1/12 of its side.
+    - `mean_face`: the mean of the real training faces in `references`.
+    - `noise`: uniform noise, which depends only on `seed` and on the crop's key (one of
+      `keys`, see `frame_keys`).
+    - `real_face`: the crop of the same frame in `originals`, (N, S, S, 3) uint8. Where
+      that crop is black, the nearest real training face.
     """
     for number, (crop, key) in enumerate(zip(crops, keys, strict=True)):
         if kind == "noise":
@@ -39,9 +48,9 @@ def make_baselines(
 def _baseline(
     kind: str, crop: np.ndarray, references: References, original: np.ndarray | None
 ) -> np.ndarray:
-    """The one baseline of a crop, of any kind but noise."""
-    if kind in EVEN:
-        return np.full(crop.shape, EVEN[kind], np.float32)
+    """The baseline (S, S, 3) of a crop, for any kind except noise."""
+    if kind in CONSTANT_LEVELS:
+        return np.full(crop.shape, CONSTANT_LEVELS[kind], np.float32)
     if kind == "blurred":
         smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), len(crop) / 12)
         return smooth / np.float32(255)
@@ -54,6 +63,6 @@ def _baseline(
 
 
 def _noise(shape: tuple[int, ...], key: str, draw: int, seed: int) -> np.ndarray:
-    """Uniform noise in 0..1, by nothing but the frame, the draw and the seed."""
+    """Uniform noise in 0..1 that depends only on the key, the draw and the seed."""
     rng = named_generator(seed, f"{draw} {key}")
     return rng.random(shape, np.float32)

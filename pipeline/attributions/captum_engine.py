@@ -8,50 +8,57 @@ import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 
-from pipeline.attributions.integrated_gradients import Attribution, Pairs, if_it_fits
+from pipeline.attributions.integrated_gradients import (
+    Attribution,
+    Pairs,
+    none_if_out_of_memory,
+)
 from pipeline.attributions.memory_plan import BatchSize
 from pipeline.models.networks import ForgeryDetector
 
 
-def with_captum(
+def attribute_with_captum(
     detector: ForgeryDetector,
     pairs: Pairs,
+    *,
     steps: int,
     batch_size: BatchSize,
 ) -> Iterator[Attribution]:
-    """The same by captum, with as many Gauss-Legendre steps on every path.
+    """Attribute the logits of images to their pixels, in the images' order.
 
-    As many paths are handed to it at once as fill a batch with their steps.
+    Every path gets `steps` steps of Gauss-Legendre quadrature, whatever its error.
+    captum gets as many paths at once as fill a batch with their steps.
     """
     paths = (
         (number, image, baseline)
         for number, (image, baselines) in enumerate(pairs)
         for baseline in baselines
     )
-    found = _paths_by_captum(detector, paths, steps, batch_size)
+    found = _attribute_paths(detector, paths, steps, batch_size)
     for _, group in groupby(found, key=itemgetter(0)):
-        own = [one for _, one in group]
-        map = np.mean([one.map for one in own], axis=0)
-        start = float(np.mean([one.baseline_logit for one in own]))
-        yield Attribution(map, own[0].logit, start, steps * len(own))
+        parts = [part for _, part in group]
+        heatmap = np.mean([part.heatmap for part in parts], axis=0)
+        baseline_logit = float(np.mean([part.baseline_logit for part in parts]))
+        yield Attribution(heatmap, parts[0].logit, baseline_logit, steps * len(parts))
 
 
 # The number of an image, the image and one of its baselines, each (3, H, W).
 SinglePath = tuple[int, torch.Tensor, torch.Tensor]
 
 
-def _paths_by_captum(
+def _attribute_paths(
     detector: ForgeryDetector,
     paths: Iterator[SinglePath],
     steps: int,
     batch_size: BatchSize,
 ) -> Iterator[tuple[int, Attribution]]:
-    """Each path's, in their order, with its image's number."""
+    """The number of each path's image and the path's attribution, in order."""
     explainer = IntegratedGradients(detector)
 
     def attribute(group: list[SinglePath], size: int) -> list[tuple[int, Attribution]]:
-        numbers, *ends = zip(*group, strict=True)
-        images, baselines = map(torch.stack, ends)
+        numbers = [number for number, _, _ in group]
+        images = torch.stack([image for _, image, _ in group])
+        baselines = torch.stack([baseline for _, _, baseline in group])
         pixels = explainer.attribute(
             images,
             baselines,
@@ -60,14 +67,19 @@ def _paths_by_captum(
             internal_batch_size=size,
         )
         with torch.inference_mode():
-            logits = [detector(points).tolist() for points in (images, baselines)]
-        maps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
-        found = [Attribution(*one, steps) for one in zip(maps, *logits, strict=True)]
-        return list(zip(numbers, found, strict=True))
+            logits = detector(images).tolist()
+            baseline_logits = detector(baselines).tolist()
+        heatmaps = pixels.sum(1, dtype=torch.float64).detach().cpu().numpy()
+        return [
+            (number, Attribution(heatmap, logit, baseline_logit, steps))
+            for number, heatmap, logit, baseline_logit in zip(
+                numbers, heatmaps, logits, baseline_logits, strict=True
+            )
+        ]
 
     while group := list(islice(paths, max(1, batch_size.images // steps))):
         size = batch_size.images
-        found = if_it_fits(size, attribute, group, size)
+        found = none_if_out_of_memory(size, attribute, group, size)
         if found is None:
             batch_size.halve(size)
             paths = chain(group, paths)

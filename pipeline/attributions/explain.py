@@ -1,20 +1,20 @@
-"""Explain crops by the engine that the configuration asks for."""
+"""Explain crops with the engine that the configuration asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.attributions.captum_engine import with_captum
 from pipeline.attributions.completeness import completeness_error
 from pipeline.attributions.integrated_gradients import (
     Accuracy,
     Attribution,
+    Pairs,
     integrated_gradients,
 )
 from pipeline.attributions.memory_plan import BatchSize
-from pipeline.attributions.rounding import ROUNDING, half_precision
+from pipeline.attributions.rounding import ROUNDING_SHARE, to_half_precision
 from pipeline.config.attribution import AttributionConfig
 from pipeline.models.networks import ForgeryDetector
 
@@ -23,44 +23,65 @@ def explain(
     detector: ForgeryDetector,
     crops: np.ndarray,
     baselines: Iterable[np.ndarray],
+    *,
     config: AttributionConfig,
     batch_size: BatchSize,
 ) -> dict[str, np.ndarray]:
-    """The maps of crops (N, S, S, 3) uint8, from what `make_baselines` gives of each.
+    """Explain crops (N, S, S, 3) uint8, N at least 1.
 
-    Returns maps (N, S, S) float16, the means over each crop's baselines, and the
-    columns logit, baseline_logit, attribution_sum, completeness_error, converged and
-    steps, (N,) each. Errors are those of the maps as they are returned.
+    `baselines` has the baselines of each crop, (D, S, S, 3) float32 in 0..1, as
+    `make_baselines` yields them. Returns `maps`, (N, S, S) float16 in logits, the means
+    over each crop's baselines, and the columns `logit`, `baseline_logit`,
+    `attribution_sum`, `completeness_error`, `converged` and `steps`, (N,) each. The
+    errors are those of the rounded maps.
     """
-    device = detector.mean.device
+    device = detector.get_buffer("mean").device
     pairs = (
-        (_images(crop[None], device)[0] / 255, _images(starts, device))
+        (_to_images(crop[None], device)[0] / 255, _to_images(starts, device))
         for crop, starts in zip(crops, baselines, strict=True)
     )
-    if config.engine == "captum":
-        found = with_captum(detector, pairs, config.steps, batch_size)
-    else:
-        bound = (1 - ROUNDING) * config.tolerance
-        accuracy = Accuracy(bound, config.first_steps, config.max_steps)
-        precision = getattr(torch, config.precision)
-        found = integrated_gradients(detector, pairs, accuracy, batch_size, precision)
-    rows = [_row(one, config.tolerance) for one in found]
+    found = _attribute(detector, pairs, config, batch_size)
+    rows = [_row(attribution, config.tolerance) for attribution in found]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _images(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
-    """(N, 3, H, W) float32 on `device`, of (N, H, W, 3)."""
+def _attribute(
+    detector: ForgeryDetector,
+    pairs: Pairs,
+    config: AttributionConfig,
+    batch_size: BatchSize,
+) -> Iterator[Attribution]:
+    if config.engine == "captum":
+        # Imported here because most runs do not use captum.
+        from pipeline.attributions.captum_engine import attribute_with_captum
+
+        return attribute_with_captum(
+            detector, pairs, steps=config.steps, batch_size=batch_size
+        )
+    # Rounding may use up the rest of the tolerance.
+    bound = (1 - ROUNDING_SHARE) * config.tolerance
+    return integrated_gradients(
+        detector,
+        pairs,
+        Accuracy(bound, config.first_steps, config.max_steps),
+        batch_size=batch_size,
+        precision=getattr(torch, config.precision),
+    )
+
+
+def _to_images(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
+    """(N, 3, H, W) float32 on `device` from (N, H, W, 3)."""
     return torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float()
 
 
 def _row(found: Attribution, tolerance: float) -> dict[str, Any]:
-    """A crop's map as it is stored, and the columns."""
+    """A crop's map as it is stored, and its columns."""
     change = found.logit - found.baseline_logit
-    map = half_precision(found.map, change, ROUNDING * tolerance)
-    total = map.sum(dtype=np.float64)
+    heatmap = to_half_precision(found.heatmap, change, ROUNDING_SHARE * tolerance)
+    total = heatmap.sum(dtype=np.float64)
     error = float(completeness_error(total, change))
     return {
-        "maps": map,
+        "maps": heatmap,
         "logit": found.logit,
         "baseline_logit": found.baseline_logit,
         "attribution_sum": total,

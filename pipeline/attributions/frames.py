@@ -1,11 +1,11 @@
-"""Choose and identify the frames that are explained."""
+"""Choose the frames that are explained, identify them, and check their results."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.attributions.shards import KEYS
+from pipeline.attributions.shards import KEY_COLUMNS
 from pipeline.runtime.errors import StepError
 from pipeline.statistics.sampling import evenly_spaced
 
@@ -13,24 +13,31 @@ from pipeline.statistics.sampling import evenly_spaced
 def check_finite(
     found: dict[str, np.ndarray], rows: pd.DataFrame, weights: Path
 ) -> None:
-    """Raise StepError if a map has values that are no numbers, or a logit is none."""
+    """Raise StepError if a map or a logit has values that are NaN or infinite.
+
+    `found` is a result of `explain` for the frames `rows`; `weights` is the model's
+    file, for the message.
+    """
     logits = np.stack([found["logit"], found["baseline_logit"]])
     finite = np.isfinite(logits).all(0) & np.isfinite(found["maps"]).all((1, 2))
     wrong = ~finite
     if wrong.any():
         first = rows[wrong].iloc[0]
         raise StepError(
-            f"{weights}: the model's logit or its gradient is not finite on the way to "
-            f"frame {first['number']} of {first['video']} ({wrong.sum()} of "
-            f"{len(wrong)} frames). Train this model again, with a lower "
+            f"{weights}: the model's logit or its gradient is not finite for frame "
+            f"{first['number']} of {first['video']} ({wrong.sum()} of {len(wrong)} "
+            "frames are affected). Train this model again with a lower "
             "`learning_rate`."
         )
 
 
 def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:
-    """`wanted` evenly spaced crops of each person in each video (all if None), with
-    their row."""
-    frames = frames.assign(crop=np.arange(len(frames)))[KEYS]
+    """Choose `wanted` evenly spaced crops of each person in each video, or all if None.
+
+    `frames` are a face shard's labelled frames. Returns the columns KEY_COLUMNS in the
+    order of the shard, where `crop` is the crop's row in the shard.
+    """
+    frames = frames.assign(crop=np.arange(len(frames)))[KEY_COLUMNS]
     if wanted is None:
         return frames
     parts = [
@@ -41,6 +48,6 @@ def choose_frames(frames: pd.DataFrame, wanted: int | None) -> pd.DataFrame:
 
 
 def frame_keys(rows: pd.DataFrame) -> list[str]:
-    """A text for each frame that tells it from all others."""
+    """A unique text for each frame, from the columns video, subject and number."""
     parts = zip(rows["video"], rows["subject"], rows["number"], strict=True)
     return [f"{video} {subject} {number}" for video, subject, number in parts]

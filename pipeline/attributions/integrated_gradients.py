@@ -1,8 +1,8 @@
-"""Integrated Gradients of the fake logit, each image to a stated accuracy.
+"""Integrated Gradients of the logit for fake, with a stated accuracy for each image.
 
-Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", section 3:
-the attribution of pixel i is (x_i - b_i) times the integral over a in 0..1 of the
-gradient of F at b + a (x - b). It adds up to F(x) - F(b) (completeness, section 3).
+The attribution of pixel i is (x_i - b_i) times the integral, over a in 0..1, of the
+gradient of F at b + a (x - b). The attributions add up to F(x) - F(b): completeness
+(Sundararajan, Taly and Yan 2017, "Axiomatic Attribution for Deep Networks", section 3).
 """
 
 from collections import deque
@@ -18,10 +18,10 @@ from pipeline.attributions.integration_path import ImagePaths, IntegrationPath
 from pipeline.attributions.memory_plan import BatchSize
 from pipeline.models.networks import ForgeryDetector
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-HELD = 2**30  # bytes of images, baselines and maps at nodes that are held at once
-LOW_PRECISION_STEPS = 33  # after which a path begins anew in float32
+MAX_HELD_BYTES = 2**30  # of images, baselines and heatmaps of nodes in memory at once
+MAX_LOW_PRECISION_STEPS = 33  # a path that needs more starts again in float32
 
 # Images with their baselines: (3, H, W) and (D, 3, H, W), in 0..1.
 Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
@@ -29,88 +29,107 @@ Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True)
 class Accuracy:
-    """When an image is done: at a completeness error of `tolerance`, or `most` steps.
+    """When the attribution of an image is finished. A step is one gradient.
 
-    Steps are gradients. All begin with `first` even ones, a power of two and one; if
-    there are several paths, with as few on each as make `first` in all, and three at
-    least: other baselines tell more than other points. `most` is times the paths.
+    Attributes:
+        tolerance: the completeness error at which an image is finished.
+        first_steps: a power of two plus one: the evenly spaced steps that every image
+            starts with. Several paths of an image share them, at least three on each,
+            because other baselines add more information than other points of a path.
+        max_steps: the steps after which an image is given up, for each of its paths.
     """
 
     tolerance: float = 0.05
-    first: int = 9
-    most: int = 257
+    first_steps: int = 9
+    max_steps: int = 257
 
     def first_nodes(self, paths: int) -> list[float]:
-        """Where each path begins: from 0 to 1."""
-        intervals = self.first - 1
-        while intervals > 2 and paths * intervals // 2 + 1 >= self.first:
+        """The nodes that each of an image's paths starts with: from 0 to 1."""
+        intervals = self.first_steps - 1
+        while intervals > 2 and paths * intervals // 2 + 1 >= self.first_steps:
             intervals //= 2
         return np.linspace(0, 1, intervals + 1).tolist()
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """An image's attribution, in logits: the mean over its baselines."""
+    """The attribution of one image, in logits: the mean over its baselines.
 
-    map: np.ndarray  # (H, W) float64, summed over colours: positive speaks for fake
-    logit: float  # F(x)
-    baseline_logit: float  # F(b), the mean
-    steps: int  # gradients computed
+    Attributes:
+        heatmap: (H, W) float64, summed over colours; positive values speak for fake.
+        logit: F(x).
+        baseline_logit: F(b), the mean over the baselines.
+        steps: how many gradients were computed.
+    """
+
+    heatmap: np.ndarray
+    logit: float
+    baseline_logit: float
+    steps: int
 
     def error(self) -> float:
         """Completeness error: see `completeness_error`."""
         change = self.logit - self.baseline_logit
-        return float(completeness_error(self.map.sum(), change))
+        return float(completeness_error(self.heatmap.sum(), change))
 
 
 @dataclass(frozen=True)
 class _Node:
-    """A point at which the gradient is wanted: of one path, or the end of several."""
+    """A point whose gradient is wanted: on one path, or the common end of several."""
 
-    number: int  # of the image
+    image_number: int
     paths: list[IntegrationPath]
-    at: float  # 0..1
+    position: float  # 0..1 on the paths
 
 
 def integrated_gradients(
     detector: ForgeryDetector,
     pairs: Pairs,
     accuracy: Accuracy,
+    *,
     batch_size: BatchSize,
     precision: torch.dtype = torch.float32,
 ) -> Iterator[Attribution]:
     """Attribute the logits of images to their pixels, in the images' order.
 
-    `pairs` are on the detector's device. The nodes of all paths in work stand in one
-    queue, which is cut into batches of `batch_size`, halved for good where the memory
-    does not hold one; further images are begun as soon as the queue would not fill one.
-    So no more images are in work than fill a batch, and none is begun while these hold
-    more than HELD bytes. The detector must be frozen and in eval mode.
+    `pairs` are on the detector's device. The detector must be frozen and in eval mode.
 
-    Where a gradient is not finite, neither is the map; a logit is handed on as it is.
+    The nodes of all unfinished paths wait in one queue and are computed in batches of
+    `batch_size`, which is halved for good if a batch does not fit into memory. Another
+    image is started as soon as the queue does not fill a batch. So the unfinished
+    images never need more than a batch, and no image is started while they hold more
+    than MAX_HELD_BYTES.
 
-    In another `precision` than float32 the ends of a path are computed in float32 all
-    the same, so that the error is the true one; what does not reach the tolerance in
-    LOW_PRECISION_STEPS, times its paths, is done anew in float32.
+    If a gradient is not finite, the heatmap is not finite either. Logits that are not
+    finite are returned as they are.
+
+    If `precision` is not float32, the ends of a path are still computed in float32, so
+    that the error is the true one. An image that does not reach the tolerance within
+    MAX_LOW_PRECISION_STEPS for each path is computed again in float32.
     """
-    desk = _Desk(detector, accuracy, batch_size, precision)
-    arriving = enumerate(pairs)
-    taken, exhausted = 0, False
+    scheduler = GradientScheduler(detector, accuracy, batch_size, precision)
+    waiting = enumerate(pairs)
+    next_number, exhausted = 0, False
     while True:
-        while not exhausted and desk.has_room():
-            number, pair = next(arriving, (-1, None))
-            exhausted = pair is None
-            if pair is not None:
-                desk.begin(number, ImagePaths(*pair), precision)
-        if not desk.work():
+        while not exhausted and scheduler.accepts_more():
+            item = next(waiting, None)
+            if item is None:
+                exhausted = True
+            else:
+                number, (image, baselines) = item
+                scheduler.submit(number, ImagePaths(image, baselines), precision)
+        if not scheduler.run_batch():
             return
-        while taken in desk.done:
-            yield desk.done.pop(taken)
-            taken += 1
+        while next_number in scheduler.finished:
+            yield scheduler.finished.pop(next_number)
+            next_number += 1
 
 
-class _Desk:
-    """The images in work, and the nodes that they wait for, by precision."""
+class GradientScheduler:
+    """Collects the gradients that unfinished images need, and computes them in batches.
+
+    Attribute `finished`: the attributions of finished images, by the images' numbers.
+    """
 
     def __init__(
         self,
@@ -123,91 +142,102 @@ class _Desk:
         self.batch_size = batch_size
         kinds = dict.fromkeys((precision, torch.float32))
         self.queues: dict[torch.dtype, deque[_Node]] = {k: deque() for k in kinds}
-        self.working: dict[int, tuple[ImagePaths, torch.dtype]] = {}
-        self.wasted: dict[int, int] = {}  # steps in low precision, to no avail
-        self.done: dict[int, Attribution] = {}
+        self.unfinished: dict[int, tuple[ImagePaths, torch.dtype]] = {}
+        self.discarded_steps: dict[int, int] = {}  # in low precision, before a restart
+        self.finished: dict[int, Attribution] = {}
 
-    def has_room(self) -> bool:
-        """Whether another image is to be begun: no queue fills a batch."""
+    def accepts_more(self) -> bool:
+        """Whether another image should be submitted: no queue fills a batch."""
         if max(map(len, self.queues.values())) >= self.batch_size.images:
             return False
-        held = sum(_held(image) for image, _ in self.working.values())
-        return not self.working or held <= HELD
+        held = sum(_held_bytes(image) for image, _ in self.unfinished.values())
+        return not self.unfinished or held <= MAX_HELD_BYTES
 
-    def begin(self, number: int, image: ImagePaths, dtype: torch.dtype) -> None:
-        """Take an image into work. At their end, its paths share a gradient."""
-        self.working[number] = image, dtype
+    def submit(self, number: int, image: ImagePaths, dtype: torch.dtype) -> None:
+        """Start on an image. Its paths share one gradient at their common end."""
+        self.unfinished[number] = image, dtype
         *nodes, end = self.accuracy.first_nodes(len(image.paths))
         for path in image.paths:
             for node in nodes:
-                self._ask(number, [path], node)
-        self._ask(number, image.paths, end)
+                self._enqueue(number, [path], node)
+        self._enqueue(number, image.paths, end)
 
-    def _ask(self, number: int, paths: list[IntegrationPath], at: float) -> None:
-        _, dtype = self.working[number]
+    def _enqueue(
+        self, number: int, paths: list[IntegrationPath], position: float
+    ) -> None:
+        _, dtype = self.unfinished[number]
         for path in paths:
-            path.ask(at)
-        queue = self.queues[torch.float32 if at in (0.0, 1.0) else dtype]
-        queue.append(_Node(number, paths, at))
+            path.request(position)
+        queue = self.queues[torch.float32 if position in (0.0, 1.0) else dtype]
+        queue.append(_Node(number, paths, position))
 
-    def work(self) -> bool:
-        """Compute a batch and go on with the images in it; False if there was none."""
+    def run_batch(self) -> bool:
+        """Compute one batch, then refine or finish its images; False if none waits."""
         dtype = max(self.queues, key=lambda kind: len(self.queues[kind]))
         queue = self.queues[dtype]
         size = min(self.batch_size.images, len(queue))
         batch = [queue.popleft() for _ in range(size)]
         if not batch:
             return False
-        answers = if_it_fits(size, _answers, self.detector, batch, dtype)
+        answers = none_if_out_of_memory(
+            size, _gradients_of_nodes, self.detector, batch, dtype
+        )
         if answers is None:
             self.batch_size.halve(size)
             queue.extendleft(reversed(batch))
             return True
-        asked = [(path, node.at) for node in batch for path in node.paths]
-        for (path, at), answer in zip(asked, answers, strict=True):
-            path.answer(at, *answer)
-        for number in dict.fromkeys(node.number for node in batch):
-            if not self.working[number][0].waits():
-                self._go_on(number)
+        requests = [(path, node.position) for node in batch for path in node.paths]
+        for (path, position), answer in zip(requests, answers, strict=True):
+            path.receive(position, *answer)
+        for number in dict.fromkeys(node.image_number for node in batch):
+            if not self.unfinished[number][0].is_waiting():
+                self._refine_or_finish(number)
         return True
 
-    def _go_on(self, number: int) -> None:
-        """Refine an image whose nodes are all known, or finish it."""
-        image, dtype = self.working[number]
-        steps, low = image.steps(), dtype != torch.float32
-        most = self.accuracy.most
-        if low:
-            most = min(most, LOW_PRECISION_STEPS)
-        room = max(0, most * len(image.paths) - steps)
+    def _refine_or_finish(self, number: int) -> None:
+        """Halve intervals of an image whose requested nodes are all known, or finish it
+        or, if its low precision was not enough, restart it in float32."""
+        image, dtype = self.unfinished[number]
+        steps, is_low = image.steps(), dtype != torch.float32
+        max_steps = self.accuracy.max_steps
+        if is_low:
+            max_steps = min(max_steps, MAX_LOW_PRECISION_STEPS)
+        remaining = max(0, max_steps * len(image.paths) - steps)
         error = image.error()
-        further = image.hard_middles(room) if np.isfinite(error) else []
-        if error <= self.accuracy.tolerance or not (further or low):
-            del self.working[number]
-            steps += self.wasted.pop(number, 0)
-            self.done[number] = Attribution(image.map(), *image.ends(), steps)
-        elif further:
-            for path, middle in further:
-                self._ask(number, [path], middle)
+        midpoints = (
+            image.largest_error_midpoints(remaining) if np.isfinite(error) else []
+        )
+        if error <= self.accuracy.tolerance or not (midpoints or is_low):
+            del self.unfinished[number]
+            steps += self.discarded_steps.pop(number, 0)
+            logit, baseline_logit = image.end_logits()
+            self.finished[number] = Attribution(
+                image.heatmap(), logit, baseline_logit, steps
+            )
+        elif midpoints:
+            for path, midpoint in midpoints:
+                self._enqueue(number, [path], midpoint)
         else:
-            self.wasted[number] = steps
-            again = ImagePaths(image.image, image.baselines)
-            self.begin(number, again, torch.float32)
+            self.discarded_steps[number] = steps
+            restarted = ImagePaths(image.image, image.baselines)
+            self.submit(number, restarted, torch.float32)
 
 
-def _held(image: ImagePaths) -> int:
-    """Bytes of an image, its baselines, and its paths' maps, known and asked for."""
+def _held_bytes(image: ImagePaths) -> int:
+    """Bytes of an image, its baselines, and its heatmaps, known and requested."""
     channels, height, width = image.image.shape
     planes = channels * (1 + len(image.paths))
-    planes += sum(len(path.maps) + len(path.asked) for path in image.paths)
+    planes += sum(len(path.heatmaps) + len(path.requested) for path in image.paths)
     return planes * height * width * image.image.element_size()
 
 
-def if_it_fits(
-    images: int, compute: Callable[..., Found], *arguments: object
-) -> Found | None:
-    """What is computed of so many images at once; None if the memory does not hold it.
+def none_if_out_of_memory(
+    images: int, compute: Callable[..., Result], *arguments: object
+) -> Result | None:
+    """The result of `compute(*arguments)`; None if `images` do not fit into memory.
 
-    One image must fit. Nothing holds what there was of it once this has returned.
+    Raises torch.OutOfMemoryError if not even one image fits. After a failure nothing
+    refers to what had been computed, so the memory can be freed.
     """
     try:
         return compute(*arguments)
@@ -217,24 +247,26 @@ def if_it_fits(
         return None
 
 
-def _answers(
+def _gradients_of_nodes(
     detector: ForgeryDetector, batch: list[_Node], dtype: torch.dtype
 ) -> list[tuple[float, float, torch.Tensor]]:
-    """What `IntegrationPath.answer` takes in, for each path of each node."""
+    """The arguments of `IntegrationPath.receive` for each path of each node."""
     paths = [path for node in batch for path in node.paths]
     owners = [place for place, node in enumerate(batch) for _ in node.paths]
     images = torch.stack([path.image for path in paths])
     baselines = torch.stack([path.baseline for path in paths])
-    at = images.new_tensor([batch[place].at for place in owners]).view(-1, 1, 1, 1)
-    points = torch.lerp(baselines, images, at)  # which is the image at 1, to the bit
-    _, first = np.unique(owners, return_index=True)  # paths that meet have one gradient
+    positions = images.new_tensor([batch[place].position for place in owners])
+    # At position 1, lerp returns the image to the bit.
+    points = torch.lerp(baselines, images, positions.view(-1, 1, 1, 1))
+    _, first = np.unique(owners, return_index=True)  # one gradient for each node
     logits, gradients = gradients_at(detector, points[first], dtype)
-    maps = (gradients[owners] * (images - baselines)).sum(1)
-    slopes = maps.sum((1, 2), dtype=torch.float64)
+    heatmaps = (gradients[owners] * (images - baselines)).sum(1)  # (paths, H, W)
+    slopes = heatmaps.sum((1, 2), dtype=torch.float64)
     found = torch.stack([logits.double()[owners], slopes], 1).tolist()
-    # A view would keep all of the batch's maps for as long as one path is in work.
-    pairs = zip(found, maps, strict=True)
-    return [(logit, slope, map.clone()) for (logit, slope), map in pairs]
+    # Clones, because a view would keep the batch's heatmaps as long as one path needs
+    # its own.
+    pairs = zip(found, heatmaps, strict=True)
+    return [(logit, slope, heatmap.clone()) for (logit, slope), heatmap in pairs]
 
 
 def gradients_at(
@@ -244,8 +276,8 @@ def gradients_at(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """F at `points` (N, 3, H, W) in 0..1, (N,), and its gradients, (N, 3, H, W)."""
     points = points.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-    low = dtype != torch.float32
-    with torch.autocast(points.device.type, dtype, enabled=low):
+    is_low = dtype != torch.float32
+    with torch.autocast(points.device.type, dtype, enabled=is_low):
         logits = detector(points)
     (gradients,) = torch.autograd.grad(logits.sum(), points)
     return logits.detach(), gradients

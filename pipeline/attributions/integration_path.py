@@ -1,16 +1,15 @@
-"""The straight paths from baselines to an image, integrated where they are hard.
+"""The straight paths from baselines to an image, integrated with adaptive steps.
 
-Completeness (Sundararajan, Taly and Yan 2017, section 3) holds for each part of the
-path as well: from node a to node c, attributions must add up to F(c) - F(a), and F
-comes with every gradient. So the error of the trapezoid rule is known interval by
-interval, and those are halved where it is large: steps go where the path is hard, and
-no gradient that was computed is lost.
+Completeness (Sundararajan, Taly and Yan 2017, section 3) also holds for each part of a
+path: from node a to node c, the attributions must add up to F(c) - F(a), and every
+gradient is computed together with F. So the error of the trapezoid rule is known for
+each interval, and the intervals with large errors are halved. No computed gradient is
+discarded.
 
-Where an image has several baselines (noise), its map is the mean over their paths: the
-mean's error is what counts, and the hardest intervals of all paths are halved.
+If an image has several baselines (noise), its heatmap is the mean over their paths.
+Then the error of the mean counts, and intervals are chosen from all paths.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +17,8 @@ import torch
 
 from pipeline.attributions.completeness import completeness_error
 
-HARD = 0.5  # intervals are halved whose error is this part of the largest, or more
+# Intervals are halved if their error is at least this share of the largest error.
+MIN_ERROR_SHARE = 0.5
 
 
 def trapezoid(nodes: np.ndarray) -> np.ndarray:
@@ -29,94 +29,115 @@ def trapezoid(nodes: np.ndarray) -> np.ndarray:
 
 @dataclass
 class IntegrationPath:
-    """What is known at the nodes of a path, 0 at the baseline and 1 at the image."""
+    """What is known at the nodes of a path, 0 at the baseline and 1 at the image.
 
-    image: torch.Tensor  # (3, H, W)
+    Attributes:
+        image: (3, H, W).
+        baseline: (3, H, W).
+        requested: the nodes whose gradient is not yet known.
+        logits: F at each known node.
+        heatmaps: (H, W) at each known node: the gradient times (image - baseline),
+            summed over colours.
+        slopes: the sums of the heatmaps: the derivative of F along the path.
+    """
+
+    image: torch.Tensor
     baseline: torch.Tensor
-    asked: set[float] = field(default_factory=set)
+    requested: set[float] = field(default_factory=set)
     logits: dict[float, float] = field(default_factory=dict)
-    maps: dict[float, torch.Tensor] = field(default_factory=dict)  # (H, W) at each node
-    slopes: dict[float, float] = field(default_factory=dict)  # the maps' sums
+    heatmaps: dict[float, torch.Tensor] = field(default_factory=dict)
+    slopes: dict[float, float] = field(default_factory=dict)
 
-    def ask(self, node: float) -> None:
-        """Wait for what `answer` takes in."""
-        self.asked.add(node)
+    def request(self, node: float) -> None:
+        """Note that `receive` will be called for this node."""
+        self.requested.add(node)
 
-    def answer(
-        self, node: float, logit: float, slope: float, map: torch.Tensor
+    def receive(
+        self, node: float, logit: float, slope: float, heatmap: torch.Tensor
     ) -> None:
-        """Take in what was asked for: F, the map (H, W) of the gradient times the
-        whole change of each pixel, and that map's sum."""
-        self.asked.remove(node)
-        self.logits[node], self.slopes[node], self.maps[node] = logit, slope, map
+        """Store what was computed at a requested node: see the attributes."""
+        self.requested.remove(node)
+        self.logits[node] = logit
+        self.slopes[node] = slope
+        self.heatmaps[node] = heatmap
 
     def known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Nodes in their order, logits and slopes there, each (n,) float64."""
+        """The known nodes in order, their logits and slopes, each (n,) float64."""
         nodes = sorted(self.logits)
-        logits, slopes = ([of[n] for n in nodes] for of in (self.logits, self.slopes))
+        logits = [self.logits[node] for node in nodes]
+        slopes = [self.slopes[node] for node in nodes]
         return np.array(nodes), np.array(logits), np.array(slopes)
 
     def interval_errors(self) -> np.ndarray:
-        """How much too large the trapezoid's sum is on each interval, (n - 1,)."""
+        """The trapezoid rule's sum minus the change of F, on each interval, (n - 1,)
+        logits."""
         nodes, logits, slopes = self.known()
         return np.diff(nodes) * (slopes[1:] + slopes[:-1]) / 2 - np.diff(logits)
 
-    def middles(self) -> np.ndarray:
-        """The middle of each interval, (n - 1,); NaN where there is no number between
-        its ends: F jumps there."""
+    def midpoints(self) -> np.ndarray:
+        """The middle of each interval, (n - 1,). NaN if no float lies between its ends,
+        which happens where F jumps."""
         nodes, _, _ = self.known()
-        middles = (nodes[:-1] + nodes[1:]) / 2
-        return np.where(np.isin(middles, nodes), np.nan, middles)
+        midpoints = (nodes[:-1] + nodes[1:]) / 2
+        return np.where(np.isin(midpoints, nodes), np.nan, midpoints)
 
-    def map(self) -> np.ndarray:
-        """The trapezoid rule, added up in the order of the nodes: (H, W) float64."""
+    def heatmap(self) -> np.ndarray:
+        """The integral by the trapezoid rule, (H, W) float64 in logits.
+
+        Terms are added in the order of the nodes, so that the bits are always the same.
+        """
         nodes, _, _ = self.known()
         total = torch.zeros_like(self.image[0], dtype=torch.float64)
         for node, weight in zip(nodes.tolist(), trapezoid(nodes).tolist(), strict=True):
-            total += weight * self.maps[node]
+            total += weight * self.heatmaps[node]
         return total.cpu().numpy()
 
 
 class ImagePaths:
     """The paths to an image (3, H, W) from each of its baselines (D, 3, H, W)."""
 
-    def __init__(self, image: torch.Tensor, baselines: Sequence[torch.Tensor]) -> None:
+    def __init__(self, image: torch.Tensor, baselines: torch.Tensor) -> None:
         self.image, self.baselines = image, baselines
         self.paths = [IntegrationPath(image, baseline) for baseline in baselines]
 
-    def waits(self) -> bool:
-        """Whether gradients are still to come."""
-        return any(path.asked for path in self.paths)
+    def is_waiting(self) -> bool:
+        """Whether requested gradients are still missing."""
+        return any(path.requested for path in self.paths)
 
     def steps(self) -> int:
-        """How many gradients are known; at the image, all paths have the same."""
-        return sum(len(path.maps) - 1 for path in self.paths) + 1
+        """How many gradients are known. The one at the image belongs to all paths."""
+        return sum(len(path.heatmaps) - 1 for path in self.paths) + 1
 
-    def ends(self) -> tuple[float, float]:
-        """F(x), and F(baseline) in the mean."""
+    def end_logits(self) -> tuple[float, float]:
+        """F(x), and the mean of F over the baselines."""
         starts = [path.logits[0.0] for path in self.paths]
         return self.paths[0].logits[1.0], float(np.mean(starts))
 
     def error(self) -> float:
-        """Completeness error of the mean map as it stands."""
-        logit, start = self.ends()
+        """Completeness error of the mean heatmap with the known nodes."""
+        logit, baseline_logit = self.end_logits()
+        change = logit - baseline_logit
         surplus = np.mean([path.interval_errors().sum() for path in self.paths])
-        return float(completeness_error(logit - start + surplus, logit - start))
+        return float(completeness_error(change + surplus, change))
 
-    def hard_middles(self, room: int) -> list[tuple[IntegrationPath, float]]:
-        """Middles of the intervals to halve next, `room` at most, the hardest first.
+    def largest_error_midpoints(
+        self, count: int
+    ) -> list[tuple[IntegrationPath, float]]:
+        """At most `count` midpoints of the intervals with the largest errors.
 
-        Those in which F jumps are left out: there is no number in them.
+        The largest error comes first. Intervals without a midpoint are left out (see
+        `IntegrationPath.midpoints`).
         """
-        errors = [np.abs(path.interval_errors()) for path in self.paths]
-        middles = np.concatenate([path.middles() for path in self.paths])
-        owners = np.repeat(np.arange(len(errors)), [len(of) for of in errors])
-        every = np.concatenate(errors)
-        order = np.argsort(-every, kind="stable")
-        hard = order[every[order] >= HARD * every.max()][:room]
-        hard = hard[np.isfinite(middles[hard])]
-        return [(self.paths[owners[one]], float(middles[one])) for one in hard]
+        errors_by_path = [np.abs(path.interval_errors()) for path in self.paths]
+        lengths = [len(errors) for errors in errors_by_path]
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        midpoints = np.concatenate([path.midpoints() for path in self.paths])
+        errors = np.concatenate(errors_by_path)
+        order = np.argsort(-errors, kind="stable")
+        chosen = order[errors[order] >= MIN_ERROR_SHARE * errors.max()][:count]
+        chosen = chosen[np.isfinite(midpoints[chosen])]
+        return [(self.paths[owners[one]], float(midpoints[one])) for one in chosen]
 
-    def map(self) -> np.ndarray:
-        """The mean of the paths' maps, (H, W) float64."""
-        return np.mean([path.map() for path in self.paths], axis=0)
+    def heatmap(self) -> np.ndarray:
+        """The mean of the paths' heatmaps, (H, W) float64 in logits."""
+        return np.mean([path.heatmap() for path in self.paths], axis=0)

@@ -1,4 +1,4 @@
-"""How many gradients to compute at once: as many as the memory holds."""
+"""How many gradients are computed at once: as many as fit into memory."""
 
 import logging
 from dataclasses import dataclass
@@ -9,43 +9,50 @@ from pipeline.models.networks import ForgeryDetector
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.6  # of a GPU's memory
-ON_CORES = 5 * 10**9  # bytes, a third of what attribution's job asks for
-MOST = {"cpu": 64, "cuda": 512}  # more are no faster
-# What is saved for the backward pass, and as much again for what passes through it.
-OVERHEAD = 2.0
+GPU_MEMORY_SHARE = 0.6
+CPU_MEMORY_BYTES = 5 * 10**9  # a third of what an attribution job asks for
+MAX_BATCH_IMAGES = {"cpu": 64, "cuda": 512}  # larger batches are not faster
+# What is saved for the backward pass, and as much again for the backward pass itself.
+MEMORY_FACTOR = 2.0
 
 
 @dataclass
 class BatchSize:
-    """How many gradients are computed at once: fewer, once that filled the memory."""
+    """How many gradients are computed at once. It shrinks when memory was full."""
 
     images: int
 
     def halve(self, tried: int) -> None:
-        """After so many did not fit; call it when nothing holds them any more."""
+        """Halve the size after `tried` images did not fit into memory.
+
+        Call it when nothing refers to their tensors any more.
+        """
         self.images = tried // 2
         log.info("the memory is full: batches of %d from now on", self.images)
         torch.cuda.empty_cache()
 
 
 def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -> int:
-    """A power of two of images (3, size, size) whose gradients fit at once.
+    """How many images (3, size, size) have gradients that fit at once: a power of two.
 
-    By the memory that there is, not by what is free now: the same machine gives the
-    same plan. `limit` is in bytes; without it, a share of a GPU's, or ON_CORES.
+    The plan uses the installed memory, not the free memory, so that a machine always
+    makes the same plan. `limit` is in bytes; by default it is GPU_MEMORY_SHARE of a
+    GPU's memory, or CPU_MEMORY_BYTES.
     """
     device = next(detector.parameters()).device
     image = torch.zeros(3, size, size, device=device)
-    fit = (limit or _usable(device)) / (OVERHEAD * saved_bytes(detector, image))
-    most = min(MOST.get(device.type, 64), max(1, int(fit)))
-    return 1 << (most.bit_length() - 1)
+    fit = (limit or _usable_bytes(device)) / (
+        MEMORY_FACTOR * saved_bytes(detector, image)
+    )
+    images = min(MAX_BATCH_IMAGES.get(device.type, 64), max(1, int(fit)))
+    return 1 << (images.bit_length() - 1)
 
 
-def _usable(device: torch.device) -> int:
+def _usable_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        return int(SHARE * torch.cuda.get_device_properties(device).total_memory)
-    return ON_CORES
+        memory = torch.cuda.get_device_properties(device).total_memory
+        return int(GPU_MEMORY_SHARE * memory)
+    return CPU_MEMORY_BYTES
 
 
 def saved_bytes(detector: ForgeryDetector, image: torch.Tensor) -> int:
@@ -55,9 +62,9 @@ def saved_bytes(detector: ForgeryDetector, image: torch.Tensor) -> int:
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage  # held, so that no address is used twice
+        kept[storage.data_ptr()] = storage  # kept alive: no address is used twice
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         detector(image[None].clone().requires_grad_(True))
-    return sum(kept[where].nbytes() for where in kept.keys() - frozen)
+    return sum(kept[address].nbytes() for address in kept.keys() - frozen)

@@ -1,4 +1,4 @@
-"""Cut the originals of fakes out of their own videos, where the fakes were cut."""
+"""Cut the originals of fakes from their own videos, with the boxes of the fakes."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -20,28 +20,35 @@ from pipeline.files.hdf5 import mark
 from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
-from pipeline.videos.workers import Failure, in_workers
+from pipeline.videos.workers import Failure, run_in_workers
 
 log = logging.getLogger(__name__)
 
-# Outside the mask, on three pairs of the miniature corpus (S = 48, 96 and 224), the
-# same frame has 37 to 53 dB at c23 and 28 to 42 at c40, another person's 15 at most. It
-# tells no moments apart: of frames five away 15 to 32 % have 30 dB and more, of the
-# next ones nearly all. That the moment is the same rests on the frames' numbers.
-# At the crop's border, where a fake has no mask (S = 48): 40 to 48 dB at c23, 32 to 40
-# at c40, another person 14 at most; another take before the same backdrop would pass.
-ALIGNED_DB = 30.0
-AROUND = 1 / 16  # of the side: forgeries are blended in some px beyond their mask
+# PSNR outside the mask, on three pairs of the miniature corpus (S = 48, 96 and 224):
+# the same frame has 37 to 53 dB at c23 and 28 to 42 dB at c40, another person at most
+# 15 dB. The PSNR cannot tell moments apart: 15 to 32 % of the frames five away have at
+# least 30 dB, and so do nearly all neighbouring frames. That the moment is the same
+# follows from the frames' numbers.
+# At the crop's border, which is used for fakes without a mask (S = 48): 40 to 48 dB at
+# c23, 32 to 40 dB at c40, another person at most 14 dB. Another recording with the same
+# background would pass.
+MIN_ALIGNED_PSNR = 30.0  # dB
+# Share of the crop's side: forgeries are blended some pixels beyond their mask.
+BLENDING_SHARE = 1 / 16
+
+# The crops that could be cut, (m, S, S, 3) uint8; which of the n frames they are of,
+# (n,) bool; and why some are missing, "" if none is.
+CutCrops = tuple[np.ndarray, np.ndarray, str]
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What `original_crops` wants."""
+    """The arguments of `original_crops`."""
 
     path: Path
     numbers: np.ndarray
     boxes: np.ndarray
-    frame: tuple[int, int]
+    frame_size: tuple[int, int]
     size: int
     decoder: str
 
@@ -50,53 +57,58 @@ def original_crops(
     path: Path,
     numbers: np.ndarray,
     boxes: np.ndarray,
-    frame: tuple[int, int],
+    *,
+    frame_size: tuple[int, int],
     size: int,
     decoder: str,
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Cut boxes (n, 4) px out of the frames `numbers` (n,) of an original.
+    """Cut boxes (n, 4) px from the frames `numbers` (n,) of an original.
 
-    `frame` is (height, width) px of the fake. Returns crops (n, size, size, 3) uint8,
-    which of them there are (n,), and why others are not: "" where all are.
+    `frame_size` is (height, width) px of the fake's frames. Returns the crops,
+    (n, size, size, 3) uint8; which of them could be cut, (n,) bool, the others being
+    black; and the reason if some could not be cut, else "".
     """
     crops = np.zeros((len(numbers), size, size, 3), np.uint8)
-    there = np.zeros(len(numbers), bool)
+    is_cut = np.zeros(len(numbers), bool)
     try:
         video = open_video(path, decoder)
-        if (video.height, video.width) != frame:
-            return crops, there, "the original is of another size"
+        if (video.height, video.width) != frame_size:
+            return crops, is_cut, "the original is of another size"
         for decoded, pixels in Frames(
             video, np.unique(numbers[numbers < video.index.total])
         ):
             for picture, number in zip(pixels, decoded, strict=True):
                 for place in np.flatnonzero(numbers == number):
                     crops[place] = crop(picture[None], boxes[place][None], size)[0]
-                    there[place] = True
+                    is_cut[place] = True
     except VideoError as error:
-        return np.zeros_like(crops), np.zeros_like(there), f"the original: {error}"
+        return np.zeros_like(crops), np.zeros_like(is_cut), f"the original: {error}"
     if (numbers >= video.index.total).any():
-        return crops, there, "the original ends before the fake"
-    return crops, there, "" if there.all() else "frames of the original are damaged"
+        return crops, is_cut, "the original ends before the fake"
+    return crops, is_cut, "" if is_cut.all() else "frames of the original are damaged"
 
 
 def psnr_outside(one: np.ndarray, other: np.ndarray, mask: np.ndarray) -> float:
-    """PSNR in dB of crops (S, S, 3) uint8 where mask (S, S) is 0 and nothing near it is
-    not; inf where they are equal, NaN where nothing is outside."""
-    reach = 2 * round(AROUND * len(mask)) + 1
-    outside = cv2.dilate(mask, np.ones((reach, reach), np.uint8)) == 0
+    """PSNR in dB of two crops (S, S, 3) uint8, outside a mask (S, S) and its border.
+
+    The border is BLENDING_SHARE of the side wide. inf if the crops are equal there, NaN
+    if no pixel is outside.
+    """
+    width = 2 * round(BLENDING_SHARE * len(mask)) + 1
+    outside = cv2.dilate(mask, np.ones((width, width), np.uint8)) == 0
     if not outside.any():
         return np.nan
     error = np.square(one[outside].astype(np.float64) - other[outside]).mean()
     return float(10 * np.log10(255**2 / error)) if error else np.inf
 
 
-def face_of(size: int, margin: float) -> np.ndarray:
-    """Mask (size, size) uint8 of the face in its crop, for a fake that came without.
+def face_mask(size: int, margin: float) -> np.ndarray:
+    """A mask (size, size) uint8 of where a face is in its crop, for fakes without one.
 
-    `margin` is `faces.margin`; without one, all is the face's.
+    `margin` is `faces.margin`. Without a margin the face fills the crop.
     """
     mask = np.zeros((size, size), np.uint8)
-    border = round(((1 - 1 / margin) / 2 + AROUND) * size)
+    border = round(((1 - 1 / margin) / 2 + BLENDING_SHARE) * size)
     mask[border:-border, border:-border] = 1
     return mask
 
@@ -105,16 +117,16 @@ def write_originals(
     path: Path,
     faces: Path,
     files: Mapping[str, Path],
+    *,
     config: FacesConfig,
     workers: int,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Find the originals of a face shard's fakes.
+    """Cut the originals of a face shard's fakes and write them to `path`.
 
-    The layout of the file is in `pipeline.attributions.originals`.
-
-    An original that crashes or hangs its decoder costs its own fakes alone.
-    `files` gives the original by the id of the fake.
+    The layout of the file is in `pipeline.attributions.originals`. `files` gives the
+    original's file by the id of the fake. An original that crashes its decoder, or
+    takes too long, only affects its own fakes.
     """
     with (
         FaceShard(faces) as shard,
@@ -135,49 +147,51 @@ def write_originals(
         psnr = np.full(len(frames), np.nan, np.float32)
         reasons: dict[str, int] = {}
         forged = frames[frames["label"] == 1]
-        face = face_of(shape[1], config.margin)
-        for rows, found, there, why in _videos(shard, forged, files, config, workers):
+        face = face_mask(shape[1], config.margin)
+        for rows, (found, is_cut, reason) in _cut_videos(
+            shard, forged, files, config, workers
+        ):
             has_mask = bool(rows["has_mask"].iloc[0])
-            for row, original in zip(rows.index[there], found, strict=True):
+            for row, original in zip(rows.index[is_cut], found, strict=True):
                 crops[row] = original
                 fake, mask = shard.crops[row], shard.masks[row]
                 psnr[row] = psnr_outside(fake, original, mask if has_mask else face)
-            if why:
-                reasons[why] = reasons.get(why, 0) + 1
+            if reason:
+                reasons[reason] = reasons.get(reason, 0) + 1
         file["frames/psnr"] = psnr
-        file["frames/aligned"] = psnr >= ALIGNED_DB
-    aligned = int((psnr >= ALIGNED_DB).sum())
-    log.info("%d of %d fakes' frames are aligned", aligned, len(forged))
-    for why, count in sorted(reasons.items()):
-        log.info("%d videos: %s", count, why)
+        file["frames/aligned"] = psnr >= MIN_ALIGNED_PSNR
+    aligned = int((psnr >= MIN_ALIGNED_PSNR).sum())
+    log.info("%d of %d frames of fakes are aligned", aligned, len(forged))
+    for reason, count in sorted(reasons.items()):
+        log.info("%d videos: %s", count, reason)
 
 
-def _videos(
+def _cut_videos(
     shard: FaceShard,
     forged: pd.DataFrame,
     files: Mapping[str, Path],
     config: FacesConfig,
     workers: int,
-) -> Iterator[tuple[pd.DataFrame, np.ndarray, np.ndarray, str]]:
-    """Each fake's rows, the crops there are, of which rows, and why not of all."""
+) -> Iterator[tuple[pd.DataFrame, CutCrops]]:
+    """The rows of each fake in `forged`, and the crops of its original."""
     known = []
     for video, rows in forged.groupby("video"):
         if video in files:
             known.append(rows)
         else:
-            yield rows, *_nothing(rows), "no original is known"
+            yield rows, _no_crops(rows, "no original is known")
     tasks = (_task(shard, rows, files, config.decoder) for rows in known)
-    results = in_workers(_cut, tasks, min(workers, len(known)), config.time_limit)
+    results = run_in_workers(_cut, tasks, min(workers, len(known)), config.time_limit)
     for rows, result in zip(known, results, strict=True):
         if isinstance(result, Failure):
-            why = f"the original: {result.status}: {result.reason}"
-            yield rows, *_nothing(rows), why
+            reason = f"the original: {result.status}: {result.reason}"
+            yield rows, _no_crops(rows, reason)
         else:
-            yield rows, *result
+            yield rows, result
 
 
-def _nothing(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((0,), np.uint8), np.zeros(len(rows), bool)
+def _no_crops(rows: pd.DataFrame, reason: str) -> CutCrops:
+    return np.zeros((0,), np.uint8), np.zeros(len(rows), bool), reason
 
 
 def _task(
@@ -185,19 +199,24 @@ def _task(
 ) -> _Task:
     video = rows.iloc[0]
     return _Task(
-        files[video["video"]],
-        rows["number"].to_numpy(),
-        shard.file["frames/box"][rows.index],
-        (int(video["height"]), int(video["width"])),
-        shard.crops.shape[1],
-        decoder,
+        path=files[video["video"]],
+        numbers=rows["number"].to_numpy(),
+        boxes=shard.file["frames/box"][rows.index],
+        frame_size=(int(video["height"]), int(video["width"])),
+        size=shard.crops.shape[1],
+        decoder=decoder,
     )
 
 
-def _cut(task: _Task) -> tuple[np.ndarray, np.ndarray, str]:
-    """A worker's job: as `original_crops`, but only the crops that there are."""
+def _cut(task: _Task) -> CutCrops:
+    """Run `original_crops` in a worker; return only the crops that could be cut."""
     cv2.setNumThreads(1)  # workers run side by side
-    crops, there, why = original_crops(
-        task.path, task.numbers, task.boxes, task.frame, task.size, task.decoder
+    crops, is_cut, reason = original_crops(
+        task.path,
+        task.numbers,
+        task.boxes,
+        frame_size=task.frame_size,
+        size=task.size,
+        decoder=task.decoder,
     )
-    return crops[there], there, why
+    return crops[is_cut], is_cut, reason

@@ -1,10 +1,10 @@
-"""Fakes before they were forged: the same frames of their originals, cut out alike.
+"""Crops of fakes before they were forged: the same frames and boxes of their originals.
 
 Layout (version 1), for the N crops of a face shard:
 
-    crops           (N, S, S, 3) uint8; black where there is none
-    frames/psnr     (N,) float32 dB outside the mask, or at the border of the crop where
-                    no mask is known; NaN where there is no original
+    crops           (N, S, S, 3) uint8; black if there is no original
+    frames/psnr     (N,) float32 dB outside the mask, or at the border of the crop if no
+                    mask is known; NaN if there is no original
     frames/aligned  (N,) bool: whether the crop shows the same moment
     attributes      format, version, provenance (JSON)
 """
@@ -19,7 +19,7 @@ FORMAT, VERSION = "deepfake-atlas originals", 1
 
 
 class Originals:
-    """Reads the originals of a face shard; open it in a `with` block.
+    """Reads the originals of a face shard. Open it in a `with` block.
 
     Attribute: `aligned`, (N,) bool, whether each crop shows the same moment.
     """
@@ -35,8 +35,10 @@ class Originals:
         self.file.close()
 
     def crops_of(self, rows: np.ndarray) -> np.ndarray:
-        """The aligned crops of rows (n,), increasing, of the shard: (n, S, S, 3) uint8;
-        black where there is none."""
+        """The aligned crops, (n, S, S, 3) uint8; black where none is aligned.
+
+        `rows` (n,) are rows of the shard, in increasing order.
+        """
         crops = self.file["crops"][rows]
         crops[~self.aligned[rows]] = 0
         return crops

@@ -2,11 +2,11 @@
 
 Layout (version 1), K crops of at most 500 real videos:
 
-    crops       (K, S, S, 3) uint8, up to four of a video
-    looks       (K, 768) float32: the crops as 16 x 16 pixels, to find the nearest by
+    crops       (K, S, S, 3) uint8, at most four of a video
+    looks       (K, 768) float32: the crops at 16 x 16 px, to find the nearest crop
     mean_face   (S, S, 3) float32 in 0..255
-    mean_mask   (S, S) float32 in 0..1: how often, but for a
-                factor, a forged face is forged there (fakes without a mask count)
+    mean_mask   (S, S) float32 in 0..1: how often each pixel is inside a fake's mask,
+                up to one factor for all pixels (fakes without a mask count as empty)
     attributes  format, version, provenance (JSON)
 """
 
@@ -18,17 +18,18 @@ import numpy as np
 from pipeline.files.hdf5 import open_marked
 
 FORMAT, VERSION = "deepfake-atlas references", 1
-LOOK = 16  # px
+LOOK_SIDE = 16  # px
 
 
 def looks(crops: np.ndarray) -> np.ndarray:
-    """What crops (N, S, S, 3) look like from afar: (N, 768) float32 in 0..255."""
-    small = [cv2.resize(c, (LOOK, LOOK), interpolation=cv2.INTER_AREA) for c in crops]
-    return np.array(small, np.float32).reshape(len(crops), LOOK * LOOK * 3)
+    """Crops (N, S, S, 3) at 16 x 16 px, to compare them: (N, 768) float32 in 0..255."""
+    side = (LOOK_SIDE, LOOK_SIDE)
+    small = [cv2.resize(crop, side, interpolation=cv2.INTER_AREA) for crop in crops]
+    return np.array(small, np.float32).reshape(len(crops), LOOK_SIDE * LOOK_SIDE * 3)
 
 
 class References:
-    """Reads reference faces; open it in a `with` block.
+    """Reads reference faces. Open it in a `with` block.
 
     Attributes: `mean_face` and `mean_mask`, arrays as in the layout.
     """
@@ -46,7 +47,10 @@ class References:
         self.file.close()
 
     def nearest(self, crops: np.ndarray) -> np.ndarray:
-        """The real training face that looks most like each crop, (N, S, S, 3) uint8."""
+        """The real training face that looks most like each of the crops (N, S, S, 3).
+
+        Returns (N, S, S, 3) uint8.
+        """
         wanted = looks(crops)
         found = [np.square(self._looks - look).sum(1).argmin() for look in wanted]
         return np.stack([self.file["crops"][index] for index in found])

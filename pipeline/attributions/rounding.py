@@ -4,38 +4,45 @@ import numpy as np
 
 from pipeline.attributions.completeness import completeness_error
 
-# The part of the tolerance that is left to rounding to half precision, which can take
-# much where a map cancels out.
-ROUNDING = 0.1
+# The share of the tolerance that rounding may use up. It can need much of it if a map's
+# positive and negative values almost cancel out.
+ROUNDING_SHARE = 0.1
 
 
-def half_precision(map: np.ndarray, change: float, allowed: float) -> np.ndarray:
-    """A map (S, S) as float16, with little more error by it than `allowed`.
+def to_half_precision(
+    heatmap: np.ndarray, change: float, allowed_error: float
+) -> np.ndarray:
+    """Round a map (S, S) in logits to float16.
 
-    Where much cancels out, what rounding does to the sum can pass for an error of the
-    integral: there, values that were nearly rounded the other way are. `change` is
-    F(x) - F(baseline).
+    `change` is F(x) - F(baseline) in logits. If plain rounding would cause a
+    completeness error above `allowed_error`, some values are rounded in the other
+    direction: those that lie nearly half-way. Otherwise rounding could be mistaken for
+    an error of the integral.
     """
-    half = map.astype(np.float16)
-    lost = map.sum() - half.sum(dtype=np.float64)
-    if completeness_error(change + lost, change) > allowed:
-        return _with_sum_kept(map, half)
+    half = heatmap.astype(np.float16)
+    deficit = heatmap.sum() - half.sum(dtype=np.float64)
+    if completeness_error(change + deficit, change) > allowed_error:
+        return _round_with_sum(heatmap, half)
     return half
 
 
-def _with_sum_kept(exact: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """`half` with some values one step up or down: all within a step of `exact`."""
+def _round_with_sum(exact: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Move some values of `half` one step, so that their sum is that of `exact`.
+
+    All values stay within one step of `exact`.
+    """
     values, rounded = exact.ravel(), half.ravel().copy()
-    lost = values.sum() - rounded.sum(dtype=np.float64)
-    moved = np.nextafter(rounded, np.float16(np.copysign(np.inf, lost)))
+    deficit = values.sum() - rounded.sum(dtype=np.float64)
+    moved = np.nextafter(rounded, np.float16(np.copysign(np.inf, deficit)))
     steps = np.abs(moved.astype(np.float64) - rounded)
-    # How near each was to being rounded that way, -1/2..1/2: the nearest move first.
-    nearness = np.sign(lost) * (values - rounded) / steps
-    order = np.argsort(-nearness, kind="stable")
-    count = np.searchsorted(np.cumsum(steps[order]), abs(lost), side="right")
+    # How close each value was to being rounded in that direction, -1/2..1/2. The
+    # closest values move first.
+    closeness = np.sign(deficit) * (values - rounded) / steps
+    order = np.argsort(-closeness, kind="stable")
+    count = np.searchsorted(np.cumsum(steps[order]), abs(deficit), side="right")
     rounded[order[:count]] = moved[order[:count]]
-    # Of the others, the one whose step is most like what is left.
-    left, rest = abs(lost) - steps[order[:count]].sum(), order[count:]
+    # Among the others, move the value whose step is closest to the rest of the deficit.
+    left, rest = abs(deficit) - steps[order[:count]].sum(), order[count:]
     if len(rest):
         last = rest[np.abs(steps[rest] - left).argmin()]
         if abs(steps[last] - left) < left:

@@ -3,7 +3,7 @@
 Layout (version 2), N maps from one baseline:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
-    frames/<column>   (N,): see KEYS and FOUND
+    frames/<column>   (N,): see KEY_COLUMNS and RESULT_COLUMNS
     attributes        format, version, provenance (JSON), baseline
 """
 
@@ -21,27 +21,29 @@ from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
 FORMAT, VERSION = "deepfake-atlas attributions", 2
 
-# A frame, as the face shard knows it; `crop` is its row there.
-KEYS = (
+# Which frame a map is of, as in the face shard; `crop` is its row there.
+KEY_COLUMNS = (
     "video dataset compression method label target subject number has_mask crop".split()
 )
-# What was found of it; of the map as it is stored.
-FOUND = [
+# The results for the frame; those about the map are about the rounded map.
+RESULT_COLUMNS = [
     "logit",  # F(x)
     "baseline_logit",  # F(b), the mean over the draws of noise
     "attribution_sum",
-    "completeness_error",  # a share of |logit - baseline_logit|, or of 0.1
-    "converged",  # whether that is within the tolerance
-    "steps",  # gradients that were computed for it
+    "completeness_error",  # see `completeness_error`
+    "converged",  # whether the error is within the tolerance
+    "steps",  # how many gradients were computed
     "aligned",  # whether the baseline is the original of the same frame
 ]
 
 
 class AttributionShardWriter:
-    """Appends maps, so that memory does not grow with their number."""
+    """Appends maps one batch at a time, so that memory does not grow with their
+    number."""
 
     def __init__(self, file: h5py.File, size: int) -> None:
-        self.file, self.tables = file, []
+        self.file = file
+        self.tables: list[pd.DataFrame] = []
         self.maps = file.create_dataset(
             "maps",
             (0, size, size),
@@ -65,21 +67,22 @@ class AttributionShardWriter:
 def writing_attributions(
     path: Path, size: int, provenance: Mapping[str, Any], baseline: str
 ) -> Iterator[AttributionShardWriter]:
-    """A writer to a new shard, which appears at `path` only when all went well."""
+    """Yield a writer to a new shard, which appears at `path` only on success."""
     with replacing(path) as part, h5py.File(part, "w") as file:
         mark(file, FORMAT, VERSION, provenance)
         file.attrs["baseline"] = baseline
         writer = AttributionShardWriter(file, size)
         yield writer
-        tables = writer.tables or [pd.DataFrame(columns=[*KEYS, *FOUND])]
+        empty = pd.DataFrame(columns=[*KEY_COLUMNS, *RESULT_COLUMNS])
+        tables = writer.tables or [empty]
         write_table(file.create_group("frames"), pd.concat(tables, ignore_index=True))
 
 
 class AttributionShard:
-    """Reads an attribution shard; open it in a `with` block.
+    """Reads an attribution shard. Open it in a `with` block.
 
-    Attributes: `maps` (an h5py dataset: index it for arrays) and `frames` (a DataFrame,
-    one row a map).
+    Attributes: `maps` (an h5py dataset: index it to get arrays) and `frames` (a
+    DataFrame with one row for each map).
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -1,1 +1,1 @@
-"""The configuration: one module a section, so that a step sees only its own."""
+"""The configuration: one module for each section. A step imports only its own."""

@@ -8,14 +8,15 @@ from pipeline.config.section import Reruns, Section
 
 
 class AtlasesConfig(Section):
-    """How attributions are shown; nothing here runs a model again."""
+    """How attributions are shown. A change here runs no model again."""
 
     reruns: ClassVar[Reruns] = Reruns("draw_atlas", "draw_baselines", "draw_comparison")
 
     colormap: Literal["vik", "broc", "cork", "bam"] = "vik"
-    """One of Crameri's diverging colour maps, even to the eye and readable for the
-    colour-blind: the middle is zero, the upper end speaks for fake."""
+    """Colour map of the attributions. Each is one of Crameri's diverging colour maps:
+    perceptually uniform and readable for colour-blind people. The middle is zero. The
+    upper end is evidence for fake."""
     opacity: Annotated[float, Field(gt=0, le=1)] = 0.7
-    """Opacity of the strongest attribution when laid over a face."""
+    """Opacity of the strongest attribution where it is drawn over a face."""
     gallery: Annotated[int, Reruns("draw_atlas")] = Field(4, ge=1, le=20)
-    """Faces in each row of the gallery."""
+    """Number of faces in each row of the gallery."""

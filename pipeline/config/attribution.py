@@ -13,66 +13,68 @@ Baseline = Literal[
 
 def _unique(names: list[str]) -> list[str]:
     if len(set(names)) < len(names):
-        raise ValueError("each baseline once")
+        raise ValueError("name each baseline once")
     return names
 
 
 # Keys that only one engine reads.
-ADAPTIVE = Reruns("attribute_frames", engine="adaptive")
-CAPTUM = Reruns("attribute_frames", engine="captum")
+ADAPTIVE_RERUNS = Reruns("attribute_frames", engine="adaptive")
+CAPTUM_RERUNS = Reruns("attribute_frames", engine="captum")
 
 
 class AttributionConfig(Section):
-    """How the fake logit is attributed to pixels."""
+    """How the logit for fake is attributed to pixels."""
 
     reruns: ClassVar[Reruns] = Reruns("attribute_frames")
 
     baselines: Annotated[
         list[Baseline], AfterValidator(_unique), Reruns("compare_baselines")
     ] = Field(["black", "real_face"], min_length=1)
-    """The images that attributions start from: nothing of them is evidence. Each gives
-    maps and atlases of its own. mean_face is that of the real training faces;
-    real_face the same frame before it was forged or, where there is none, the nearest
-    real training face."""
+    """Images at which the integration path starts. Only differences from the baseline
+    count as evidence. Each baseline gives its own maps and atlases. `mean_face` is the
+    mean of the real training faces. `real_face` is the same frame before it was forged.
+    Where there is no such frame, it is the most similar real training face."""
     noise_draws: Annotated[int, Reruns("attribute_frames", baseline="noise")] = Field(
         8, ge=1, le=100
     )
-    """Images of uniform noise that the attributions of the baseline noise are the mean
-    of."""
+    """Number of uniform noise images for the baseline `noise`. Its attributions are the
+    mean over these images."""
     frames: int | None = Field(2, ge=1)
-    """Frames of each person in each test video to explain, evenly spaced; null explains
-    all crops."""
+    """Number of frames to explain for each person in each test video. They are evenly
+    spaced. null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
-    """Largest completeness error, as a share of the logit's change (of 0.1 logits where
-    it changes less). Each image gets the steps that it needs for it; every map keeps
-    its error beside it."""
+    """Largest completeness error, as a share of the change of the logit (of 0.1 logits
+    if the change is smaller). Each image gets as many steps as this needs. The error of
+    each map is stored with the map."""
     first_steps: Annotated[
         Literal[3, 5, 9, 17, 33, 65, 129],
-        ADAPTIVE,
+        ADAPTIVE_RERUNS,
     ] = 9
-    """Gradients that every image gets at least, evenly spaced (of noise, over all draws
-    together, but three for each). More than the tolerance needs make the maps of single
-    images smoother."""
-    max_steps: Annotated[int, ADAPTIVE] = Field(257, ge=3, le=10_000)
-    """Gradients after which an image is given up, its map marked as not converged (of
-    noise, as many for each draw)."""
+    """Smallest number of gradients for each image, evenly spaced on the path. For the
+    baseline `noise` it counts all draws together, with at least three gradients for
+    each draw. More gradients than the tolerance needs make the maps of single images
+    smoother."""
+    max_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(257, ge=3, le=10_000)
+    """Largest number of gradients for each image. An image that needs more is marked as
+    not converged. For the baseline `noise` this is the number for each draw."""
     precision: Annotated[
         Literal["float32", "bfloat16"],
-        ADAPTIVE,
+        ADAPTIVE_RERUNS,
     ] = "float32"
-    """bfloat16 computes gradients faster, and again in float32 where that does not
-    reach the tolerance."""
+    """Precision of the gradients. `bfloat16` is faster. An image that does not reach
+    the tolerance in bfloat16 is computed again in float32."""
     batch_size: int | None = Field(None, ge=1, le=65_536)
-    """Gradients computed at once; null takes what fits into the memory."""
+    """Number of gradients computed at once. null takes as many as fit into memory."""
     engine: Literal["adaptive", "captum"] = "adaptive"
-    """captum gives every image as many Gauss-Legendre steps, whatever their error."""
-    steps: Annotated[int, CAPTUM] = Field(50, ge=2, le=10_000)
-    """How many, with captum."""
+    """`adaptive` takes steps until the tolerance is reached. `captum` takes the same
+    number of Gauss-Legendre steps for every image, whatever the error."""
+    steps: Annotated[int, CAPTUM_RERUNS] = Field(50, ge=2, le=10_000)
+    """Number of steps for each image with `engine: captum`."""
 
     @model_validator(mode="after")
     def _check_precision(self) -> "AttributionConfig":
         if self.engine == "captum" and self.precision != "float32":
-            raise ValueError("engine captum has no other precision than float32")
+            raise ValueError("engine captum computes in float32 only")
         return self
 
     @model_validator(mode="after")

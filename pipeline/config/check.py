@@ -1,4 +1,4 @@
-"""Check a configuration before any job starts, with readable errors."""
+"""Check a configuration before any job starts, and describe its faults."""
 
 import difflib
 import importlib.util
@@ -13,17 +13,17 @@ from pydantic import ValidationError
 from pipeline.config.faults import Fault, describe, source_file
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.run import RunConfig
-from pipeline.config.sources import ASK, ServedConfig
+from pipeline.config.sources import ACCESS_HINT, ServedConfig
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be run; the message says what to change."""
+    """The configuration cannot be run. The message says what to change."""
 
 
 def check_config(raw: Mapping[str, Any], files: Sequence[str | Path]) -> RunConfig:
-    """Check a configuration as read from `files` and completed by the command line.
+    """Check the configuration `raw`, which was read from `files` and `--config`.
 
-    Raises ConfigError with one line a fault: file, key, value, what is allowed.
+    Raises ConfigError with one line for each fault: file, key, value, remedy.
     """
     try:
         config = RunConfig.model_validate(dict(raw))
@@ -32,20 +32,20 @@ def check_config(raw: Mapping[str, Any], files: Sequence[str | Path]) -> RunConf
         raise ConfigError("\n".join(lines)) from None
     lines = [
         f"{source_file(path, value, files)}: {'.'.join(path)} = {value!r}: {problem}"
-        for path, value, problem in _impossible(config)
+        for path, value, problem in _environment_faults(config)
     ]
     if lines:
         raise ConfigError("\n".join(lines))
     return config
 
 
-def _impossible(config: RunConfig) -> list[Fault]:
-    """Faults that only show outside the configuration."""
+def _environment_faults(config: RunConfig) -> list[Fault]:
+    """Faults that depend on installed packages and on files."""
     faults: list[Fault] = []
     for name, model in config.models.items():
         if not _timm_has(model.timm):
-            near = difflib.get_close_matches(model.timm, timm_models(), 3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            similar = difflib.get_close_matches(model.timm, timm_models(), 3)
+            hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
             problem = f"timm has no model of this name{hint}"
             faults.append((("models", name, "timm"), model.timm, problem))
         if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
@@ -56,14 +56,14 @@ def _impossible(config: RunConfig) -> list[Fault]:
         problem = "no such file; give the path of retinaface.pth, or null to fetch it"
         faults.append((("faces", "retinaface_weights"), weights, problem))
     if config.faces.decoder == "torchcodec" and not _installed("torchcodec"):
-        problem = "cannot be imported: it needs FFmpeg's shared libraries; or give auto"
+        problem = "cannot be imported; install FFmpeg's shared libraries, or give auto"
         faults.append((("faces", "decoder"), "torchcodec", problem))
-    faults += _impossible_sources(config)
+    faults += _source_faults(config)
     return faults
 
 
-def _impossible_sources(config: RunConfig) -> list[Fault]:
-    """Folders and files that are not there, and will not be fetched."""
+def _source_faults(config: RunConfig) -> list[Fault]:
+    """Folders and files of sources that do not exist and will not be downloaded."""
     faults: list[Fault] = []
     for name, source in config.sources.by_name().items():
         path = (
@@ -71,17 +71,18 @@ def _impossible_sources(config: RunConfig) -> list[Fault]:
             *(("folders",) if name in config.sources.folders else ()),
             name,
         )
-        fetched = isinstance(source, ServedConfig) and source.server is not None
-        made = fetched or isinstance(source, MiniatureConfig)
-        if not made and not Path(source.root).is_dir():
-            problem = "no such folder; give the one that holds the data set"
+        downloaded = isinstance(source, ServedConfig) and source.server is not None
+        drawn = isinstance(source, MiniatureConfig)
+        if not downloaded and not drawn and not Path(source.root).is_dir():
+            problem = "no such folder; give the folder of the data set"
             if isinstance(source, ServedConfig):
-                problem += f", or have it fetched: set `server`. {ASK}"
+                problem += f", or set `server` to download it. {ACCESS_HINT}"
             faults.append(((*path, "root"), source.root, problem))
         for key in ("table", "names"):
             file = getattr(source, key, None)
             if file is not None and not Path(file).is_file():
-                faults.append(((*path, key), file, "no such file"))
+                problem = "no such file; give the path of the file, or null"
+                faults.append(((*path, key), file, problem))
     return faults
 
 
@@ -91,23 +92,27 @@ def _installed(package: str) -> bool:
 
 @cache
 def timm_models() -> frozenset[str]:
-    """Names of timm's models, read from its source: importing it takes seconds."""
+    """Names of timm's models, without tags of weights.
+
+    They are read from timm's source, which takes 10 ms. Importing timm takes seconds.
+    """
     spec = importlib.util.find_spec("timm")
     assert spec is not None
     assert spec.submodule_search_locations
     folder = Path(spec.submodule_search_locations[0]) / "models"
-    registered = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+    # A pattern that begins with fixed bytes is found ten times as fast as one with ^.
+    registered = re.compile(rb"\n@register_model\s+def (\w+)\(")
     return frozenset(
-        name
+        name.decode()
         for file in folder.rglob("*.py")
-        for name in registered.findall(file.read_text(encoding="utf-8"))
+        for name in registered.findall(file.read_bytes())
     )
 
 
 def _timm_has(name: str) -> bool:
-    """Whether timm has a model, or one with a tag of its weights (`name.tag`)."""
+    """Whether timm has a model of this name, or weights of this `name.tag`."""
     if "." not in name or name.split(".")[0] not in timm_models():
         return name in timm_models()
     import timm
 
-    return timm.is_model_pretrained(name)
+    return bool(timm.is_model_pretrained(name))

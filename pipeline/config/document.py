@@ -1,8 +1,8 @@
 """Write the files that describe the configuration, from the section classes.
 
 `python -m pipeline.config.document` writes config/config.yaml, its JSON schema and the
-table of keys in config/README.md. With `--check` it writes nothing and names the files
-that differ from the section classes.
+table of keys in config/README.md. With `--check` it writes nothing, and it ends with an
+error that names the files that differ from the section classes.
 """
 
 import json
@@ -19,19 +19,20 @@ from pipeline.config.section import Reruns, Section, section_of
 from pipeline.config.sources import SourcesConfig
 
 CONFIG_FOLDER = Path(__file__).parents[2] / "config"
-BEGIN, END = "<!-- config: generated -->\n", "<!-- config: end -->\n"
-HEADER = """\
-# The embedded default: the miniature corpus, drawn on the spot.
+BEGIN_MARK, END_MARK = "<!-- config: generated -->\n", "<!-- config: end -->\n"
+YAML_HEADER = """\
+# The default configuration: it uses the miniature corpus.
 # Generated from pipeline/config/ by `make docs`. The values here are the defaults,
-# except for `models`: a model of yours starts from the defaults in config/README.md.
-# Copy what you change into a file of your own: snakemake all --configfile mine.yaml
+# except for `models`: your own models start from the defaults in config/README.md.
+# Copy the keys that you change into your own file, and use it with
+# snakemake all --configfile mine.yaml
 # yaml-language-server: $schema=config.schema.json
 """
 
 
 def config_yaml() -> str:
-    """The default configuration with every key commented."""
-    return HEADER + "\n" + "\n".join(_yaml_lines(RunConfig(), "")) + "\n"
+    """The default configuration as YAML, with a comment for each key."""
+    return YAML_HEADER + "\n" + "\n".join(_yaml_lines(RunConfig(), "")) + "\n"
 
 
 def _yaml_lines(section: Section, indent: str) -> list[str]:
@@ -63,7 +64,7 @@ def _about(field: FieldInfo) -> str:
 
 
 def _bounds(field: FieldInfo) -> str:
-    """What values a key takes, in words; "" where its type says it all."""
+    """The allowed values of a key in words; "" if only its type restricts them."""
     options = _options(field.annotation)
     if options:
         return "one of: " + ", ".join(str(option) for option in options)
@@ -87,9 +88,12 @@ def schema_json() -> str:
 
 
 def table_of_keys() -> str:
-    """A Markdown table with one row for each key: its default, what it makes stale, and
-    its description."""
-    lines = ["| key | default | reruns | what it is |", "|---|---|---|---|"]
+    """A Markdown table with one row for each key.
+
+    The columns are the key, its default, the steps that it makes stale, and its
+    description with the allowed values.
+    """
+    lines = ["| key | default | reruns | description |", "|---|---|---|---|"]
     lines += _table_lines(RunConfig, RunConfig(), "")
     return "\n".join(lines) + "\n"
 
@@ -109,7 +113,7 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
             lines.append(f"| `{prefix}{name}` | {default} | | {about} |")
             lines += _table_lines(inner, None, f"{prefix}{name}.")
         elif isinstance(value, Section):
-            if type(None) in get_args(field.annotation):  # it can be switched off
+            if type(None) in get_args(field.annotation):  # the section may be null
                 lines.append(f"| `{prefix}{name}` | as below | | {about} |")
             lines += _table_lines(type(value), value, f"{prefix}{name}.")
         else:
@@ -120,7 +124,7 @@ def _table_lines(kind: type[Section], values: Section | None, prefix: str) -> li
 
 
 def _stale_steps(mark: Reruns) -> str:
-    """The steps that a key makes stale, and under which conditions."""
+    """The steps that a key makes stale, with the conditions."""
     steps = ", ".join(f"`{step}`" for step in mark.steps) or "nothing"
     conditions = ", ".join(f"{key}: {value}" for key, value in mark.when.items())
     return f"{steps} ({conditions})" if conditions else steps
@@ -137,9 +141,9 @@ def documents() -> dict[Path, str]:
 
 def with_new_table(page: Path) -> str:
     """The text of a page, with the table between its two markers generated again."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    return before + BEGIN + table_of_keys() + END + after
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN_MARK)
+    after = rest.split(END_MARK)[1]
+    return before + BEGIN_MARK + table_of_keys() + END_MARK + after
 
 
 def main() -> None:

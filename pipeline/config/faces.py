@@ -6,51 +6,55 @@ from pydantic import Field
 
 from pipeline.config.section import Reruns, Section
 
-# Keys that decide how faces are cut, in originals as well.
-CUTTING = Reruns("extract_faces", "align_originals")
+# Keys that decide how crops are cut, also out of originals.
+CROP_RERUNS = Reruns("extract_faces", "align_originals")
 
 
 class FacesConfig(Section):
-    """Which frames are decoded, how faces are found and cropped."""
+    """Which frames are decoded, and how faces are found and cropped."""
 
     reruns: ClassVar[Reruns] = Reruns("extract_faces")
 
     frames: int = Field(8, ge=1, le=10_000)
-    """Frames to take of each video, evenly spaced over it. A shorter video gives the
-    frames that it has, and says so in `faces/summary.csv`."""
+    """Number of frames to use from each video, evenly spaced. A video with fewer frames
+    gives all its frames, and `faces/summary.csv` says so."""
     detector: Literal["haar", "retinaface"] = "haar"
-    """`haar`: the Haar cascade inside OpenCV, needs nothing. `retinaface`: RetinaFace,
-    better on real faces and batched on the GPU."""
+    """Face detector. `haar` is the Haar cascade of OpenCV and needs no weights.
+    `retinaface` is RetinaFace, which is better on real faces and uses the GPU in
+    batches."""
     retinaface_weights: str | None = None
-    """File with RetinaFace's weights, the `retinaface.pth` that the retina-face package
-    names. null: it is fetched, by a step of its own on the machine where Snakemake
-    runs, from where the package says."""
+    """File with the weights of RetinaFace: `retinaface.pth` of the retina-face package.
+    null: a separate step downloads the file on the machine where Snakemake runs (see
+    `retinaface_address`)."""
     retinaface_address: Annotated[str | None, Reruns()] = None
-    """Another address to fetch `retinaface.pth` from."""
+    """Address to download `retinaface.pth` from. null: the address in the package."""
     min_face: float = Field(0.15, ge=0.01, le=1.0)
-    """Smallest face to look for, as a share of the frame's shorter side (only for
-    `detector: haar`; half as large takes four times as long)."""
+    """Side of the smallest face to find, as a share of the shorter side of the frame.
+    Only `detector: haar` uses it. Half the value takes four times as long."""
     faces: Literal["largest", "all"] = "largest"
-    """`largest`: the crops of one person, who is followed through the video: the one
-    with the largest face; of a fake with several, the forged one by its mask. `all`: of
-    everyone that is seen long enough; each crop says whose it is."""
+    """Which faces are cropped. Faces are followed through the video. `largest`: the
+    person with the largest face, or in a fake with several people the person whose face
+    the mask shows as forged. `all`: every person who is seen often enough (see
+    `min_seen`). Each crop has the number of its person."""
     min_seen: float = Field(0.1, ge=0.0, le=1.0)
-    """Share of the frames looked at in which a face must be found to count: one found
-    less often is taken for a mistake."""
+    """Smallest share of the examined frames in which a face must be found. A face that
+    is found less often counts as a false detection."""
     decoder: Annotated[
         Literal["auto", "pyav", "decord", "torchcodec"],
-        CUTTING,
+        CROP_RERUNS,
     ] = "auto"
-    """Library that decodes. `auto` is the fastest measured on a CPU, PyAV. `torchcodec`
-    uses the GPU's decoder in steps that are given a GPU (with `detector: retinaface`);
-    it needs FFmpeg's shared libraries."""
-    time_limit: Annotated[float, CUTTING] = Field(300.0, gt=0, le=86_400)
-    """Seconds that a video may take before it is given up and becomes a row with the
-    status `timeout`; and an original, whose fakes then have none."""
-    margin: Annotated[float, CUTTING] = Field(1.3, ge=1.0, le=3.0)
-    """Side of the square crop, as a multiple of the face box (FaceForensics++: 1.3)."""
+    """Library that decodes videos. `auto` is PyAV, the fastest library measured on a
+    CPU. `torchcodec` needs FFmpeg's shared libraries. It uses the GPU's decoder in
+    steps that have a GPU (with `detector: retinaface`)."""
+    time_limit: Annotated[float, CROP_RERUNS] = Field(300.0, gt=0, le=86_400)
+    """Largest time for one video in seconds. A video that takes longer gets the status
+    `timeout` and no crops. If aligning an original takes longer, its fakes have no
+    aligned original."""
+    margin: Annotated[float, CROP_RERUNS] = Field(1.3, ge=1.0, le=3.0)
+    """Side of the square crop, as a multiple of the longer side of the face box.
+    FaceForensics++ uses 1.3."""
     size: int = Field(96, ge=32, le=1024)
-    """Side that crops are stored in, in px: the largest input size of your models."""
+    """Side of the stored crops in px. Use the largest `input_size` of your models."""
     max_failed: Annotated[float, Reruns()] = Field(0.2, ge=0.0, le=1.0)
-    """Largest share of a shard's videos that may fail before the step fails. A single
-    failed video never fails it."""
+    """Largest share of the videos of a shard that may give no crops. If more give none,
+    the step fails. A single failed video never fails the step."""

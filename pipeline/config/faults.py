@@ -1,4 +1,4 @@
-"""What is said of a fault in the configuration: file, key, value and remedy."""
+"""Messages about faults in the configuration: file, key, value and remedy."""
 
 import difflib
 import math
@@ -11,28 +11,33 @@ import yaml
 from pipeline.config.run import ENTRIES, RunConfig
 from pipeline.config.section import Section, section_of
 
-Fault = tuple[tuple[str, ...], Any, str]  # path, value, what is wrong
+Fault = tuple[tuple[str, ...], Any, str]  # path of the key, value, what is wrong
 
-# What pydantic puts into an error's path for the members of a union.
+# Parts of an error's path by which pydantic names the member of a union.
 UNION_TAGS = ("bool", "str", "AugmentConfig")
 
 
 def describe(
     fault: Mapping[str, Any], raw: Mapping[str, Any], files: Sequence[str | Path]
 ) -> str:
-    """One fault of pydantic's as `file: key = value: what is wrong. what it is for`."""
+    """A fault that pydantic found, as text: `file: key = value: what is wrong`.
+
+    The description of the key follows in parentheses.
+    """
     path = tuple(str(part) for part in fault["loc"] if part != "[key]")
     path = tuple(part for part in path if part not in UNION_TAGS)
     key, message = ".".join(path), str(fault["msg"])
     owner, field = _owner(path)
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], owner.model_fields, 1)
-        hint = f"did you mean {near[0]}?" if near else ""
-        message = f"unknown key; {hint or 'known: ' + ', '.join(owner.model_fields)}"
+        similar = difflib.get_close_matches(path[-1], owner.model_fields, 1)
+        hint = f"did you mean {similar[0]}?" if similar else ""
+        message = (
+            f"unknown key; {hint or 'known keys: ' + ', '.join(owner.model_fields)}"
+        )
     elif fault["type"] == "missing":
         message = "this key is needed"
-    elif fault["type"] == "float_type" and (plain := _number_in(fault["input"])):
-        message = f"YAML reads this as text; write {plain}"
+    elif fault["type"] == "float_type" and (number := _yaml_number(fault["input"])):
+        message = f"YAML reads this as text; write {number}"
     message = message.removeprefix("Value error, ")
     known = fault["type"] != "extra_forbidden"
     about = " ".join((field or "").split()) if known else ""
@@ -42,16 +47,18 @@ def describe(
     )
 
 
-def _number_in(value: Any) -> str | None:
-    """Text that is a number to everybody but YAML, as YAML knows it: 1e-5 has to be
-    1.0e-5. None for anything else."""
+def _yaml_number(value: Any) -> str | None:
+    """Write a number that YAML reads as text so that YAML reads it as a number.
+
+    For example 1e-5 becomes 1.0e-5. Returns None for anything else than such text.
+    """
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return None
-    shortest = repr(number)
-    plain = shortest if "." in shortest else shortest.replace("e", ".0e")
-    return plain if math.isfinite(number) else None
+    text = repr(number)
+    with_point = text if "." in text else text.replace("e", ".0e")
+    return with_point if math.isfinite(number) else None
 
 
 def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
@@ -70,12 +77,12 @@ def _owner(path: Sequence[str]) -> tuple[type[Section], str | None]:
 
 
 def source_file(path: Sequence[str], value: Any, files: Sequence[str | Path]) -> str:
-    """Where a faulty value is from: the last of `files` that has it at `path`.
+    """Where a faulty value was set: the last of `files` that has it at `path`.
 
-    A value that no file has there is from the command line if the key is in a file,
-    else a default, or missing: then the last file is the one to complete.
+    If no file has this value but a file has the key, the value is from the command
+    line. Otherwise it is a default or missing, and the last file is to be completed.
     """
-    elsewhere = False
+    key_in_file = False
     for file in reversed(files):
         node: Any = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         found = True
@@ -88,5 +95,5 @@ def source_file(path: Sequence[str], value: Any, files: Sequence[str | Path]) ->
                 found = False
         if found and value in (node, path[-1]):
             return str(file)
-        elsewhere = elsewhere or found
-    return "--config" if elsewhere or not files else str(files[-1])
+        key_in_file = key_in_file or found
+    return "--config" if key_in_file or not files else str(files[-1])

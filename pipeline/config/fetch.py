@@ -1,4 +1,4 @@
-"""The `fetch` section: how videos are fetched from a server."""
+"""The `fetch` section: how videos are downloaded from a server."""
 
 from typing import Literal
 
@@ -8,22 +8,24 @@ from pipeline.config.section import Section
 
 
 class FetchConfig(Section):
-    """How politely, and how stubbornly. Nothing here makes a file be fetched again."""
+    """How downloads behave. A change here downloads no file again."""
 
     connections: int = Field(4, ge=1, le=32)
-    """Files that are fetched at the same time."""
+    """Number of files that are downloaded at the same time."""
     attempts: int = Field(8, ge=1, le=100)
-    """Tries in a row that bring nothing, or too little, before a file is given up; the
-    pauses between them grow from one second to a minute."""
+    """Number of failed attempts in a row after which a file is given up. An attempt
+    fails if it receives no bytes, or if it is too slow (see `patience`). The pause
+    between attempts grows from one second to one minute."""
     patience: float = Field(60.0, gt=0, le=3600)
-    """Seconds that a server may take to answer (ten at most to be reached), or in which
-    at least `slowest` bytes a second must come; a connection slower than that is made
-    anew."""
+    """Seconds to wait for an answer of the server (at most ten to connect). During the
+    download, the average speed over this many seconds must be at least `slowest`. A
+    slower connection is closed and opened again."""
     slowest: int = Field(1000, ge=1)
-    """Bytes per second, see `patience`."""
+    """Lowest speed of a download in bytes per second (see `patience`)."""
     max_failed: float = Field(0.02, ge=0, le=1)
-    """Largest share of a shard's files that may not be had before the step fails. A
-    single one never fails it."""
+    """Largest share of the files of a shard that may be unavailable. If more are, the
+    step fails. A single unavailable file never fails the step."""
     unanswered: Literal["fail", "skip"] = "fail"
-    """What to do where the server does not answer for a file, or never to its end: fail
-    (the same command goes on where it was), or skip it as one that is not to be had."""
+    """What to do with a file for which the server does not answer, or whose download
+    the server never completes. `fail`: the step fails, and the same command resumes the
+    download. `skip`: the file counts as unavailable."""

@@ -17,33 +17,35 @@ ALL_METHODS: list[MiniatureMethod] = [
 
 
 class MiniatureConfig(SourceConfig):
-    """The drawn corpus."""
+    """The miniature corpus: drawn faces and drawn forgeries."""
 
     root: Folder = "data/miniature"
-    """Folder that it is written to."""
+    """Folder that the videos are written to."""
     methods: list[MiniatureMethod] = Field(ALL_METHODS, min_length=1)
     """Manipulation methods to use."""
     compressions: list[Literal["c23", "c40"]] = Field(["c23"], min_length=1)
-    """Compressions to use; a protocol may train on some of them alone."""
+    """Compressions to use. A protocol may train on only some of them."""
     written: Annotated[list[Literal["c23", "c40"]], Reruns("render_videos")] = Field(
         ["c23", "c40"], min_length=1
     )
-    """Compressions to write every video in (H.264 with CRF 23 or 40)."""
+    """Compressions in which every video is written: `c23` is H.264 with CRF 23, `c40`
+    with CRF 40."""
     train_pairs: int = Field(15, ge=1, le=400)
-    """Pairs of persons to train on; a pair is 2 real videos and 2 fakes a method."""
+    """Number of pairs of persons in the training split. A pair has 2 real videos, and 2
+    fakes for each method."""
     val_pairs: int = Field(3, ge=1, le=50)
-    """Pairs of persons to choose the epoch on."""
+    """Number of pairs of persons in the validation split."""
     test_pairs: int = Field(6, ge=1, le=50)
-    """Pairs of persons to test on."""
+    """Number of pairs of persons in the test split."""
     min_frames: Annotated[int, Reruns("render_videos")] = Field(32, ge=1, le=1000)
-    """Frames of the shortest videos."""
+    """Smallest number of frames of a video."""
     max_frames: Annotated[int, Reruns("render_videos")] = Field(44, ge=1, le=1000)
-    """Frames of the longest videos."""
+    """Largest number of frames of a video."""
     seed: Annotated[int, Reruns("render_videos")] = Field(0, ge=0, lt=2**31)
-    """Seed of every person, movement and place."""
+    """Seed of the random persons, movements and backgrounds."""
 
     @model_validator(mode="after")
-    def _possible(self) -> "MiniatureConfig":
+    def _check_values(self) -> "MiniatureConfig":
         if self.min_frames > self.max_frames:
             raise ValueError(
                 f"min_frames ({self.min_frames}) is above max_frames "
@@ -51,5 +53,6 @@ class MiniatureConfig(SourceConfig):
             )
         absent = set(self.compressions) - set(self.written)
         if absent:
-            raise ValueError(f"compressions: {', '.join(absent)} not in `written`")
+            names = ", ".join(sorted(absent))
+            raise ValueError(f"compressions: {names} must be in `written` too")
         return self

@@ -8,9 +8,10 @@ from pipeline.config.section import Compression, Name, Reruns, Section
 
 
 class ProtocolConfig(Section):
-    """Which videos training and validation use; testing is always on all of them.
+    """Which videos training and validation use.
 
-    What the test says of each data set, compression and method stands in its own rows.
+    Testing always uses all test videos. Its tables have separate rows for each data
+    set, compression and method.
     """
 
     reruns: ClassVar[Reruns] = Reruns(
@@ -18,32 +19,34 @@ class ProtocolConfig(Section):
     )
 
     methods: list[Name] | None = Field(None, min_length=1)
-    """Train on the fakes of these methods alone; null takes all."""
+    """Methods whose fakes are used in training. null uses all methods."""
     leave_out: list[Name] = []
-    """Methods whose fakes are kept from training, to be tested as unknown ones."""
+    """Methods whose fakes are left out of training. The test then shows how the
+    detector does on methods that it has never seen."""
     compressions: list[Compression] | None = Field(None, min_length=1)
-    """Train on these compressions alone; null takes all."""
+    """Compressions that are used in training. null uses all compressions."""
     datasets: list[Name] | None = Field(None, min_length=1)
-    """Train on these data sets alone, and only test on others; null takes all."""
+    """Data sets that are used in training. The others are used only in the test. null
+    uses all data sets."""
 
     @model_validator(mode="after")
-    def _either_way(self) -> "ProtocolConfig":
+    def _check_methods(self) -> "ProtocolConfig":
         both = set(self.methods or ()) & set(self.leave_out)
         if both:
             raise ValueError(f"methods and leave_out both name {sorted(both)}")
         return self
 
     def trained_methods(self, available: list[str]) -> list[str]:
-        """The methods of `available` whose fakes are trained on."""
+        """The methods of `available` whose fakes are used in training."""
         wanted = available if self.methods is None else self.methods
         return [m for m in available if m in wanted and m not in self.leave_out]
 
     def trained_compressions(self, available: list[str]) -> list[str]:
-        """The compressions of `available` that are trained on."""
+        """The compressions of `available` that are used in training."""
         wanted = available if self.compressions is None else self.compressions
         return [c for c in available if c in wanted]
 
     def trained_datasets(self, available: list[str]) -> list[str]:
-        """The data sets of `available` that are trained on."""
+        """The data sets of `available` that are used in training."""
         wanted = available if self.datasets is None else self.datasets
         return [d for d in available if d in wanted]

@@ -1,4 +1,4 @@
-"""The whole configuration."""
+"""The configuration of a run: all sections together."""
 
 from typing import Annotated
 
@@ -15,15 +15,16 @@ from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.section import Folder, Name, Reruns, Section
 from pipeline.config.sources import FolderConfig, SourcesConfig
 
-# For the demo, whose few minutes of training do not suffice to see through JPEG.
-BRIEF = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
+# The demo trains for a few minutes, which is too short to learn with JPEG, rescaling,
+# blur and noise.
+DEMO_AUGMENT = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
 
 
 class RunConfig(Section):
-    """Everything that a run depends on."""
+    """All settings of a run."""
 
     results: Annotated[Folder, Reruns("all")] = "results"
-    """Folder that everything is written to."""
+    """Folder that all results are written to."""
     seed: Annotated[
         int,
         Reruns(
@@ -31,36 +32,39 @@ class RunConfig(Section):
             *("sum_attributions", "cluster_maps"),
         ),
     ] = Field(0, ge=0, lt=2**31)
-    """The one seed of all randomness in training and evaluation."""
+    """Seed of all random numbers in training and evaluation."""
     sources: SourcesConfig = SourcesConfig(miniature=MiniatureConfig())
-    """The data sets, from where. Naming any replaces the default one; several are
-    trained on, and tested on, together."""
+    """The data sets, and where their videos are. If you name any, the default data set
+    is not used. Several data sets are used together, in training and in the test."""
     fetch: FetchConfig = FetchConfig()
-    """How videos are fetched from a server."""
+    """How videos are downloaded from a server."""
     faces: FacesConfig = FacesConfig()
-    """Which frames are decoded, how faces are found and cropped."""
+    """Which frames are decoded, and how faces are found and cropped."""
     models: dict[Name, ModelConfig] = Field(
         {
-            "xception": ModelConfig(timm="legacy_xception", augment=BRIEF),
-            "densenet": ModelConfig(timm="densenet121", augment=BRIEF),
+            "xception": ModelConfig(timm="legacy_xception", augment=DEMO_AUGMENT),
+            "densenet": ModelConfig(timm="densenet121", augment=DEMO_AUGMENT),
         },
         min_length=1,
     )
-    """The detectors, by a name of your choice. Naming any replaces the default two."""
+    """The detectors. Each has a name of your choice. If you name any, the default two
+    are not used."""
     protocols: dict[Name, ProtocolConfig] = Field(
         {"all": ProtocolConfig()}, min_length=1
     )
-    """What detectors are trained on, by a name of your choice: each model is trained
-    once in each. Naming any replaces the default one, which uses everything."""
+    """The sets of videos that detectors are trained on. Each has a name of your choice.
+    Each model is trained once for each protocol. If you name any, the default protocol
+    is not used, which trains on all videos of the training split."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How metrics get their intervals; decisions are made at validation's threshold."""
+    """How the confidence intervals of metrics are computed. The decision threshold is
+    always chosen on the validation split."""
     attribution: AttributionConfig = AttributionConfig()
-    """How the fake logit is attributed to pixels."""
+    """How the logit for fake is attributed to pixels."""
     atlases: AtlasesConfig = AtlasesConfig()
-    """How attributions are shown; nothing here runs a model again."""
+    """How attributions are shown. A change here runs no model again."""
 
 
-# Keys that hold a section under each name that the user chooses.
+# Keys that hold one section for each name that the user chooses.
 ENTRIES: dict[str, type[Section]] = {
     "models": ModelConfig,
     "protocols": ProtocolConfig,

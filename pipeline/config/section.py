@@ -1,4 +1,4 @@
-"""What all sections of the configuration have in common."""
+"""The base class of all sections, and types that several sections use."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 # A name that becomes a folder or a Snakemake wildcard.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
 
-# A folder's path: part of Snakemake's patterns, where {} and <> have a meaning.
+# A folder's path. It becomes part of Snakemake's patterns, where {} and <> have a
+# meaning.
 Folder = Annotated[
     str,
     Field(pattern=r"^[^{}<>\x00-\x1f]+$"),
@@ -20,11 +21,11 @@ Compression = Literal["raw", "c23", "c40", "native"]
 
 @dataclass(frozen=True)
 class Reruns:
-    """The steps that a key makes stale when its value changes; none of them by default.
+    """The steps that become stale when the value of a key changes. None by default.
 
-    It is an annotation of the key: `size: Annotated[int, Reruns("extract_faces")]`.
-    Steps that follow a stale step are stale as well and are not named. `when` names
-    conditions: the values of other keys, or facts that `json_for` is given.
+    It annotates the key: `size: Annotated[int, Reruns("extract_faces")]`. Steps that
+    follow a stale step become stale too and are not named. `when` restricts the mark to
+    given values of other keys, or of the facts that are passed to `json_for`.
     """
 
     steps: tuple[str, ...]
@@ -36,7 +37,7 @@ class Reruns:
 
 
 class Section(BaseModel):
-    """A section: unknown keys and wrong types are errors, values never change.
+    """A section. Unknown keys and wrong types are errors. Values are immutable.
 
     The docstring below each attribute is its description in `config/config.yaml`, in
     the JSON schema and in `config/README.md`, which are generated from these classes.
@@ -46,17 +47,17 @@ class Section(BaseModel):
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
 
-    # What keys without an annotation of their own make stale.
+    # The mark of all keys of the section that have no annotation `Reruns`.
     reruns: ClassVar[Reruns] = Reruns()
 
     @classmethod
     def reruns_of(cls, key: str) -> Reruns:
-        """What a key makes stale: by its annotation, else by its section."""
+        """The mark of a key: its own annotation, otherwise that of the section."""
         marks = cls.model_fields[key].metadata
         return next((mark for mark in marks if isinstance(mark, Reruns)), cls.reruns)
 
     def keys_for(self, step: str, **facts: str) -> set[str]:
-        """The keys that a step's result depends on, given these facts."""
+        """The keys that the result of a step depends on, given these facts."""
         known = {**self.__dict__, **facts}
         return {
             key
@@ -67,16 +68,16 @@ class Section(BaseModel):
         }
 
     def json_for(self, step: str, **facts: str) -> str:
-        """JSON of `keys_for` and their values.
+        """JSON of the keys that `keys_for` returns, with their values.
 
-        As a parameter of a Snakemake job it makes the step stale when one of them
-        changes, and at no other time.
+        As a parameter of a Snakemake job it makes the step stale only if the value of
+        one of these keys changes.
         """
         return self.model_dump_json(include=self.keys_for(step, **facts))
 
 
 def section_of(annotation: Any) -> type[Section] | None:
-    """The section class that a key holds, or may hold; None for a plain value."""
+    """The section class in the annotation of a key; None for a plain value."""
     for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, Section):
             return kind

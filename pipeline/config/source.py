@@ -1,4 +1,4 @@
-"""What every source of videos has in its configuration."""
+"""The keys that every source of videos has."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -10,34 +10,36 @@ ShardCount = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class ShardsConfig(Section):
-    """How many shards each split is cut into; a video's shard hangs on its id alone."""
+    """Number of shards of each split. The shard of a video depends only on its id."""
 
     reruns: ClassVar[Reruns] = Reruns("checksum_videos")
 
     train: ShardCount = 4
-    """Shards of the training split. A change here moves every video of it."""
+    """Number of shards of the training split. A new number moves all its videos to
+    other shards."""
     val: ShardCount = 1
-    """Shards of the validation split."""
+    """Number of shards of the validation split."""
     test: ShardCount = 2
-    """Shards of the test split."""
+    """Number of shards of the test split."""
 
 
 class SourceConfig(Section):
-    """What every source has."""
+    """The keys that every source has."""
 
-    # Of the shards whose videos change by it.
+    # Only shards whose videos change become stale.
     reruns: ClassVar[Reruns] = Reruns("checksum_videos")
 
     root: Folder
-    """Folder that all its paths are below."""
+    """Folder of the data set. All its paths are relative to this folder."""
     use: Literal["all", "test"] = "all"
-    """`all`: for training, validation and test. `test`: for testing only, namely the
-    test split where the authors or the table give one, else everything."""
+    """`all`: use the data set for training, validation and test. `test`: use it only
+    for the test. Then its test split is used if the authors or the table give one,
+    otherwise all its videos."""
     shards: ShardsConfig = ShardsConfig()
-    """How many shards each split is cut into: a job each."""
+    """Number of shards of each split. Most steps run one job for each shard."""
 
     @model_validator(mode="after")
-    def _nothing_twice(self) -> "SourceConfig":
+    def _check_repeats(self) -> "SourceConfig":
         for key in ("methods", "compressions"):
             values = getattr(self, key, [])
             if len(set(values)) < len(values):

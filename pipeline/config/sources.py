@@ -1,6 +1,6 @@
-"""The `sources` section: which data sets, from where, and how they are cut into shards.
+"""The `sources` section: the data sets, where their videos are, and their shards.
 
-A source that is there is used. Its name is the data set's name in every table.
+A source that has a section is used. Its name is the name of the data set in all tables.
 """
 
 import json
@@ -17,135 +17,145 @@ Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceSh
 
 
 class ServedConfig(SourceConfig):
-    """A source that the authors' server can be asked for."""
+    """A source whose files can be downloaded from the authors' server."""
 
     root: Folder = "data/FaceForensics++"
-    """Folder of the data: the one that holds `original_sequences` and
-    `manipulated_sequences`. What is fetched is written here."""
+    """Folder that contains `original_sequences` and `manipulated_sequences`. Downloads
+    are written here."""
     server: str | None = None
-    """Address of the authors' server, which they send to those whom they give access:
-    what is not in `root` is fetched from there. null: everything is in `root`, and a
-    file that changes there is noticed. Leave it when all has come: a change from one to
-    the other makes all steps run again."""
+    """Address of the authors' server, which the authors send to you with their
+    permission. Files that are not in `root` are downloaded from there. null: all files
+    are in `root`, and a file that changes there is noticed. Keep the address after the
+    download is complete: switching between an address and null makes all steps run
+    again."""
     agree_to_terms: Annotated[bool, Reruns()] = False
-    """Whether you have agreed to the authors' terms of use; needed to fetch."""
+    """Whether you have agreed to the authors' terms of use. Downloads need `true`."""
     compressions: list[Literal["raw", "c23", "c40"]] = Field(["c23"], min_length=1)
-    """Compressions to use; a protocol may train on some of them alone."""
+    """Compressions to use. A protocol may train on only some of them."""
     masks: bool = True
-    """Whether to use the videos of manipulation masks: explanations are scored with
-    them, and of several faces the forged one is told by them."""
+    """Whether to use the videos of manipulation masks. With them, attributions are
+    scored, and the forged face is chosen among several faces."""
     videos: int | None = Field(None, ge=2)
-    """Use only so many real videos of each split, and the fakes made of them (whole
-    pairs); null uses all."""
+    """Number of real videos of each split to use, with the fakes made from them. Pairs
+    stay complete. null uses all videos."""
 
     @property
     def address(self) -> str:
-        """Where the data set's folder is on the server, as the authors lay it out."""
+        """Address of the data set's folder on the server."""
         assert self.server is not None
         return f"{self.server.rstrip('/')}/v3"
 
     @model_validator(mode="after")
-    def _may_fetch(self) -> "ServedConfig":
+    def _check_server(self) -> "ServedConfig":
         if self.server is None:
             return self
         if urlsplit(self.server).scheme not in ("http", "https"):
-            raise ValueError(f"server must begin with http:// or https://: {ASK}")
+            raise ValueError(
+                f"server must begin with http:// or https://: {ACCESS_HINT}"
+            )
         if not self.agree_to_terms:
             raise ValueError(
-                f"nothing is fetched before you set agree_to_terms: true. {ASK}"
+                "nothing is downloaded before you set agree_to_terms: true. "
+                f"{ACCESS_HINT}"
             )
         return self
 
 
-ASK = (
-    "The data is the authors' to give: ask for access with the form that "
-    "github.com/ondyari/FaceForensics names; they answer with their terms, and with a "
-    "script that has the server's address in it"
+ACCESS_HINT = (
+    "Only the authors can give access to the data: ask for access with the form at "
+    "github.com/ondyari/FaceForensics; their answer has the terms of use and a script "
+    "that contains the server's address"
 )
 
 
 class FaceForensicsConfig(ServedConfig):
-    """FaceForensics++."""
+    """The data set FaceForensics++ (Roessler et al. 2019)."""
 
     splits: str | None = None
-    """The authors' `train.json`, `val.json` and `test.json`: a folder, or an http(s)
-    address that ends in one, from which they are fetched once into `splits` in
-    `root`. null: they are in `splits` in `root`."""
+    """Where the authors' `train.json`, `val.json` and `test.json` are: a folder, or the
+    http(s) address of a folder. From an address they are downloaded once into `splits`
+    in `root`. null: they are already in `splits` in `root`."""
     official_splits: bool = True
-    """Refuse split files that are not the authors' to the byte."""
+    """Whether to refuse split files that differ from the authors' files in any byte."""
     leaks: Literal["keep", "drop"] = "keep"
-    """Seven YouTube videos gave sequences to two official splits, training and another
-    (see `videos/leaks.csv`). `drop`: leave out the sequence in training, and its fakes:
-    training is the larger, and the official tests stay whole."""
-    methods: list[Method] = Field(ALL_METHODS, min_length=1)
-    """Manipulation methods to use. DeepFakeDetection is a source of its own."""
+    """Seven YouTube videos have one sequence in the training split and one in another
+    official split (see `videos/leaks.csv`). `keep`: use all sequences. `drop`: leave
+    out the sequence in the training split and its fakes. The official validation and
+    test splits stay complete."""
+    methods: list[Method] = Field([*ALL_METHODS], min_length=1)
+    """Manipulation methods to use. DeepFakeDetection is a separate source."""
 
 
 class DeepFakeDetectionConfig(ServedConfig):
-    """Google's and Jigsaw's DeepFakeDetection, which comes with FaceForensics++."""
+    """Google's and Jigsaw's DeepFakeDetection, distributed with FaceForensics++."""
 
     names: str | None = None
-    """The authors' `deepfake_detection_filenames.json`. null: it is fetched from the
-    server; without a server, the videos are those in the folders."""
+    """The authors' file `deepfake_detection_filenames.json`. null: it is downloaded
+    from the server. Without a server, all videos in the folders are used."""
 
 
 class CelebDFConfig(SourceConfig):
-    """Celeb-DF, version 2."""
+    """The data set Celeb-DF, version 2 (Li et al. 2020)."""
 
     root: Folder = "data/Celeb-DF-v2"
-    """Folder with `Celeb-real`, `YouTube-real`, `Celeb-synthesis` and
+    """Folder that contains `Celeb-real`, `YouTube-real`, `Celeb-synthesis` and
     `List_of_testing_videos.txt`."""
     use: Literal["all", "test"] = "test"
-    """`test`: the listed testing videos. `all`: trains on the others too; the people
-    of the listed ones are among them (see `videos/leaks.csv`)."""
+    """`test`: use only the listed testing videos. `all`: also use the other videos, for
+    training and validation. These show some people of the testing videos (see
+    `videos/leaks.csv`)."""
     videos: int | None = Field(None, ge=1)
-    """Use only so many real videos of each split, and as many fakes."""
+    """Number of real videos of each split to use, and of fakes. null uses all."""
 
 
 class DFDCConfig(SourceConfig):
-    """The Deepfake Detection Challenge's data set."""
+    """The data set of the Deepfake Detection Challenge."""
 
     root: Folder = "data/dfdc"
-    """Folder with folders that hold a `metadata.json` each, or one such folder."""
+    """Folder whose subfolders each contain a `metadata.json`. It may also be one such
+    subfolder."""
     use: Literal["all", "test"] = "test"
-    """`test`: everything is tested on. `all`: each folder goes to one split as a
-    whole, since its clips show the same people; needs three folders."""
+    """`test`: use all clips for the test. `all`: put each folder into one split,
+    because its clips show the same people. This needs at least three folders."""
     videos: int | None = Field(None, ge=1)
-    """Use only so many real videos of each split, and the fakes made of them."""
+    """Number of real videos of each split to use, with the fakes made from them. null
+    uses all."""
 
 
 class FolderConfig(SourceConfig):
-    """Clips of your own."""
+    """Your own clips."""
 
     root: Folder
-    """Folder that all paths are below."""
+    """Folder of the clips. All paths are relative to this folder."""
     table: str | None = None
-    """CSV that lists the clips: columns `path` and `label` (real or fake), and, if you
-    have them, `split`, `method`, `compression`, `target`, `source`, `mask`, `sha256`.
-    null: they are in the folders `real` and `fake`, or `fake/<method>`, in `root`."""
+    """CSV file that lists the clips. It needs the columns `path` and `label` (`real` or
+    `fake`). It may have the columns `split`, `method`, `compression`, `target`,
+    `source`, `mask` and `sha256`. null: the clips are in the folders `real` and `fake`
+    (or `fake/<method>`) in `root`."""
 
 
 class SourcesConfig(Section):
-    """The data sets of a run; those that are there are used."""
+    """The data sets of a run. Every data set that has a section here is used."""
 
     miniature: MiniatureConfig | None = None
-    """Drawn faces and drawn forgeries, rendered on the spot: test data, and no evidence
-    about real deepfakes."""
+    """The miniature corpus: drawn faces and drawn forgeries, rendered during the run.
+    It is test data. Results on it say nothing about real deepfakes."""
     faceforensics: FaceForensicsConfig | None = None
-    """FaceForensics++, in its own folders or from the authors' server."""
+    """FaceForensics++, in the authors' folders or from their server."""
     deepfakedetection: DeepFakeDetectionConfig | None = None
-    """DeepFakeDetection, in FaceForensics++'s folders. It has no official split: actors
-    01 to 18 train, 19 to 22 validate, 23 to 28 test; a fake whose two actors are in
-    different splits is left out, unless all is for testing."""
+    """DeepFakeDetection, in the folders of FaceForensics++. It has no official split.
+    Actors 01 to 18 are used for training, 19 to 22 for validation, 23 to 28 for the
+    test. A fake is left out if its two actors are in different splits. With
+    `use: test`, all videos are used for the test."""
     celebdf: CelebDFConfig | None = None
-    """Celeb-DF (version 2), in its own folders."""
+    """Celeb-DF (version 2), in the authors' folders."""
     dfdc: DFDCConfig | None = None
-    """The Deepfake Detection Challenge's data set, in its own folders."""
+    """The data set of the Deepfake Detection Challenge, in the authors' folders."""
     folders: dict[Name, FolderConfig] = {}
-    """Clips of your own, by a name of your choice."""
+    """Your own clips. Each set of clips has a name of your choice."""
 
     @model_validator(mode="after")
-    def _some_with_names_apart(self) -> "SourcesConfig":
+    def _check_names(self) -> "SourcesConfig":
         fixed = [name for name in type(self).model_fields if name != "folders"]
         for name in [*fixed, "all"]:
             if name in self.folders:
@@ -155,13 +165,15 @@ class SourcesConfig(Section):
         return self
 
     def only(self, name: str) -> str:
-        """JSON of this section with a single source: all that a step needs to see."""
+        """JSON of this section with only one source, as a parameter for a step."""
         source = self.by_name()[name].model_dump()
-        one = {"folders": {name: source}} if name in self.folders else {name: source}
-        return json.dumps(one)
+        section = (
+            {"folders": {name: source}} if name in self.folders else {name: source}
+        )
+        return json.dumps(section)
 
     def by_name(self) -> dict[str, SourceConfig]:
-        """The sources that are used, by the names of their data sets."""
+        """The sources that are used. The keys are the names of their data sets."""
         fixed = {
             name: getattr(self, name)
             for name in type(self).model_fields

@@ -1,1 +1,1 @@
-"""From the videos of a shard to its face crops."""
+"""Make the face crops of a shard from its videos."""

@@ -1,10 +1,10 @@
-"""Canonical alignment of faces by five landmarks."""
+"""Align faces to a template by five landmarks."""
 
 import numpy as np
 
-# Eyes, nose and mouth corners, left to right in the picture, in px of a 112 px square,
-# the middle of whose first pixel is at (0, 0): where ArcFace (Deng et al. 2019) puts
-# them, and most work on faces since.
+# Positions of eyes, nose and mouth corners, from left to right in the picture, in px of
+# a square of 112 px. The centre of its first pixel is (0, 0). The template is that of
+# ArcFace (Deng et al. 2019), which most later work on faces uses.
 TEMPLATE = np.array(
     [
         [38.2946, 51.6963],
@@ -14,30 +14,32 @@ TEMPLATE = np.array(
         [70.7299, 92.2041],
     ]
 )
-# The same in 0..1 of the square, from edge to edge.
+# The same positions in 0..1 of the square, from edge to edge.
 PLACES = (TEMPLATE + 0.5) / 112
 
 
 def alignments(landmarks: np.ndarray, margin: float, size: int) -> np.ndarray:
-    """Similarity transforms that bring faces into the canonical place.
+    """Similarity transforms that move landmarks to their positions in the template.
 
-    `landmarks` is (N, 5, 2) px of the frame; returns (N, 2, 3) float32 matrices from px
-    of the frame to px of a square picture of side `size`, in which the face has a
-    margin around it as crops have; NaN where a landmark is. Hand one to
-    `cv2.warpAffine` with a frame. The fit is that of Umeyama (1991).
+    `landmarks` is (N, 5, 2) in px of the frame. Returns matrices (N, 2, 3) float32 from
+    px of the frame to px of a square picture of side `size`. In it the face has the
+    same `margin` as in crops. A matrix is NaN if one of its landmarks is NaN. The
+    matrices are suitable for `cv2.warpAffine`. The fit is least squares (Umeyama 1991).
     """
-    wanted = ((PLACES - 0.5) / margin + 0.5) * size - 0.5
-    return np.stack([_similarity(points, wanted) for points in landmarks]).astype("f4")
+    targets = ((PLACES - 0.5) / margin + 0.5) * size - 0.5
+    return np.stack([_similarity(points, targets) for points in landmarks]).astype("f4")
 
 
-def _similarity(points: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Scale, turn and shift, (2, 3), that bring (K, 2) points nearest to others."""
+def _similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Scaling, rotation and shift (2, 3) that move points (K, 2) closest to targets."""
     if not np.isfinite(points).all():
         return np.full((2, 3), np.nan)
-    mean, mean_wanted = points.mean(0), wanted.mean(0)
-    centred, centred_wanted = points - mean, wanted - mean_wanted
-    u, strength, v = np.linalg.svd(centred_wanted.T @ centred)
-    sign = np.array([1.0, np.sign(np.linalg.det(u @ v))])  # no mirroring
+    mean, target_mean = points.mean(0), targets.mean(0)
+    centred, centred_targets = points - mean, targets - target_mean
+    u, strength, v = np.linalg.svd(centred_targets.T @ centred)
+    sign = np.array(
+        [1.0, np.sign(np.linalg.det(u @ v))]
+    )  # a rotation, without mirroring
     scale = (strength * sign).sum() / (centred**2).sum()
     matrix = scale * (u * sign) @ v
-    return np.column_stack([matrix, mean_wanted - matrix @ mean])
+    return np.column_stack([matrix, target_mean - matrix @ mean])

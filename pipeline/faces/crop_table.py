@@ -1,4 +1,4 @@
-"""The crops of several face shards as one table; reading it needs no torch."""
+"""The crops of several face shards as one table. Reading it needs no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,15 @@ import pandas as pd
 
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.shards import FaceShard
-from pipeline.videos.protocols import selected
+from pipeline.videos.protocols import protocol_rows
 
-COLUMNS = "video dataset compression method target source label".split()
+VIDEO_COLUMNS = "video dataset compression method target source label".split()
 
 
 def crop_table(
     shards: Sequence[Path], protocol: ProtocolConfig | None = None
 ) -> pd.DataFrame:
-    """One row for each crop: its video's columns, and where the crop is stored.
+    """One row for each crop: columns of its video, and where the crop is stored.
 
     `shard` is the position in `shards`; `row` is the crop's row in that shard. With a
     `protocol`, the table has only the crops that the protocol trains on.
@@ -24,9 +24,9 @@ def crop_table(
     tables = []
     for number, path in enumerate(shards):
         with FaceShard(path) as shard:
-            frames = shard.labelled_frames()[COLUMNS]
+            frames = shard.labelled_frames()[VIDEO_COLUMNS]
         tables.append(frames.assign(shard=number, row=np.arange(len(frames))))
     table = pd.concat(tables, ignore_index=True).astype({"label": int})
     if protocol is None:
         return table
-    return table[selected(table, protocol)].reset_index(drop=True)
+    return table[protocol_rows(table, protocol)].reset_index(drop=True)

@@ -14,9 +14,10 @@ def square_boxes(
 ) -> np.ndarray:
     """Squares around face boxes, inside a frame of (height, width) px.
 
-    FaceForensics++'s convention (Roessler et al. 2019; side = int(1.3 * max(w, h)),
-    shifted into the frame), on boxes made comparable to dlib's by the detector's
-    calibration. `boxes` is (N, 4) px; returns (N, 4) int32.
+    They follow the convention of FaceForensics++ (Roessler et al. 2019): the side is
+    int(1.3 * max(w, h)), with `margin` instead of 1.3, and the square is shifted into
+    the frame. The calibration of the face detector makes boxes comparable to those of
+    dlib. `boxes` is (N, 4): left, top, right, bottom in px. Returns (N, 4) int32 px.
     """
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     side = np.maximum(width, height) * calibration.scale
@@ -29,9 +30,10 @@ def square_boxes(
 
 
 def crop(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """Cut box i out of frame i and resize it, once, to `size` px square.
+    """Cut box i out of frame i and resize it to a square of side `size` px.
 
-    `frames` is (N, H, W) or (N, H, W, 3) uint8; returns the same kind, (N, size, ...).
+    `frames` is (N, H, W) or (N, H, W, 3) uint8; `boxes` is (N, 4) int px. Returns
+    (N, size, size) or (N, size, size, 3) uint8. Pixels are resampled once.
     """
     return np.stack(
         [
@@ -43,5 +45,5 @@ def crop(frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
 
 def _resize(image: np.ndarray, size: int) -> np.ndarray:
     shrinks = image.shape[0] > size
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size, size), interpolation=how)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=interpolation)

@@ -1,15 +1,21 @@
-"""From one video to its face crops."""
+"""Make the face crops of one video."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.alignment import alignments
-from pipeline.faces.appearance import ALIKE, face_colours, overlap, scene_colours
+from pipeline.faces.appearance import (
+    SAME_OVERLAP,
+    face_colours,
+    histogram_overlap,
+    scene_colours,
+)
 from pipeline.faces.cropping import crop, square_boxes
-from pipeline.faces.detection.face_detector import GROUP, Detections, FaceDetector
-from pipeline.faces.masks import forged_track, masks_of_crops
+from pipeline.faces.detection.face_detector import GROUP_SIZE, Detections, FaceDetector
+from pipeline.faces.masks import choose_forged_track, read_crop_masks
 from pipeline.faces.tracking import Sightings, Track, follow_faces
 from pipeline.faces.video_faces import VideoFaces
 from pipeline.statistics.sampling import evenly_spaced
@@ -22,45 +28,49 @@ from pipeline.videos.status import VideoStatus
 def extract_video(
     path: Path, mask: Path | None, detector: FaceDetector, config: FacesConfig
 ) -> VideoFaces:
-    """Decode, detect, follow and crop one video.
+    """Decode a video, find and follow its faces, and cut crops and their masks.
 
-    Never raises for what is wrong with the video: it becomes a status and a reason.
+    Faults of the video raise no error. They become the status and the reason.
     """
-    size: dict[str, int] = {}
+    known = VideoFaces(VideoStatus.UNREADABLE)
     try:
         video = open_video(path, config.decoder)
         total, width, height = video.index.total, video.width, video.height
-        size = {"total_frames": total, "width": width, "height": height}
-        frames = Frames(video, evenly_spaced(total, config.frames), GROUP)
-        sightings = _look(frames, detector)
-        size["looked_at"] = len(frames.numbers)
-        tracks = _follow(sightings, config, mask)
+        known = replace(known, total_frames=total, width=width, height=height)
+        frames = Frames(video, evenly_spaced(total, config.frames), GROUP_SIZE)
+        sightings = _find_faces(frames, detector)
+        known = replace(known, looked_at=len(frames.numbers))
+        tracks = _follow_faces(sightings, config, mask)
         if config.faces == "largest" and mask and len(tracks) > 1:
-            tracks = [forged_track(tracks, frames, mask, config)]
-        crops, tracks = _cut(frames, tracks, detector, config)
+            tracks = [choose_forged_track(tracks, frames, mask, config)]
+        crops, tracks = _cut_crops(frames, tracks, detector=detector, config=config)
     except VideoError as error:
-        return VideoFaces(error.status, str(error), **size)
+        return replace(known, status=error.status, reason=str(error))
     if not tracks:
-        return VideoFaces(VideoStatus.NO_FACE, _why_no_face(sightings), **size)
-    columns = _columns(frames, sightings, tracks, detector, config)
-    masks, has_mask, fault = masks_of_crops(mask, (height, width), columns, config)
+        reason = _why_no_face(sightings)
+        return replace(known, status=VideoStatus.NO_FACE, reason=reason)
+    columns = _frame_columns(
+        frames, sightings, tracks, detector=detector, config=config
+    )
+    masks, has_mask, fault = read_crop_masks(
+        mask, columns, frame=(height, width), config=config
+    )
     status, reasons = _status(frames, tracks[0], config)
-    reason = "; ".join(filter(None, [*reasons, fault]))
-    return VideoFaces(
-        status,
-        reason,
+    return replace(
+        known,
+        status=status,
+        reason="; ".join(filter(None, [*reasons, fault])),
         has_mask=has_mask,
         crops=crops,
         masks=masks,
         frames=columns,
-        **size,
     )
 
 
-def _look(frames: Frames, detector: FaceDetector) -> Sightings:
-    """Find all faces in the frames, and what they and the scenes look like.
+def _find_faces(frames: Frames, detector: FaceDetector) -> Sightings:
+    """Find all faces in the frames, and describe the colours of faces and frames.
 
-    Raises VideoError where no frame can be had.
+    Raises VideoError if no frame can be decoded.
     """
     found: list[Detections] = []
     scenes: list[np.ndarray] = []
@@ -86,64 +96,73 @@ def _look(frames: Frames, detector: FaceDetector) -> Sightings:
     )
 
 
-def _follow(
+def _follow_faces(
     sightings: Sightings, config: FacesConfig, mask: Path | None
 ) -> list[Track]:
-    """Everyone, where it is still to be told who of them is wanted."""
-    least = int(np.ceil(config.min_seen * len(sightings.times)))
-    one = config.faces == "largest" and mask is None
-    return follow_faces(sightings, least, 1 if one else None)
+    """The track of the largest face; all tracks for `faces: all` or with a mask."""
+    min_frames = int(np.ceil(config.min_seen * len(sightings.times)))
+    only_largest = config.faces == "largest" and mask is None
+    return follow_faces(sightings, min_frames, 1 if only_largest else None)
 
 
-def _cut(
+def _cut_crops(
     frames: Frames,
     tracks: list[Track],
+    *,
     detector: FaceDetector,
     config: FacesConfig,
 ) -> tuple[np.ndarray, list[Track]]:
-    """Crops (N, S, S, 3), track by track, and the tracks without the frames in which an
-    interpolated box turns out not to show the face."""
-    cut: list[list[np.ndarray]] = [[] for _ in tracks]
+    """Crops (N, S, S, 3) uint8, track by track, and the tracks of these crops.
+
+    The returned tracks leave out frames in which an interpolated box does not show the
+    face.
+    """
+    crops: list[list[np.ndarray]] = [[] for _ in tracks]
     shown: list[list[bool]] = [[] for _ in tracks]
-    boxes = [_squares(frames, track, detector, config) for track in tracks]
-    looks = [np.nanmean(track.faces, 0) for track in tracks]
+    boxes = [_crop_boxes(frames, track, detector, config) for track in tracks]
+    mean_colours = [np.nanmean(track.faces, 0) for track in tracks]
     for numbers, pixels in frames if tracks else ():
         first = np.searchsorted(frames.numbers, numbers[:1]).sum()
         for k, track in enumerate(tracks):
-            inside = (track.frame >= first) & (track.frame < first + len(pixels))
-            for row in np.flatnonzero(inside):
+            in_chunk = (track.frame >= first) & (track.frame < first + len(pixels))
+            for row in np.flatnonzero(in_chunk):
                 frame = pixels[track.frame[row] - first]
-                same = overlap(face_colours(frame, track.boxes[row]), looks[k]) > ALIKE
+                found = face_colours(frame, track.boxes[row])
+                same = histogram_overlap(found, mean_colours[k]) > SAME_OVERLAP
                 shown[k].append(bool(same or not track.interpolated[row]))
                 if shown[k][-1]:
-                    cut[k].append(crop(frame[None], boxes[k][row, None], config.size))
-    crops = [one for track in cut for one in track]
+                    crops[k].append(crop(frame[None], boxes[k][row, None], config.size))
+    together = [one for track_crops in crops for one in track_crops]
     kept = [t.keep(np.array(s, bool)) for t, s in zip(tracks, shown, strict=True)]
-    return np.concatenate(crops) if crops else np.zeros((0,)), kept
+    return np.concatenate(together) if together else np.zeros((0,)), kept
 
 
-def _squares(
+def _crop_boxes(
     frames: Frames, track: Track, detector: FaceDetector, config: FacesConfig
 ) -> np.ndarray:
+    """The squares that crops are cut from, (N, 4) int32 px."""
     frame = frames.video.height, frames.video.width
     return square_boxes(track.steady, detector.calibration, config.margin, frame)
 
 
-def _columns(
+def _frame_columns(
     frames: Frames,
     sightings: Sightings,
     tracks: list[Track],
+    *,
     detector: FaceDetector,
     config: FacesConfig,
 ) -> dict[str, np.ndarray]:
-    """The shard's columns of the crops' frames, in the order of the crops."""
+    """The columns `frames/...` of the face shard, in the order of the crops."""
     frame = np.concatenate([track.frame for track in tracks])
     landmarks = np.concatenate([track.landmarks for track in tracks])
     return {
         "subject": np.repeat(np.arange(len(tracks)), [len(t.frame) for t in tracks]),
         "number": frames.numbers[frame],
         "timestamp": sightings.times[frame],
-        "box": np.concatenate([_squares(frames, t, detector, config) for t in tracks]),
+        "box": np.concatenate(
+            [_crop_boxes(frames, t, detector, config) for t in tracks]
+        ),
         "face": np.concatenate([track.boxes for track in tracks]),
         "landmarks": landmarks,
         "alignment": alignments(landmarks, config.margin, config.size),
@@ -162,7 +181,7 @@ def _why_no_face(sightings: Sightings) -> str:
 def _status(
     frames: Frames, subject: Track, config: FacesConfig
 ) -> tuple[VideoStatus, list[str]]:
-    """The worst that can be said of a video with crops, and all that can be said."""
+    """The most severe status of a video with crops, and the reasons of all statuses."""
     total, looked, shown = (
         frames.video.index.total,
         len(frames.numbers),

@@ -11,57 +11,64 @@ import cv2
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.detection.face_detector import BoxCalibration, FaceDetector
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.detection.service import LentDetector, lending
+from pipeline.faces.detection.service import RemoteDetector, serve_detector
 from pipeline.faces.extraction import extract_video
 from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
 from pipeline.files.checksums import verify
 from pipeline.files.finished_parts import FinishedParts
 from pipeline.videos.status import RETRYABLE_STATUSES
-from pipeline.videos.workers import Failure, in_workers
+from pipeline.videos.workers import Failure, run_in_workers
 
 
 @dataclass(frozen=True)
 class Task:
-    """A video below `root`, its mask ("" where there is none), and what is known."""
+    """A video to extract: its path and that of its mask, both below `root`."""
 
     root: Path
     video: str
-    mask: str
-    checksums: dict[str, str]  # SHA-256 by name; a file that was missing has none
+    mask: str  # "" if there is none
+    checksums: dict[str, str]  # SHA-256 by path; a file that was missing has none
+
+
+# Address and calibration of a face detector that the workers share.
+DetectorServer = tuple[str, BoxCalibration]
 
 
 @dataclass(frozen=True)
 class _Job:
     task: Task
     config: FacesConfig
-    lender: tuple[str, BoxCalibration] | None  # of a detector that workers share
+    server: DetectorServer | None
 
 
 def extract_all(
     tasks: Iterable[Task], config: FacesConfig, workers: int
 ) -> Iterator[VideoFaces]:
-    """What each video gives, in order.
+    """Extract the faces of each video, in the order of `tasks`.
 
-    Workers decode, crop, and find faces on the CPU; a detector that needs the device
-    stays in this process, which batches the frames of all workers. Raises ChecksumError
-    for a file that changed since its checksum was taken.
+    Worker processes decode, crop, and find faces on the CPU. A face detector that needs
+    the GPU runs in this process and batches the frames of all workers. Raises
+    ChecksumError if a file changed since its checksum was taken.
     """
-    with _lender(config) as lender:
-        jobs = (_Job(task, config, lender) for task in tasks)
-        for result in in_workers(_extract, jobs, workers, config.time_limit):
+    with _shared_detector(config) as server:
+        jobs = (_Job(task, config, server) for task in tasks)
+        for result in run_in_workers(_extract, jobs, workers, config.time_limit):
             if isinstance(result, Failure):
                 result = VideoFaces(result.status, result.reason)
             yield result
 
 
-def extract_rest(
+def resume_extraction(
     tasks: list[Task], config: FacesConfig, workers: int, parts: FinishedParts
 ) -> Iterator[VideoFaces]:
-    """What each video gives, in order; what an earlier try has found is taken up."""
-    there = [task.video in parts for task in tasks]
-    todo = [task for task, done in zip(tasks, there, strict=True) if not done]
+    """As `extract_all`, but results of an earlier attempt in `parts` are used.
+
+    New results are saved in `parts`, unless another attempt may change them.
+    """
+    finished = [task.video in parts for task in tasks]
+    todo = [task for task, done in zip(tasks, finished, strict=True) if not done]
     results = extract_all(todo, config, workers)
-    for task, done in zip(tasks, there, strict=True):
+    for task, done in zip(tasks, finished, strict=True):
         if done:
             yield from_arrays(parts.load(task.video))
             continue
@@ -71,37 +78,37 @@ def extract_rest(
         yield faces
 
 
-def known_sums(video: dict[str, str], sums: dict[str, str]) -> dict[str, str]:
-    """Those of a shard's checksums that are a video's and its mask's."""
-    return {n: sums[n] for n in (video["path"], video["mask"]) if n in sums}
+def checksums_of_video(video: dict[str, str], sums: dict[str, str]) -> dict[str, str]:
+    """The checksums of a video and its mask, from all checksums of a shard."""
+    files = (video["path"], video["mask"])
+    return {file: sums[file] for file in files if file in sums}
 
 
 @contextmanager
-def _lender(config: FacesConfig) -> Iterator[tuple[str, BoxCalibration] | None]:
+def _shared_detector(config: FacesConfig) -> Iterator[DetectorServer | None]:
+    """Serve a face detector that workers share; None if each worker has its own."""
     if config.detector == "haar":
         yield None
         return
     from pipeline.faces.detection.retinaface import RetinaFaceDetector
 
     detector = RetinaFaceDetector(Path(str(config.retinaface_weights)))
-    with lending(detector) as address:
+    with serve_detector(detector) as address:
         yield address, detector.calibration
 
 
 def _extract(job: _Job) -> VideoFaces:
-    """A worker's job."""
+    """Extract one video in a worker process."""
     task = job.task
     for name in filter(None, (task.video, task.mask)):
         verify(task.root, name, task.checksums)
     mask = task.root / task.mask if task.mask else None
-    detector = _detector(job.config.min_face, job.lender)
+    detector = _detector(job.config.min_face, job.server)
     return extract_video(task.root / task.video, mask, detector, job.config)
 
 
 @lru_cache(maxsize=1)
-def _detector(
-    min_face: float, lender: tuple[str, BoxCalibration] | None
-) -> FaceDetector:
-    """The worker's detector, made once."""
-    cv2.setNumThreads(1)  # workers run side by side
-    return LentDetector(*lender) if lender else HaarDetector(min_face)
+def _detector(min_face: float, server: DetectorServer | None) -> FaceDetector:
+    """The face detector of this worker, created once."""
+    cv2.setNumThreads(1)  # other workers use the other cores
+    return RemoteDetector(*server) if server else HaarDetector(min_face)

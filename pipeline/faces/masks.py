@@ -1,4 +1,8 @@
-"""The manipulation masks of face crops, and the forged face among several."""
+"""Read mask videos: the masks of face crops, and the forged face among several.
+
+A mask video is opened once to choose the forged face (`choose_forged_track`, before
+crops are cut) and once to cut the masks of the crops (`read_crop_masks`).
+"""
 
 from pathlib import Path
 
@@ -13,32 +17,34 @@ from pipeline.videos.decoding.video import open_video
 from pipeline.videos.status import VideoStatus
 
 
-def forged_track(
+def choose_forged_track(
     tracks: list[Track], frames: Frames, mask: Path, config: FacesConfig
 ) -> Track:
-    """The track whose boxes fit the mask best; the largest face if the mask is empty.
+    """The track whose boxes overlap most with the mask.
 
-    Raises VideoError where there is no mask to be read: a real face would be called
-    fake.
+    If the mask is empty, this is the first track, which has the largest face.
+
+    Raises VideoError if the mask cannot be read. Without it, a real face could be
+    labelled as fake.
     """
-    fit = np.zeros(len(tracks))
+    overlap = np.zeros(len(tracks))
     try:
         video = open_video(mask, config.decoder)
         scale = np.array([video.width, video.height] * 2, float)
         scale /= [frames.video.width, frames.video.height] * 2
-        known = Frames(video, frames.numbers[frames.numbers < video.index.total])
-        for numbers, pixels in known:
+        mask_frames = Frames(video, frames.numbers[frames.numbers < video.index.total])
+        for numbers, pixels in mask_frames:
             for number, forged in zip(numbers, pixels[..., 0] > 127, strict=True):
                 for k, track in enumerate(tracks):
                     boxes = track.boxes[frames.numbers[track.frame] == number] * scale
-                    fit[k] += sum(mask_overlap(forged, box) for box in boxes)
+                    overlap[k] += sum(mask_iou(forged, box) for box in boxes)
     except VideoError as error:
         seen = f"{len(tracks)} people are seen, and no mask says who was forged"
         raise VideoError(VideoStatus.UNCLEAR, f"{seen}: {error}") from None
-    return tracks[int(fit.argmax())]
+    return tracks[int(overlap.argmax())]
 
 
-def mask_overlap(forged: np.ndarray, box: np.ndarray) -> float:
+def mask_iou(forged: np.ndarray, box: np.ndarray) -> float:
     """Intersection over union of a mask (H, W) bool and a box (4,) in its px."""
     left, top, right, bottom = np.maximum(box.round().astype(int), 0)
     inside = int(forged[top:bottom, left:right].sum())
@@ -46,41 +52,49 @@ def mask_overlap(forged: np.ndarray, box: np.ndarray) -> float:
     return inside / max(area + int(forged.sum()) - inside, 1)
 
 
-def masks_of_crops(
+def read_crop_masks(
     path: Path | None,
-    frame: tuple[int, int],
     columns: dict[str, np.ndarray],
+    *,
+    frame: tuple[int, int],
     config: FacesConfig,
 ) -> tuple[np.ndarray, bool, str]:
-    """The crops' masks (empty where there is none), whether all are known, a fault."""
-    boxes, of_crop = columns["box"], columns["number"]
+    """The masks (N, S, S) uint8 of N crops, whether all are known, and a fault or "".
+
+    `path` is the mask video or None. `columns` has the box (N, 4) and the frame number
+    (N,) of each crop. `frame` is (height, width) of the video in px. Masks that are not
+    known are zero.
+    """
+    boxes, crop_numbers = columns["box"], columns["number"]
     masks = np.zeros((len(boxes), config.size, config.size), np.uint8)
     if path is None:
         return masks, False, ""
-    numbers = np.unique(of_crop)
+    numbers = np.unique(crop_numbers)
     try:
         video = open_video(path, config.decoder)
-        known = Frames(video, numbers[numbers < video.index.total])
-        for found, pixels in known:
-            for number, picture in zip(found, pixels, strict=True):
-                rows = of_crop == number
+        mask_frames = Frames(video, numbers[numbers < video.index.total])
+        for chunk, pixels in mask_frames:
+            for number, picture in zip(chunk, pixels, strict=True):
+                rows = crop_numbers == number
                 copies = np.broadcast_to(picture, (rows.sum(), *picture.shape))
-                masks[rows] = crop_masks(copies, boxes[rows], frame, config.size)
+                masks[rows] = cut_mask_crops(
+                    copies, boxes[rows], frame=frame, size=config.size
+                )
     except VideoError as error:
         return np.zeros_like(masks), False, f"no mask: {error}"
-    if len(known.numbers) < len(numbers):
-        lacking = len(numbers) - len(known.numbers)
+    if len(mask_frames.numbers) < len(numbers):
+        lacking = len(numbers) - len(mask_frames.numbers)
         return masks, False, f"the mask video lacks {lacking} of {len(numbers)} frames"
     return masks, True, ""
 
 
-def crop_masks(
-    masks: np.ndarray, boxes: np.ndarray, frame: tuple[int, int], size: int
+def cut_mask_crops(
+    masks: np.ndarray, boxes: np.ndarray, *, frame: tuple[int, int], size: int
 ) -> np.ndarray:
-    """Cut the crops' share out of mask frames: (N, size, size) uint8, 0 or 1.
+    """Cut box i out of mask i and resize it: (N, size, size) uint8, 0 or 1.
 
-    `masks` is (N, h, w, 3) uint8; `boxes` are in px of the video's frame (height,
-    width), of which the masks may be a scaled copy.
+    `masks` is (N, h, w, 3) uint8. `boxes` are in px of the frame (height, width) of the
+    video. The masks may have another size than the frame.
     """
     scale = np.array([masks.shape[2] / frame[1], masks.shape[1] / frame[0]] * 2)
     scaled = np.rint(boxes * scale).astype(np.int32)

@@ -1,25 +1,27 @@
-"""Face shards: the HDF5 files that hold a shard's crops and what is known of them.
+"""Face shards: HDF5 files with the crops of a shard and a description of each crop.
 
 Layout (version 2), N crops of V videos:
 
     crops             (N, S, S, 3) uint8 RGB, not compressed
     masks             (N, S, S) uint8, 1 where a fake was manipulated
     frames/video      (N,) int32, row in `videos`
-    frames/subject    (N,) int32, which of the video's faces; 0 is the main one
-    frames/number     (N,) int32, frame in the video, from 0
+    frames/subject    (N,) int32, number of the person in the video; 0 is the main one
+    frames/number     (N,) int32, frame number in the video, from 0
     frames/timestamp  (N,) float64 s
     frames/box        (N, 4) int32 px: left, top, right, bottom of the crop
-    frames/alignment  (N, 2, 3) float32: frame px to px of an aligned S x S picture, NaN
-    frames/face       (N, 4) float32 px: the detector's box, or an interpolated one
-    frames/landmarks  (N, 5, 2) float32 px, NaN where unknown
-    frames/score      (N,) float32 of the detector, NaN where interpolated
-    frames/interpolated (N,) bool
-    videos/<column>   (V,): id, split, label, ..., status, reason; every video is here
+    frames/alignment  (N, 2, 3) float32: matrix from px of the frame to px of an aligned
+                      S x S picture; NaN where landmarks are unknown
+    frames/face       (N, 4) float32 px: the detected or interpolated face box
+    frames/landmarks  (N, 5, 2) float32 px; NaN where unknown
+    frames/score      (N,) float32, score of the face detector; NaN where interpolated
+    frames/interpolated (N,) bool, whether the face was not detected in this frame
+    videos/<column>   (V,), one row for every video, also for those without crops
     attributes        format, version, provenance (JSON)
 
-Crops are stored as they are, an image a chunk: in shuffled order they are read nine to
-twelve times as fast as with lzf or gzip, which save a third to a half
-(benchmarks/shard_format.py), and training reads each crop once an epoch.
+Crops are stored without compression, with one chunk for each image. Training reads each
+crop once in an epoch, in shuffled order. This is nine to twelve times as fast as with
+lzf or gzip, which would save a third to a half of the space
+(benchmarks/shard_format.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,9 +39,10 @@ from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
 FORMAT, VERSION = "deepfake-atlas faces", 2
 
-# What the shard's table says of each video beside the columns that it came with;
-# `looked_at` counts frames, `detected` crops whose face was found, not interpolated.
-OUTCOME = {
+# Columns that extraction adds to the table of videos, with their types. `looked_at` is
+# the number of examined frames. `detected` is the number of crops with a detected face,
+# so without interpolated ones.
+OUTCOME_COLUMNS = {
     "status": str,
     "reason": str,
     "subjects": int,
@@ -54,10 +57,14 @@ OUTCOME = {
 
 
 class FaceShardWriter:
-    """Appends videos one by one, so that memory does not grow with their number."""
+    """Appends videos one by one, so that memory does not grow with their number.
+
+    Attributes: `rows` (one dict for each video that was added).
+    """
 
     def __init__(self, file: h5py.File, size: int) -> None:
-        self.file, self.rows = file, []
+        self.file = file
+        self.rows: list[dict[str, Any]] = []
         for name, image in (("crops", (size, size, 3)), ("masks", (size, size))):
             file.create_dataset(
                 name,
@@ -87,7 +94,7 @@ class FaceShardWriter:
         }
 
     def add(self, video: Mapping[str, Any], faces: VideoFaces) -> None:
-        """Append a video: its row of the table, and what came of it."""
+        """Append the result of a video. `video` is the row of its table."""
         count = 0 if faces.crops is None else len(faces.crops)
         known = faces.frames or {"subject": np.zeros(0), "interpolated": np.zeros(0)}
         counts = {
@@ -95,22 +102,23 @@ class FaceShardWriter:
             "crops": count,
             "detected": count - int(known["interpolated"].sum()),
         }
-        told = {name: getattr(faces, name) for name in OUTCOME if name not in counts}
-        self.rows.append({**video, **counts, **told})
+        others = [name for name in OUTCOME_COLUMNS if name not in counts]
+        outcome = {name: getattr(faces, name) for name in others}
+        self.rows.append({**video, **counts, **outcome})
         if faces.crops is None:
             return
         assert faces.masks is not None
         assert faces.frames is not None
-        index = np.full(count, len(self.rows) - 1)
+        video_rows = np.full(count, len(self.rows) - 1)
         _append(self.file["crops"], faces.crops)
         _append(self.file["masks"], faces.masks)
-        for name, values in {"video": index, **faces.frames}.items():
+        for name, values in {"video": video_rows, **faces.frames}.items():
             _append(self.frames[name], values)
 
     def finish(self, columns: Mapping[str, type]) -> None:
-        """Write the table of videos; `columns` are those of `add`'s rows, and types."""
-        kinds = {**columns, **OUTCOME}
-        table = pd.DataFrame(self.rows, columns=list(kinds)).astype(kinds)
+        """Write the table of videos. `columns` has the type of each column of `add`."""
+        types = {**columns, **OUTCOME_COLUMNS}
+        table = pd.DataFrame(self.rows, columns=list(types)).astype(types)
         write_table(self.file.create_group("videos"), table)
 
 
@@ -124,7 +132,11 @@ def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
 def writing_faces(
     path: Path, size: int, provenance: Mapping[str, Any], columns: Mapping[str, type]
 ) -> Iterator[FaceShardWriter]:
-    """A writer to a new shard, which appears at `path` only when all went well."""
+    """Yield a writer of a new shard. The file appears at `path` only on success.
+
+    `size` is the side of crops in px. `columns` has the type of each column of the
+    table of videos that is passed to `FaceShardWriter.add`.
+    """
     with replacing(path) as part, h5py.File(part, "w") as file:
         mark(file, FORMAT, VERSION, provenance)
         writer = FaceShardWriter(file, size)
@@ -133,11 +145,12 @@ def writing_faces(
 
 
 class FaceShard:
-    """Reads a face shard; open it in a `with` block.
+    """Reads a face shard. Use it in a `with` block.
 
-    Attributes: `crops` and `masks` (h5py datasets: index them for arrays), `frames`
-    (a DataFrame, one row a crop: video, subject, number, timestamp, score,
-    interpolated) and `videos` (a DataFrame, one row a video).
+    Attributes: `crops` and `masks` (h5py datasets, which return arrays when indexed),
+    `frames` (a DataFrame with one row for each crop: video, subject, number, timestamp,
+    score, interpolated) and `videos` (a DataFrame with one row for each video).
+    Raises StepError for a damaged file and for another version.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -156,6 +169,6 @@ class FaceShard:
         self.file.close()
 
     def labelled_frames(self) -> pd.DataFrame:
-        """One row a crop, in the crops' order: its frame's and its video's columns."""
+        """One row for each crop, in their order: columns of its frame and its video."""
         videos = self.videos.loc[self.frames["video"]].reset_index(drop=True)
         return videos.assign(**self.frames[["subject", "number", "timestamp"]])

@@ -1,4 +1,4 @@
-"""Write files so that a killed process leaves nothing that looks finished."""
+"""Write files so that a killed process leaves no file that looks complete."""
 
 import glob
 import os
@@ -10,32 +10,33 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` at the end.
+    """Yield a temporary path next to `path`. Rename it to `path` on success.
 
-    After an error, what was written is removed and `path` stays as it was. The suffix
-    is kept, since libraries choose a format by it. What killed processes had begun of
-    `path` is removed once it is there: what nobody has written to meanwhile.
+    After an exception the temporary file is deleted and `path` is unchanged. The
+    temporary path has the suffix of `path`, because libraries choose a format by it.
+    Then the temporary files of `path` that killed processes left behind are deleted,
+    if they were last modified before this call.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Jobs on two nodes of a cluster may have the same process number.
+    # Jobs on two nodes of a cluster may have the same process id.
     process = f"{os.uname().nodename}.{os.getpid()}"
     part = path.with_name(f".{path.stem}.{process}.part{path.suffix}")
-    began = time.time()
+    start_time = time.time()
     try:
         yield part
         with open(part, "rb") as file:
             os.fsync(file.fileno())
         os.replace(part, path)
-        _remove_left_overs(path, began)
+        _remove_left_behind(path, start_time)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _remove_left_overs(path: Path, since: float) -> None:
-    """Parts of `path` that were last written to before that time (s)."""
-    start, end = f".{path.stem}.", f".part{path.suffix}"
-    for part in path.parent.glob(f"{glob.escape(start)}*{glob.escape(end)}"):
-        with suppress(FileNotFoundError):  # another process was faster
-            if part.stat().st_mtime < since:
+def _remove_left_behind(path: Path, before: float) -> None:
+    """Delete temporary files of `path` that were last modified before a time (s)."""
+    prefix, suffix = f".{path.stem}.", f".part{path.suffix}"
+    for part in path.parent.glob(f"{glob.escape(prefix)}*{glob.escape(suffix)}"):
+        with suppress(FileNotFoundError):  # another process deleted it
+            if part.stat().st_mtime < before:
                 part.unlink()

@@ -1,4 +1,4 @@
-"""SHA-256 of videos, in the format that coreutils' `sha256sum -c` checks."""
+"""SHA-256 of files, in the format that `sha256sum -c` of coreutils checks."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from pipeline.runtime.errors import StepError
 
 
 class ChecksumError(StepError):
-    """A file that is not what it was when its checksum was taken."""
+    """A file has changed since its checksum was taken, or a checksum is damaged."""
 
 
 def file_sha256(path: Path) -> str:
@@ -19,56 +19,61 @@ def file_sha256(path: Path) -> str:
 
 
 def take_checksums(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 by name of files below `root`, in the order of names.
+    """SHA-256 of files below `root`; the keys are their names, sorted.
 
-    A file that is not there, or cannot be read, has none.
+    A file that does not exist or cannot be read is left out.
     """
-    taken = {name: _readable_sha256(root / name) for name in sorted(set(names))}
-    return {name: digest for name, digest in taken.items() if digest}
+    digests = {name: _readable_sha256(root / name) for name in sorted(set(names))}
+    return {name: digest for name, digest in digests.items() if digest}
 
 
 def write_checksums(sums: Mapping[str, str], output: Path) -> None:
-    """Write checksums by name; `cd ROOT && sha256sum -c OUTPUT` checks them."""
+    """Write checksums, keyed by name; `cd ROOT && sha256sum -c OUTPUT` checks them."""
     with replacing(output) as part:
         lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
         part.write_text("".join(lines), encoding="utf-8")
 
 
 def read_checksums(file: Path, may_end_torn: bool = False) -> dict[str, str]:
-    """SHA-256 by name, as `write_checksums` wrote them; ChecksumError if it is torn.
+    """SHA-256 by name, from a file that `write_checksums` wrote.
 
-    With `may_end_torn`, a last line that has no end is none.
+    Raises ChecksumError if a line is incomplete. With `may_end_torn`, a last line
+    without a line end is ignored.
     """
     sums = {}
     lines = file.read_bytes().split(b"\n")
     if may_end_torn:
         lines = lines[:-1]
     for number, line in enumerate((line.decode() for line in lines), 1):
-        digest, mark, name = line.partition("  ")
-        if mark and len(digest) == 64:
+        digest, separator, name = line.partition("  ")
+        if separator and len(digest) == 64:
             sums[name] = digest
         elif line:
-            raise ChecksumError(f"{file}: line {number} is no checksum; remove it")
+            raise ChecksumError(f"{file}: line {number} is not a checksum; remove it")
     return sums
 
 
 def verify(root: Path, name: str, sums: dict[str, str]) -> None:
-    """Raise ChecksumError if the file `name` below `root` is not what it was."""
-    known, path = sums.get(name), root / name
+    """Raise ChecksumError if the file `name` below `root` differs from its checksum.
+
+    A file without a checksum must not exist.
+    """
+    expected, path = sums.get(name), root / name
     found = _readable_sha256(path)
-    if known == found:
+    if expected == found:
         return
-    change = "is gone" if found is None else "is new" if known is None else "changed"
+    change = "is gone" if found is None else "is new" if expected is None else "changed"
     raise ChecksumError(
-        f"{path} {change} since its checksum was taken. If that was meant, touch the "
-        "file (for a fetched one: remove its line from SHA256SUMS, and delete its "
-        "shard's table in `videos/`) and run Snakemake again, and all that rests on it "
-        "is made anew; if not, restore it."
+        f"{path} {change} since its checksum was taken. If the change is intended, "
+        "touch the file and run Snakemake again: all results that use it are made "
+        "again. For a downloaded file, first remove its line from SHA256SUMS, and "
+        "delete the table of its shard in `videos/`. If the change is not intended, "
+        "restore the file."
     )
 
 
 def _readable_sha256(path: Path) -> str | None:
-    """As `file_sha256`; None for what is no file, or may not be read."""
+    """As `file_sha256`; None if there is no such file or it may not be read."""
     try:
         return file_sha256(path) if path.is_file() else None
     except PermissionError:

@@ -1,7 +1,7 @@
-"""What a step has finished so far: a killed step goes on from there.
+"""The finished parts of a step, from which a killed step resumes.
 
-An HDF5 file whose writer was killed may be beyond reading, so that the parts of a shard
-are kept beside it, a file each, until all are there.
+An HDF5 file may be unreadable if its writer was killed. Therefore each part of a shard
+is kept in a file of its own, next to the shard, until the shard is complete.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from pipeline.files.atomic import replacing
 
 log = logging.getLogger(__name__)
 
-OF = "of"  # the file that says which work the parts are of
+WORK_FILE = "of"  # name of the file that describes the work
 
 
 class FinishedParts:
-    """The finished parts of a step, by name; each is a set of arrays."""
+    """The finished parts of a step. Each has a name and consists of named arrays."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,46 +35,47 @@ class FinishedParts:
         return self._file(name).is_file()
 
     def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep a part, in one go: a kill leaves the ones before."""
+        """Write a part atomically. A kill leaves the earlier parts intact."""
         with replacing(self._file(name)) as part:
-            np.savez(part, **arrays)
+            np.savez(part, **arrays)  # type: ignore[arg-type]  # no array is "allow_pickle"
 
     def load(self, name: str) -> dict[str, np.ndarray]:
-        """A part that was saved. Raises OSError or ValueError if it cannot be read."""
+        """Read a part. Raises OSError or ValueError if it cannot be read."""
         with np.load(self._file(name), allow_pickle=False) as arrays:
             return dict(arrays)
 
 
 @contextmanager
 def finished_parts(output: Path, work: str) -> Iterator[FinishedParts]:
-    """The parts of `output` that earlier tries have finished; removed at the end.
+    """Yield the parts of `output` that earlier attempts have finished.
 
-    After an error they stay. `work` says what the output is made from and how: parts of
-    other work, and broken ones, are removed at the start.
+    The parts are deleted on success and kept after an exception. `work` describes the
+    inputs and settings of the output. Parts of other work and damaged parts are deleted
+    at the start.
     """
     folder = output.with_name(f".{output.stem}.parts")
-    of = folder / OF
-    if folder.is_dir() and (not of.is_file() or of.read_text() != work):
-        log.info("%s is of other files or settings: nothing is taken from it", folder)
+    work_file = folder / WORK_FILE
+    if folder.is_dir() and (not work_file.is_file() or work_file.read_text() != work):
+        log.info("%s is from other files or settings and is deleted", folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(of) as part:
+    with replacing(work_file) as part:
         part.write_text(work)
-    kept = _remove_broken(folder)
+    kept = _remove_damaged(folder)
     if kept:
         log.info("going on after %d finished parts in %s", kept, folder)
     yield FinishedParts(folder)
     shutil.rmtree(folder)
 
 
-def _remove_broken(folder: Path) -> int:
-    """How many parts there are, once those are gone that a crash has left broken."""
+def _remove_damaged(folder: Path) -> int:
+    """Delete parts that a crash left incomplete. Returns the number of others."""
     kept = 0
     for file in folder.iterdir():
-        if file.name == OF:
+        if file.name == WORK_FILE:
             continue
-        whole = not file.name.startswith(".") and zipfile.is_zipfile(file)
-        kept += whole
-        if not whole:
+        complete = not file.name.startswith(".") and zipfile.is_zipfile(file)
+        kept += complete
+        if not complete:
             file.unlink()
     return kept

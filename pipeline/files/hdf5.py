@@ -1,4 +1,4 @@
-"""What the pipeline's HDF5 files have in common: their mark, and tables in them."""
+"""What all HDF5 files of the pipeline share: header attributes, and tables."""
 
 import json
 from collections.abc import Mapping
@@ -14,17 +14,21 @@ from pipeline.runtime.errors import StepError
 def mark(
     file: h5py.File, kind: str, version: int, provenance: Mapping[str, Any]
 ) -> None:
-    """Write what explains a file by itself into its attributes."""
+    """Write format, version and provenance (as JSON) into the attributes of a file."""
     file.attrs["format"], file.attrs["version"] = kind, version
     file.attrs["provenance"] = json.dumps(provenance, indent=1)
 
 
 def open_marked(path: str | Path, kind: str, version: int) -> h5py.File:
-    """Open a file to read; StepError unless it is whole, of this kind and version."""
+    """Open a file for reading.
+
+    Raises StepError if it is damaged or of another kind or version, and OSError if it
+    does not exist or may not be read.
+    """
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        if error.errno is not None:  # it is not there, or may not be read
+        if error.errno is not None:  # it does not exist, or may not be read
             raise
         raise StepError(
             f"{path}: is damaged ({error}); delete it and run Snakemake again"
@@ -40,7 +44,7 @@ def open_marked(path: str | Path, kind: str, version: int) -> h5py.File:
 
 
 def write_table(group: h5py.Group, table: pd.DataFrame) -> None:
-    """Write each column of a table as a dataset: text as UTF-8, the rest as it is."""
+    """Write each column of a table as a dataset: text as UTF-8, numbers unchanged."""
     for name in table.columns:
         values = table[name]
         if pd.api.types.is_numeric_dtype(values.dtype):
@@ -51,7 +55,7 @@ def write_table(group: h5py.Group, table: pd.DataFrame) -> None:
 
 
 def read_table(group: h5py.Group) -> pd.DataFrame:
-    """Read what `write_table` wrote, with columns in alphabetical order."""
+    """Read a table that `write_table` wrote; columns are in alphabetical order."""
     return pd.DataFrame(
         {
             name: data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]

@@ -1,4 +1,4 @@
-"""Tables in CSV files, whose names stay text: a method may be called `NA` or `001`."""
+"""Tables in CSV files. Names stay text: a method may be called `NA` or `001`."""
 
 from pathlib import Path
 
@@ -6,24 +6,29 @@ import pandas as pd
 
 from pipeline.files.atomic import replacing
 
-NAMES = (
+TEXT_COLUMNS = (
     "model protocol dataset compression method metric video target source shard "
     "outcome region heat score baseline other detector"
 ).split()
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table that the pipeline wrote; empty cells are text in the columns NAMES, and
-    NaN in all others."""
+    """Read a table that the pipeline wrote.
+
+    Empty cells are "" in TEXT_COLUMNS and NaN in all other columns.
+    """
     table = pd.read_csv(
-        path, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""]
+        path,
+        dtype=dict.fromkeys(TEXT_COLUMNS, str),
+        keep_default_na=False,
+        na_values=[""],
     )
-    names = table.columns.intersection(NAMES)
-    table[names] = table[names].fillna("")
+    texts = table.columns.intersection(TEXT_COLUMNS)
+    table[texts] = table[texts].fillna("")
     return table
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table without its index; floats in the shortest form that reads back."""
+    """Write a table without its index. Floats have no more digits than needed."""
     with replacing(path) as part:
         table.to_csv(part, index=False)

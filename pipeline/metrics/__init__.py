@@ -1,1 +1,1 @@
-"""How well detectors do on the test set."""
+"""How well detectors perform on the test set."""

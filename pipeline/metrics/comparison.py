@@ -1,4 +1,4 @@
-"""Detectors side by side: paired differences, and a table for people."""
+"""Paired differences between the metrics of several detectors."""
 
 from itertools import combinations
 
@@ -7,15 +7,15 @@ import pandas as pd
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.resampled_scores import bootstrap
 from pipeline.metrics.scores import counts, score
-from pipeline.metrics.slices import SLICE, slices
+from pipeline.metrics.slices import SLICE_KEYS, slices
 from pipeline.statistics.bootstrap import interval
 from pipeline.videos.table import persons
 
-DIFFERENCE_COLUMNS = [
-    *("protocol", "model", "other", *SLICE, "metric", "difference", "low", "high"),
+PAIR_COLUMNS = [
+    *("model", "other", *SLICE_KEYS, "metric", "difference", "low", "high"),
     *("real", "fake", "targets"),
 ]
-KEY = "video"
+DIFFERENCE_COLUMNS = ["protocol", *PAIR_COLUMNS]
 
 
 def differences(
@@ -24,31 +24,38 @@ def differences(
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Metrics of each model minus those of each later one, on the same videos.
+    """Metrics of each model minus those of each later model, on the same videos.
 
-    `predicted` holds each model's table of videos, `points` its operating point. The
-    95 % interval is by paired bootstrap: both models are scored on the same resample
-    of target persons. One row a pair x slice x metric.
+    `predicted` has a table of test videos for each model, and `points` its operating
+    point. Returns one row per pair, slice and metric, with the columns `PAIR_COLUMNS`.
+    The 95 % interval is from a paired bootstrap: both models are scored on the same
+    resamples of target persons.
     """
     rows = []
-    for one, two in combinations(predicted, 2):
-        both = predicted[one].merge(
-            predicted[two][[KEY, "logit"]], on=KEY, suffixes=("", "_other")
+    for model, other in combinations(predicted, 2):
+        both = predicted[model].merge(
+            predicted[other][["video", "logit"]], on="video", suffixes=("", "_other")
         )
         for names, part in slices(both):
             labels, targets = part["label"].to_numpy(), persons(part).to_numpy(str)
-            logits = [part[c].to_numpy(float) for c in ("logit", "logit_other")]
-            values, drawn = [], []
-            for scores, point in zip(logits, (points[one], points[two]), strict=True):
-                values.append(score(labels, scores, point))
-                place = (point.threshold, point.temperature)
-                drawn.append(
-                    bootstrap(labels, scores, targets, *place, resamples, seed)
+            values, resampled = [], []
+            for name, column in ((model, "logit"), (other, "logit_other")):
+                logits, point = part[column].to_numpy(float), points[name]
+                values.append(score(labels, logits, point))
+                resampled.append(
+                    bootstrap(
+                        labels,
+                        logits,
+                        targets,
+                        point=point,
+                        resamples=resamples,
+                        seed=seed,
+                    )
                 )
             for metric, value in values[0].items():
-                bounds = interval(drawn[0][metric] - drawn[1][metric])
+                bounds = interval(resampled[0][metric] - resampled[1][metric])
                 change = value - values[1][metric]
-                rows.append(
-                    (one, two, *names.values(), metric, change, *bounds, *counts(part))
-                )
-    return pd.DataFrame(rows, columns=DIFFERENCE_COLUMNS[1:])
+                slice_names = names.values()
+                row = (model, other, *slice_names, metric, change, *bounds)
+                rows.append((*row, *counts(part)))
+    return pd.DataFrame(rows, columns=PAIR_COLUMNS)

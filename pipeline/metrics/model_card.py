@@ -1,57 +1,73 @@
-"""A model card: what a trained detector is, what it is good at, and what it is not for.
+"""A model card: what a trained detector is, how good it is, and what it is not for.
 
-After Mitchell et al. 2019, "Model cards for model reporting".
+The structure follows Mitchell et al. 2019, "Model cards for model reporting".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.slices import ALL, SLICE_KEYS
 from pipeline.models.history import kept_epoch
 from pipeline.models.predictions import probability
 
-METRICS = {
+CARD_METRICS = {
     "auc": "AUC",
     "eer": "equal error rate",
     "tpr_at_fpr_1": "fakes found at 1 % false alarms",
     "balanced_accuracy": "balanced accuracy",
     "ece": "calibration error",
-    "ece_calibrated": "the same, scaled",
+    "ece_calibrated": "calibration error after temperature scaling",
 }
 
-MINIATURE = """\
+MINIATURE_WARNING = """\
 > **The data set `miniature` holds drawn faces with drawn forgeries. Nothing in this
 > card is evidence about real deepfakes.**
 """
 
-SHUFFLED = """\
-> **A control: trained on shuffled labels. It must not be used as a detector.**
+SHUFFLED_WARNING = """\
+> **This is a control: the network was trained on shuffled labels. Do not use it as a
+> detector.**
 """
 
-USE = """\
+INTENDED_USE = """\
 ## Intended use
 
-Research on forgery detection: comparing detectors, training data and compressions, and
-explanations of what detectors look at.
+Research on forgery detection: to compare detectors, training data and compressions, and
+to explain what detectors look at.
 
 ## Limits
 
-- Not for deciding about single persons or single videos, and no proof of anything: a
-  high probability of fake does not prove that a video was manipulated, a low one does
-  not prove that it is genuine.
-- Other cameras, compressions, methods of manipulation, ways of finding and cropping
-  faces than those trained on can change all figures, mostly for the worse. A row marked
-  "not trained on" shows how much for one of them.
-- Probabilities and calibration errors hold for the test set's share of fakes.
-- Intervals (in brackets, 95 %) are by bootstrap over target persons: they say how much
-  figures hang on who is in the test set. They know nothing of another data set, nor of
-  another training. An interval of width zero means that drawing persons anew changes
-  nothing; [1.000, 1.000] is such a one: no mistake was made. It is no certainty: with
-  few persons, a detector that errs now and then may well make no mistake.
+- Do not use the detector to decide about single persons or single videos. Its output is
+  not proof. A high probability of fake does not prove that a video was manipulated. A
+  low one does not prove that it is genuine.
+- All metrics can change, mostly for the worse, on data unlike the training data: with
+  other cameras, compressions or manipulation methods, and when faces are found and
+  cropped in another way. A row marked "not trained on" shows the metrics for such data.
+- Probabilities and calibration errors hold only for the test set's share of fakes.
+- The 95 % intervals in square brackets are by bootstrap over target persons. They show
+  how much a metric depends on which persons are in the test set. They do not cover
+  other data sets or another training run.
+- An interval of width zero means that nearly all resamples of persons give the same
+  value. For example, an AUC of 1.000 [1.000, 1.000] means that every fake has a higher
+  logit than every real item. It is not certainty: in a test set with few persons, a
+  detector that sometimes makes mistakes may make none.
 """
+
+OPERATING_POINT = """\
+## Operating point
+
+The operating point was chosen on the validation split, never on test data. An item is
+called fake if its logit is at or above the threshold. Logits are divided by the
+temperature to make probabilities. The threshold is the one with the highest balanced
+accuracy; the temperature is the one with the highest likelihood.
+
+"""
+
+Row = Iterable[Any]
 
 
 def model_card(
@@ -64,25 +80,28 @@ def model_card(
 ) -> str:
     """The card of a detector, as Markdown.
 
-    `header` is its weights file's; `history` has one row an epoch; `videos` and
-    `frames` are its tidy metrics on the test set; `points` has its operating points
-    by level (frame, video).
+    `header` is the header of its weights file, and `history` its training history with
+    one row per epoch. `videos` and `frames` are its tidy metrics on the test set, and
+    `points` its operating points by level (frame, video).
     """
     source = header["provenance"]
     tested = {*videos["dataset"], *frames["dataset"]}
-    warnings = [MINIATURE] if "miniature" in {*source["datasets"], *tested} else []
-    warnings += [SHUFFLED] if source["model"]["shuffle_labels"] else []
+    warnings = []
+    if "miniature" in {*source["datasets"], *tested}:
+        warnings.append(MINIATURE_WARNING)
+    if source["model"]["shuffle_labels"]:
+        warnings.append(SHUFFLED_WARNING)
     parts = [
         f"# {title}\n",
         *warnings,
         _network(header),
-        _data(source),
+        _training_data(source),
         _training(source, history),
         "## Metrics on the test set\n",
         f"### By video\n\n{_metrics(videos, source)}",
         f"### By frame\n\n{_metrics(frames, source)}",
-        _decisions(points),
-        USE,
+        _operating_points(points),
+        INTENDED_USE,
     ]
     return "\n".join(parts)
 
@@ -93,17 +112,18 @@ def _network(header: Mapping[str, Any]) -> str:
     rows = [
         ("network", f"`{header['timm']}` of timm"),
         ("input", f"face crop, RGB, resized to {side} x {side} px"),
-        ("normalisation", f"RGB in 0..1, less ({mean}), divided by ({std})"),
+        ("normalisation", f"RGB in 0..1, minus ({mean}), divided by ({std})"),
         ("output", header["output"]),
-        ("of a video", "the mean of its frames' logits"),
+        ("logit of a video", "the mean of its frames' logits"),
     ]
-    return f"## What it is\n\n{_table(('', ''), rows)}"
+    return f"## Network\n\n{_table(('', ''), rows)}"
 
 
-def _data(source: Mapping[str, Any]) -> str:
+def _training_data(source: Mapping[str, Any]) -> str:
+    heading = "## Training data and protocol\n\n"
     crops, real = source["crops"], source["real_crops"]
     if not crops:
-        return "## Data and protocol\n\nTrained elsewhere: on what is not known here.\n"
+        return f"{heading}The network was trained elsewhere, on unknown data.\n"
     rows = [
         ("data sets", ", ".join(source["datasets"])),
         ("methods trained on", ", ".join(source["methods"])),
@@ -112,51 +132,55 @@ def _data(source: Mapping[str, Any]) -> str:
         ("target persons", source["persons"]),
         ("face crops", f"{crops}, {real} of them real"),
     ]
-    return f"## Data and protocol\n\nOf the training split:\n\n{_table(('', ''), rows)}"
+    return f"{heading}The numbers are those of the training split.\n\n" + _table(
+        ("", ""), rows
+    )
 
 
 def _training(source: Mapping[str, Any], history: pd.DataFrame) -> str:
-    run, kept = int((history["epoch"] > 0).sum()), kept_epoch(history)
-    told = f"{run} epochs were run; the weights are epoch {kept}'s"
-    told += ", which has the highest validation AUC over videos, then the lowest loss."
-    if not run:
-        told = "Nothing was trained: the weights were taken as they are."
+    epochs = int((history["epoch"] > 0).sum())
+    sentences = ["There was no training. The weights are the given ones."]
+    if epochs:
+        sentences = [
+            f"Training ran for {epochs} epoch{'s' * (epochs != 1)}. The weights are "
+            f"those of epoch {kept_epoch(history)}, which has the highest validation "
+            "AUC over videos. Between equal AUCs, the lowest validation loss decides."
+        ]
     if source["pretrained"]:
         file, digest = source["pretrained"]["file"], source["pretrained"]["sha256"]
-        told += f" First weights: `{file}` (SHA-256 `{digest}`)."
+        sentences.append(f"Initial weights: `{file}` (SHA-256 `{digest}`).")
     settings = {**source["model"], "seed": source["seed"]}
     settings |= {f"version of {name}": v for name, v in source["versions"].items()}
-    rows = list(_flat(settings))
-    return f"## Training\n\n{told}\n\n{_table(('setting', 'value'), rows)}"
+    table = _table(("setting", "value"), _flat(settings))
+    return f"## Training\n\n{' '.join(sentences)}\n\n{table}"
 
 
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
-    """Settings and their values; those of a section after its name and a point."""
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings and values; a setting in a section is named `section.setting`."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
+            yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield above + name, value
+            yield prefix + name, value
 
 
 def _metrics(table: pd.DataFrame, source: Mapping[str, Any]) -> str:
-    """A row a slice, a column a metric, each with its interval."""
+    """A table with a row per slice and a column per metric, with its interval."""
     rows = []
-    keys = ["dataset", "compression", "method"]
-    for names, part in table.groupby(keys, sort=False):
-        known = zip(names, ("datasets", "compressions", "methods"), strict=True)
-        called = [
+    for names, part in table.groupby(SLICE_KEYS, sort=False):
+        trained = (source["datasets"], source["compressions"], source["methods"])
+        labels = [
             name
-            if not source["crops"] or name in ("all", *source[key])
+            if not source["crops"] or name in (ALL, *known)
             else f"{name} (not trained on)"
-            for name, key in known
+            for name, known in zip(names, trained, strict=True)
         ]
         by_name, first = part.set_index("metric"), part.iloc[0]
-        values = [_value(by_name.loc[metric]) for metric in METRICS]
+        values = [_value(by_name.loc[metric]) for metric in CARD_METRICS]
         counts = [first["real"], first["fake"], first["targets"]]
-        rows.append((*called, *counts, *values))
-    columns = ("data set", "compression", "fakes", "real", "fake", "persons")
-    return _table((*columns, *METRICS.values()), rows)
+        rows.append((*labels, *counts, *values))
+    columns = ("data set", "compression", "method", "real", "fake", "target persons")
+    return _table((*columns, *CARD_METRICS.values()), rows)
 
 
 def _value(row: pd.Series) -> str:
@@ -166,31 +190,26 @@ def _value(row: pd.Series) -> str:
     return f"{row['value']:.3f} {between}"
 
 
-def _decisions(points: Mapping[str, OperatingPoint]) -> str:
+def _operating_points(points: Mapping[str, OperatingPoint]) -> str:
     rows = []
     for level, point in points.items():
-        chance = probability(np.float64(point.threshold / point.temperature))
-        threshold, warm = f"{point.threshold:.4g}", f"{point.temperature:.4g}"
-        rows.append((level, threshold, warm, f"{chance:.3f}"))
-    columns = ("of a", "fake from logit", "temperature", "probability there")
-    return (
-        "## Operating point\n\nChosen on the validation split, never on test data: the "
-        "threshold for the\nhighest balanced accuracy; the temperature, which logits "
-        "are divided by to make\nprobabilities, for the highest likelihood.\n\n"
-        + _table(columns, rows)
-    )
+        chance = probability(np.array(point.threshold / point.temperature))
+        values = (f"{point.threshold:.4g}", f"{point.temperature:.4g}", f"{chance:.3f}")
+        rows.append((level, *values))
+    columns = ("item", "threshold", "temperature", "probability at the threshold")
+    return OPERATING_POINT + _table(columns, rows)
 
 
-def _table(columns: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; what would break a cell is escaped."""
+def _table(columns: Row, rows: Iterable[Row]) -> str:
+    """A Markdown table, in which pipes and line breaks are escaped."""
     columns = list(columns)
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
 
 
 def _cell(value: Any) -> str:
-    words = {None: "none", True: "yes", False: "no"}
-    plain = isinstance(value, bool) or value is None
-    return (
-        (words[value] if plain else str(value)).replace("|", "\\|").replace("\n", " ")
-    )
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).replace("|", "\\|").replace("\n", " ")

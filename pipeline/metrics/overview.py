@@ -2,33 +2,39 @@
 
 import pandas as pd
 
-from pipeline.metrics.slices import SLICE
+from pipeline.metrics.slices import SLICE_KEYS
 
-OVERVIEW = {
+OVERVIEW_METRICS = {
     "auc": "AUC",
     "eer": "EER",
     "tpr_at_fpr_1": "TPR at FPR 1 %",
     "tpr_at_fpr_10": "TPR at FPR 10 %",
     "balanced_accuracy": "balanced accuracy",
     "ece": "ECE",
-    "ece_calibrated": "ECE, calibrated",
+    "ece_calibrated": "ECE after temperature scaling",
 }
+
+EXPLANATION = """\
+Metrics over the videos of the test set, one row per detector and part of the test set.
+In brackets: 95 % intervals, from a bootstrap over target persons.
+"""
 
 
 def overview(videos: pd.DataFrame) -> str:
-    """The video metrics as a Markdown table: a row a detector and slice."""
-    key = ["model", "protocol", *SLICE]
-    lines = [
-        f"| {' | '.join([*key, 'real', 'fake', *OVERVIEW.values()])} |",
-        f"|{'---|' * (len(key) + 2 + len(OVERVIEW))}",
-    ]
-    for names, part in videos.groupby(key, sort=False):
+    """The video metrics as Markdown, with one row per detector and slice.
+
+    `videos` has tidy metrics, with the columns model, protocol, dataset, compression,
+    method, metric, value, low, high, real and fake.
+    """
+    keys = ["model", "protocol", *SLICE_KEYS]
+    columns = [*keys, "real", "fake", *OVERVIEW_METRICS.values()]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for names, part in videos.groupby(keys, sort=False):
         metrics = part.set_index("metric")
         cells = [
             f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
-            for row in metrics.loc[list(OVERVIEW)].itertuples()
+            for row in metrics.loc[list(OVERVIEW_METRICS)].itertuples()
         ]
-        numbers = [str(metrics[c].iloc[0]) for c in ("real", "fake")]
-        lines.append(f"| {' | '.join([*names, *numbers, *cells])} |")
-    intro = "By video; in brackets 95 % intervals by bootstrap over target persons.\n"
-    return "\n".join([intro, *lines]) + "\n"
+        counts = [str(metrics[column].iloc[0]) for column in ("real", "fake")]
+        lines.append(f"| {' | '.join([*names, *counts, *cells])} |")
+    return "\n".join([EXPLANATION, *lines]) + "\n"

@@ -1,71 +1,78 @@
-"""Metrics under many weightings at once: what a bootstrap's intervals are made of.
+"""Metrics of many bootstrap resamples at once.
 
-A resample of persons is a weight for each item, so all resamples share one sorting of
-the scores. Tested to equal `metrics.score` with the weights written out as repeats.
+A resample of persons gives each item a weight: how often its person was drawn. All
+resamples therefore share one sorting of the scores. A test compares these metrics with
+those of `metrics.scores.score` for items that are repeated according to their weights.
 """
 
 import numpy as np
 
+from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.models.predictions import probability
 from pipeline.statistics.bootstrap import MAX_WEIGHTS
 
-BINS = 15  # of the expected calibration error
+CALIBRATION_BINS = 15  # equal bins of the probability, for the calibration error
 
 
 def resampled_metrics(
     labels: np.ndarray,
     logits: np.ndarray,
     weights: np.ndarray,
-    threshold: float,
-    temperature: float,
+    point: OperatingPoint,
 ) -> dict[str, np.ndarray]:
-    """All metrics of `metrics.score`, each (R,), under weights (R, N).
+    """The metrics of `metrics.scores.score`, each (R,) float64, for R sets of weights.
 
-    `labels` (N,) are 0 real or 1 fake, `logits` (N,) and the decision's `threshold` are
-    in logits. NaN where a weighting leaves no real or no fake item.
+    `labels` (N,) are 0 real or 1 fake, `logits` (N,) and `weights` (R, N). A metric is
+    NaN where no real item or no fake item has a weight above zero.
     """
     weights = weights.astype(np.float64)
-    rates = _rates(labels, logits, weights)
-    decided = _decisions(labels, logits >= threshold, weights)
-    calibrated = _calibration(labels, logits, weights, temperature)
-    found = rates | decided | calibrated
+    found = {
+        **_ranking_metrics(labels, logits, weights),
+        **_decision_metrics(labels, logits >= point.threshold, weights),
+        **_probability_errors(labels, logits, weights, point.temperature),
+    }
     fakes = weights @ (labels == 1)
     both = (fakes > 0) & (fakes < weights.sum(1))
     return {name: np.where(both, value, np.nan) for name, value in found.items()}
 
 
-def _rates(
+def _ranking_metrics(
     labels: np.ndarray, logits: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """What hangs on the order of the scores alone: AUC, AP, EER and hits at a rate."""
+    """The metrics that depend only on the order of the logits."""
     order = np.argsort(-logits, kind="stable")
     starts = np.flatnonzero(np.diff(logits[order], prepend=np.inf))
     fake = labels[order] == 1
     ordered = weights[:, order]
-    # Weight of fake and of real items at each distinct score, highest first: (R, T).
-    fakes = np.add.reduceat(ordered * fake, starts, axis=1)
+    # Weight of fake and of real items at each of T distinct logits, highest first.
+    fakes = np.add.reduceat(ordered * fake, starts, axis=1)  # (R, T)
     reals = np.add.reduceat(ordered * ~fake, starts, axis=1)
     caught, alarms = fakes.cumsum(1), reals.cumsum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         hits, false_alarms = caught / caught[:, -1:], alarms / alarms[:, -1:]
         precision = np.nan_to_num(caught / (caught + alarms))
+        # Pairs of a real and a fake item in the right order; ties count half.
         pairs = (reals * (caught - fakes / 2)).sum(1)
         auc = pairs / (caught[:, -1] * alarms[:, -1])
         average_precision = (fakes * precision).sum(1) / caught[:, -1]
     return {
         "auc": auc,
         "average_precision": average_precision,
-        "eer": _equal_error(hits, false_alarms),
+        "eer": _equal_error_rates(hits, false_alarms),
         "tpr_at_fpr_1": hits_at(hits, false_alarms, 0.01),
         "tpr_at_fpr_10": hits_at(hits, false_alarms, 0.10),
     }
 
 
-def _equal_error(hits: np.ndarray, false_alarms: np.ndarray) -> np.ndarray:
-    """Where false alarms and misses are equally frequent, between points by a line."""
+def _equal_error_rates(hits: np.ndarray, false_alarms: np.ndarray) -> np.ndarray:
+    """The rates (R,) at which false alarms and misses are equally frequent.
+
+    `hits` and `false_alarms` are the points (R, T) of ROC curves, which are
+    interpolated linearly.
+    """
     start = np.zeros((len(hits), 1))
     alarms = np.concatenate([start, false_alarms], axis=1)
-    gap = alarms - 1 + np.concatenate([start, hits], axis=1)  # from -1 up to 1
+    gap = alarms - 1 + np.concatenate([start, hits], axis=1)  # increases from -1 to 1
     after = np.argmax(gap >= 0, axis=1)
     rows = np.arange(len(hits))
     before = np.maximum(after - 1, 0)
@@ -76,25 +83,24 @@ def _equal_error(hits: np.ndarray, false_alarms: np.ndarray) -> np.ndarray:
 
 
 def hits_at(hits: np.ndarray, false_alarms: np.ndarray, rate: float) -> np.ndarray:
-    """Highest true positive rate (R,) of a threshold with at most `rate` false alarms.
+    """The highest true positive rates (R,) with at most `rate` false positives.
 
-    Of (R, T) true and false positive rates; a threshold that exists, no point between.
+    `hits` and `false_alarms` are true and false positive rates (R, T). Only thresholds
+    that exist count: the curve is not interpolated.
     """
     return np.where(false_alarms <= rate + 1e-12, hits, 0.0).max(axis=1)
 
 
-def _decisions(
+def _decision_metrics(
     labels: np.ndarray, decided: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """What hangs on one decision for each item."""
+    """The metrics that depend on which items are called fake: `decided` (N,) bool."""
     fake = labels == 1
     caught, missed = weights @ (fake & decided), weights @ (fake & ~decided)
     alarms, passed = weights @ (~fake & decided), weights @ (~fake & ~decided)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity, specificity = (
-            caught / (caught + missed),
-            passed / (alarms + passed),
-        )
+        sensitivity = caught / (caught + missed)
+        specificity = passed / (alarms + passed)
         return {
             "accuracy": (caught + passed) / weights.sum(1),
             "balanced_accuracy": (sensitivity + specificity) / 2,
@@ -104,58 +110,63 @@ def _decisions(
         }
 
 
-def _calibration(
+def _probability_errors(
     labels: np.ndarray, logits: np.ndarray, weights: np.ndarray, temperature: float
 ) -> dict[str, np.ndarray]:
-    """How far probabilities are from how often they come true."""
-    chance = probability(logits)
+    """The metrics that compare probabilities with how often items are fake."""
+    chance, scaled = probability(logits), probability(logits / temperature)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             "brier": weights @ (chance - labels) ** 2 / weights.sum(1),
             "ece": calibration_error(labels, chance, weights),
-            "ece_calibrated": calibration_error(
-                labels, probability(logits / temperature), weights
-            ),
+            "ece_calibrated": calibration_error(labels, scaled, weights),
         }
 
 
 def calibration_error(
     labels: np.ndarray, chance: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Expected calibration error (R,) of the probability of fake, in 15 equal bins.
+    """The expected calibration errors (R,) of probabilities of fake, in 15 equal bins.
 
-    The mean over bins of |mean probability - share of fakes|, by the bins' weight
-    (Naeini et al. 2015; Guo et al. 2017, section 2).
+    It is the mean over bins of |mean probability - share of fakes|, weighted by the
+    bins' items (Naeini et al. 2015; Guo et al. 2017, section 2). `labels` (N,) are 0
+    real or 1 fake, `chance` (N,) in 0..1, `weights` (R, N).
     """
-    bins = np.minimum((chance * BINS).astype(int), BINS - 1)
-    member = np.eye(BINS)[bins]  # (N, BINS)
+    bins = calibration_bins(chance)
+    member = np.eye(CALIBRATION_BINS)[bins]  # (N, CALIBRATION_BINS)
     gaps = np.abs(weights @ (member * (chance - labels)[:, None]))
     return gaps.sum(1) / weights.sum(1)
+
+
+def calibration_bins(chance: np.ndarray) -> np.ndarray:
+    """The bin (N,) int of each probability (N,) in 0..1."""
+    bins = (chance * CALIBRATION_BINS).astype(int)
+    return np.minimum(bins, CALIBRATION_BINS - 1)
 
 
 def bootstrap(
     labels: np.ndarray,
     logits: np.ndarray,
     groups: np.ndarray,
-    threshold: float,
-    temperature: float,
+    *,
+    point: OperatingPoint,
     resamples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """All metrics, each (resamples,), with whole groups drawn with replacement.
+    """The metrics, each (resamples,), when groups are drawn with replacement.
 
-    Videos of one target are alike, and frames of one video more so: `groups` (N,) says
-    which items are drawn together. The same seed draws the same groups for every model
-    and every slice with these groups, so that differences are paired.
+    `labels` (N,) are 0 real or 1 fake, and `logits` (N,). `groups` (N,) says which
+    items are drawn together. Groups are needed because the videos of one target person
+    are alike, and the frames of one video even more. The same seed draws the same
+    groups for every model and for every slice that has these groups, so that
+    differences are paired.
     """
     names, member = np.unique(groups, return_inverse=True)
     rng = np.random.default_rng(seed)
-    step = max(1, MAX_WEIGHTS // len(labels))
+    step = max(1, MAX_WEIGHTS // len(labels))  # resamples at once
     parts = []
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
         drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), count)
-        parts.append(
-            resampled_metrics(labels, logits, drawn[:, member], threshold, temperature)
-        )
+        parts.append(resampled_metrics(labels, logits, drawn[:, member], point))
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

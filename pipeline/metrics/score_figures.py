@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,20 +19,37 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from pipeline.files.figures import COLOURS, LEGEND, legend_below, pens, save
+from pipeline.files.figures import (
+    COLOURS,
+    LEGEND_STYLE,
+    legend_below,
+    line_styles,
+    save,
+)
 from pipeline.metrics.operating_point import OperatingPoint
-from pipeline.metrics.resampled_scores import BINS, calibration_error
+from pipeline.metrics.resampled_scores import (
+    CALIBRATION_BINS,
+    calibration_bins,
+    calibration_error,
+)
 from pipeline.metrics.scores import equal_error_rate
 from pipeline.metrics.slices import by_method
 from pipeline.models.predictions import probability
+from pipeline.videos.table import REAL
 
 DET_TICKS = np.array([1e-4, 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8])
-DET_TOP = 0.9  # highest error rate shown
+MAX_DET_RATE = 0.9  # highest error rate shown
+RATE_LIMITS = (-0.02, 1.02)  # of axes that show rates
+
+Curve = tuple[str, pd.DataFrame, dict[str, Any]]  # method, rows, pen
 
 
-def _drawn(items: pd.DataFrame) -> Iterator[tuple[tuple[str, pd.DataFrame], dict]]:
-    """Each slice of frames or videos, as (name, rows), and how its curve is drawn."""
-    return zip(by_method(items).items(), pens(), strict=False)
+def _curves(items: pd.DataFrame) -> Iterator[Curve]:
+    """Yield the method, the rows and the pen of each curve, `all` methods first."""
+    for (method, rows), pen in zip(
+        by_method(items).items(), line_styles(), strict=False
+    ):
+        yield method, rows, pen
 
 
 def _heading(level: str, items: pd.DataFrame) -> str:
@@ -40,10 +58,11 @@ def _heading(level: str, items: pd.DataFrame) -> str:
 
 
 def _square_panels(levels: dict[str, pd.DataFrame]) -> tuple[Figure, np.ndarray]:
-    """A figure with a panel a level, and room beneath for legends in two columns."""
+    """A figure with one panel per level, and space for two-column legends below."""
     lines = max(items["method"].nunique() for items in levels.values()) / 2
     return plt.subplots(
-        *(1, len(levels)),
+        nrows=1,
+        ncols=len(levels),
         figsize=(4.6 * len(levels), 4.8 + 0.2 * lines),
         squeeze=False,
         layout="constrained",
@@ -51,17 +70,18 @@ def _square_panels(levels: dict[str, pd.DataFrame]) -> tuple[Figure, np.ndarray]
 
 
 def _label(axes: Axes, level: str, items: pd.DataFrame, legend: str) -> None:
-    """A panel's heading, grid and legend."""
+    """Add a heading, a grid and a legend with the title `legend` to a panel."""
     axes.set_title(_heading(level, items), fontsize=10)
     axes.grid(color="0.92")
     legend_below(axes, legend)
 
 
 def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
-    """ROC curves of each method against the real items, a row a level.
+    """Draw the ROC curves of each method's fakes against all real items.
 
-    `levels` has a table a level (frame, video): label, method and logit. The right
-    panel is the left one with few false alarms spread out, down to one real item.
+    `levels` has a table for each level (frame, video), with the columns label, method
+    and logit. Each level has a row of two panels. The right panel shows the same curves
+    on a logarithmic axis of false positive rates, down to one real item.
     """
     figure, panels = plt.subplots(
         len(levels),
@@ -70,33 +90,36 @@ def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
         squeeze=False,
         layout="constrained",
     )
-    for (axes, spread), (level, items) in zip(panels, levels.items(), strict=True):
+    for (axes, log_axes), (level, items) in zip(panels, levels.items(), strict=True):
         lowest = 1 / max(2, (items["label"] == 0).sum())
-        for (method, part), pen in _drawn(items):
+        for method, part, pen in _curves(items):
             x, y, _ = roc_curve(part["label"], part["logit"], drop_intermediate=False)
             area = roc_auc_score(part["label"], part["logit"])
             axes.plot(x, y, **pen)
-            # A staircase in both: a line between points would be bent by the log scale.
-            spread.plot(
-                *(np.maximum(x, lowest / 2), y),
+            # Steps, because a logarithmic axis would bend lines between the points.
+            log_axes.plot(
+                np.maximum(x, lowest / 2),
+                y,
                 drawstyle="steps-post",
                 label=f"{method} {area:.3f}",
                 **pen,
             )
-        for panel, start in ((axes, 0), (spread, lowest)):
-            even = np.linspace(start, 1, 500)
-            panel.plot(even, even, ":", color="grey", lw=1, zorder=0)
-            panel.set(xlabel="false positive rate", ylim=(-0.02, 1.02))
+        for panel, start in ((axes, 0), (log_axes, lowest)):
+            chance = np.linspace(start, 1, 500)  # the curve of random scores
+            panel.plot(chance, chance, ":", color="grey", lw=1, zorder=0)
+            panel.set(xlabel="false positive rate", ylim=RATE_LIMITS)
             panel.grid(color="0.92")
-        axes.set(xlim=(-0.02, 1.02), aspect="equal", ylabel="true positive rate")
+        axes.set(xlim=RATE_LIMITS, aspect="equal", ylabel="true positive rate")
         axes.set_title(_heading(level, items), fontsize=10)
-        spread.set(xscale="log", xlim=(lowest, 1), box_aspect=1)
-        spread.set_title("the same, down to one real item", fontsize=10)
+        log_axes.set(xscale="log", xlim=(lowest, 1), box_aspect=1)
+        log_axes.set_title("the same, down to one real item", fontsize=10)
         steps = (1.0,) if lowest < 0.02 else (1.0, 2.0, 5.0)
-        spread.xaxis.set_major_locator(LogLocator(subs=steps))
-        spread.xaxis.set_major_formatter("{x:g}")
-        spread.xaxis.set_minor_formatter(NullFormatter())
-        spread.legend(title="AUC", bbox_to_anchor=(1, 1), loc="upper left", **LEGEND)
+        log_axes.xaxis.set_major_locator(LogLocator(subs=steps))
+        log_axes.xaxis.set_major_formatter("{x:g}")
+        log_axes.xaxis.set_minor_formatter(NullFormatter())
+        log_axes.legend(
+            title="AUC", bbox_to_anchor=(1, 1), loc="upper left", **LEGEND_STYLE
+        )
     figure.suptitle(title)
     save(figure, path)
 
@@ -104,20 +127,20 @@ def plot_roc(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
 def plot_precision_recall(
     levels: dict[str, pd.DataFrame], title: str, path: Path
 ) -> None:
-    """Precision over recall of each method's fakes among the real items.
+    """Draw precision over recall of each method's fakes among all real items.
 
-    Dotted is the precision of calling everything fake: it differs between slices, and
-    precisions with it. `levels` as for `plot_roc`.
+    Dotted lines show the precision of calling every item fake. It depends on a slice's
+    share of fakes, and so do all precisions. `levels` is as for `plot_roc`.
     """
     figure, panels = _square_panels(levels)
     for axes, (level, items) in zip(panels[0], levels.items(), strict=True):
-        for (method, part), pen in _drawn(items):
+        for method, part, pen in _curves(items):
             label, logit = part["label"], part["logit"]
             precision, recall, _ = precision_recall_curve(label, logit)
             name = f"{method} {average_precision_score(label, logit):.3f}"
             axes.plot(recall, precision, drawstyle="steps-post", label=name, **pen)
             axes.axhline(label.mean(), ls=":", lw=0.8, color="grey", zorder=0)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        axes.set(xlim=RATE_LIMITS, ylim=RATE_LIMITS, aspect="equal")
         axes.set(xlabel="recall: share of fakes found", ylabel="precision")
         _label(axes, level, items, "average precision (dotted: all called fake)")
     figure.suptitle(title)
@@ -125,15 +148,15 @@ def plot_precision_recall(
 
 
 def plot_det(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
-    """Misses over false alarms on normal-deviate axes, down to half an item.
+    """Draw misses over false alarms on normal-deviate axes (a DET curve).
 
-    A rate of 0 has no place on such axes and is drawn at half an item: a detector
-    without mistakes runs along the edges. `levels` as for `plot_roc`.
+    Such axes cannot show a rate of 0. It is drawn at half an item: the curve of a
+    detector without mistakes runs along the edges. `levels` is as for `plot_roc`.
     """
     figure, panels = _square_panels(levels)
     for axes, (level, items) in zip(panels[0], levels.items(), strict=True):
         lowest = []
-        for (method, part), pen in _drawn(items):
+        for method, part, pen in _curves(items):
             label, logit = part["label"].to_numpy(), part["logit"].to_numpy(float)
             alarms, misses, _ = det_curve(label, logit)
             x, bottom = _deviates(np.r_[1, alarms, 0], (label == 0).sum())
@@ -142,7 +165,7 @@ def plot_det(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
             name = f"{method} {equal_error_rate(label, logit):.3f}"
             axes.plot(x, y, label=name, **pen)
         low_rate = min(lowest)
-        low, high = norm.ppf(low_rate), norm.ppf(DET_TOP)
+        low, high = norm.ppf(low_rate), norm.ppf(MAX_DET_RATE)
         axes.axline((0, 0), slope=1, ls=":", color="grey", lw=1, zorder=0)
         ticks = DET_TICKS[low_rate <= DET_TICKS]
         names = [f"{100 * tick:g}" for tick in ticks]
@@ -159,7 +182,7 @@ def plot_det(levels: dict[str, pd.DataFrame], title: str, path: Path) -> None:
 
 
 def _deviates(rates: np.ndarray, count: int) -> tuple[np.ndarray, float]:
-    """Normal deviates of error rates of `count` items, and half an item as a rate."""
+    """Normal deviates of error rates of `count` items, and the rate of half an item."""
     half = 0.5 / count
     return norm.ppf(np.clip(rates, half, 1 - half)), half
 
@@ -170,10 +193,11 @@ def plot_reliability(
     title: str,
     path: Path,
 ) -> None:
-    """Share of fakes over mean probability in equal bins, as is and after scaling.
+    """Draw the share of fakes over the mean probability, in equal bins.
 
-    The strip beneath counts the items of each bin. `points` gives the temperature of
-    each level of `levels`.
+    One curve is without and one with temperature scaling. The panel below counts the
+    items of each bin. `points` has an operating point for each level of `levels`, which
+    is as for `plot_roc`.
     """
     figure, panels = plt.subplots(
         2,
@@ -184,28 +208,29 @@ def plot_reliability(
         squeeze=False,
         layout="constrained",
     )
-    edges = np.linspace(0, 1, BINS + 1)
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     for (axes, strip), (level, items) in zip(panels.T, levels.items(), strict=True):
         label, logit = items["label"].to_numpy(), items["logit"].to_numpy(float)
-        warm = points[level].temperature
-        drawn = (
-            ("as it is", 1.0, {"color": COLOURS[2], "ls": "--", "marker": "s"}),
-            (f"temperature {warm:.3g}", warm, {"color": COLOURS[1], "marker": "o"}),
-        )
-        for name, temperature, pen in drawn:
+        chosen = points[level].temperature
+        plain_pen = {"color": COLOURS[2], "ls": "--", "marker": "s"}
+        scaled_pen = {"color": COLOURS[1], "ls": "-", "marker": "o"}
+        for name, temperature, pen in (
+            ("as it is", 1.0, plain_pen),
+            (f"temperature {chosen:.3g}", chosen, scaled_pen),
+        ):
             chance = probability(logit / temperature)
             error = calibration_error(label, chance, np.ones((1, len(label))))[0]
-            bins = np.minimum((chance * BINS).astype(int), BINS - 1)
+            bins = calibration_bins(chance)
             found = pd.DataFrame({"p": chance, "fake": label}).groupby(bins).mean()
-            name = f"{name}: {error:.3f}"
-            axes.plot(found["p"], found["fake"], ms=4.5, lw=1.2, label=name, **pen)
-            counts = np.bincount(bins, minlength=BINS)
-            line = {"color": pen["color"], "ls": pen.get("ls", "-"), "lw": 1.2}
-            strip.stairs(counts, edges, baseline=None, **line)
+            text = f"{name}: {error:.3f}"
+            axes.plot(found["p"], found["fake"], ms=4.5, lw=1.2, label=text, **pen)
+            counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+            style = {"color": pen["color"], "ls": pen["ls"], "lw": 1.2}
+            strip.stairs(counts, edges, baseline=None, **style)
         axes.plot([0, 1], [0, 1], ":", color="grey", lw=1, zorder=0)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share of fakes")
+        axes.set(xlim=RATE_LIMITS, ylim=RATE_LIMITS, ylabel="share of fakes")
         axes.set_title(_heading(level, items), fontsize=10)
-        axes.legend(title="calibration error", loc="lower right", **LEGEND)
+        axes.legend(title="calibration error", loc="lower right", **LEGEND_STYLE)
         axes.grid(color="0.92")
         strip.set(xlabel="probability of fake", ylabel=f"{level}s", yscale="log")
         strip.set(ylim=(0.7, 2 * len(items)))
@@ -216,17 +241,21 @@ def plot_reliability(
 
 
 def plot_scores(videos: pd.DataFrame, threshold: float, title: str, path: Path) -> None:
-    """Every video's logit, a row a method, real videos first, and the threshold."""
-    methods = sorted(videos["method"].unique(), key=lambda m: (m != "real", m))
+    """Draw the logit of every video, with one row per method, and the threshold.
+
+    Real videos are in the first row. `videos` has the columns method and logit.
+    Horizontal position is the logit; a random vertical offset keeps dots apart.
+    """
+    methods = sorted(videos["method"].unique(), key=lambda name: (name != REAL, name))
     figure, axes = plt.subplots(
         figsize=(7.5, 0.6 * len(methods) + 1.4), layout="constrained"
     )
     rng = np.random.default_rng(0)
     for row, method in enumerate(methods):
-        logits = videos.loc[videos.method == method, "logit"]
-        spread = row + rng.uniform(-0.22, 0.22, len(logits))
-        colour = COLOURS[1] if method == "real" else COLOURS[2]
-        axes.scatter(logits, spread, s=22, color=colour, alpha=0.75, lw=0)
+        logits = videos.loc[videos["method"] == method, "logit"]
+        heights = row + rng.uniform(-0.22, 0.22, len(logits))
+        colour = COLOURS[1] if method == REAL else COLOURS[2]
+        axes.scatter(logits, heights, s=22, color=colour, alpha=0.75, lw=0)
         axes.plot([logits.median()] * 2, [row - 0.33, row + 0.33], color="black", lw=2)
     axes.axvline(threshold, color="grey", lw=1, ls="--", zorder=0)
     axes.annotate(

@@ -1,18 +1,20 @@
-"""The parts of a test set that metrics are computed on."""
+"""The parts of a test set for which metrics are computed."""
 
 from collections.abc import Iterator
 
 import pandas as pd
 
-ALL = "all"
-SLICE = ["dataset", "compression", "method"]
+ALL = "all"  # stands for all data sets, all compressions or all methods
+SLICE_KEYS = ["dataset", "compression", "method"]
 
 
 def slices(items: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """The parts of a test set that are scored, with what each is called.
+    """Yield the names and the rows of each slice that has real and fake items.
 
-    Each data set and each compression, and `all` of them where there are several; in
-    each, all fakes and each method's against all its real items.
+    A slice is a data set at one compression with one method: the fakes of the method
+    and all real items. `ALL` methods are a slice too. So are `ALL` data sets and `ALL`
+    compressions, if there are several. `items` has one row per frame or video, with the
+    columns `SLICE_KEYS` and label.
     """
     for dataset in _names(items["dataset"]):
         of_dataset = items if dataset == ALL else items[items["dataset"] == dataset]
@@ -22,7 +24,7 @@ def slices(items: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
             for method, rows in by_method(part).items():
                 if rows["label"].nunique() == 2:
                     names = (dataset, compression, method)
-                    yield dict(zip(SLICE, names, strict=True)), rows
+                    yield dict(zip(SLICE_KEYS, names, strict=True)), rows
 
 
 def _names(values: pd.Series) -> list[str]:
@@ -31,10 +33,10 @@ def _names(values: pd.Series) -> list[str]:
 
 
 def by_method(items: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The slices that are scored: `all`, and each method's fakes with all real items.
+    """All items as `ALL`, and for each method its fakes with all real items.
 
-    `items` has the columns label and method, one row a frame or a video.
+    `items` has one row per frame or video, with the columns label and method.
     """
     real = items["label"] == 0
     methods = sorted(items.loc[~real, "method"].unique())
-    return {"all": items} | {m: items[real | (items["method"] == m)] for m in methods}
+    return {ALL: items} | {m: items[real | (items["method"] == m)] for m in methods}

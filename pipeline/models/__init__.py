@@ -1,1 +1,1 @@
-"""Forgery detectors: data, training and inference."""
+"""Forgery detectors: their networks, training and predictions."""

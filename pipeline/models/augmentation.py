@@ -1,8 +1,9 @@
-"""Change training images at random, as forgery detection does to generalise.
+"""Random changes of training images, as usual in forgery detection.
 
-Everything is drawn on the CPU from one generator, so that the same seed gives the same
-images on every device. JPEG comes first, in the processes that read (`jpeg_qualities`):
-it is the CPU's work; all else is done on the device, a batch at a time.
+All random numbers are drawn on the CPU from one generator. Thus the same seed gives the
+same changes on every device. JPEG compression is first and runs on the CPU, in the
+reader processes (`jpeg_qualities` chooses the qualities). The other changes run on the
+training device, one batch at a time.
 """
 
 import cv2
@@ -13,27 +14,33 @@ from torchvision.transforms.v2 import functional as transforms
 
 from pipeline.config.models import AugmentConfig
 
-SHIFT = 4  # px, at most
-QUALITY = (40, 95)  # of JPEG
-SCALE = (0.5, 1.0)  # of the side that is kept
-SIGMA = (0.3, 1.5)  # px of the blur
-NOISE = 0.03  # deviation, at most, of values in 0..1
+MAX_SHIFT = 4  # px
+JPEG_QUALITIES = (40, 95)  # lowest and highest
+RESCALE_FACTORS = (0.5, 1.0)  # smallest and largest, of the image's side
+BLUR_SIGMAS = (0.3, 1.5)  # smallest and largest, px
+BLUR_KERNEL = [9, 9]  # px
+MAX_NOISE = 0.03  # highest standard deviation; pixel values are 0..1
 
 
 def jpeg_qualities(
     count: int, config: AugmentConfig | None, generator: torch.Generator
 ) -> torch.Tensor:
-    """JPEG qualities (count,) int64, 0 where an image is to be left alone."""
+    """Random JPEG qualities (count,) int64; 0 means that an image is not compressed."""
     if config is None:
         return torch.zeros(count, dtype=torch.int64)
-    quality = torch.randint(QUALITY[0], QUALITY[1] + 1, (count,), generator=generator)
+    lowest, highest = JPEG_QUALITIES
+    quality = torch.randint(lowest, highest + 1, (count,), generator=generator)
     return torch.where(_chosen(count, config.jpeg, generator), quality, 0)
 
 
 def augment(
     images: torch.Tensor, config: AugmentConfig, generator: torch.Generator
 ) -> torch.Tensor:
-    """Images (B, 3, H, W) in 0..1, changed at random; of the same shape and range."""
+    """Change images (B, 3, H, W) float in 0..1 at random; the result is of that kind.
+
+    `config` gives the share of images for each kind of change. The input is not
+    modified.
+    """
     count = len(images)
     images = _flip(images, _chosen(count, config.flip, generator))
     images = _shift(images, _chosen(count, config.shift, generator), generator)
@@ -45,12 +52,14 @@ def augment(
 
 
 def _chosen(count: int, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Which of `count` images to change: (count,) bool, each with chance `share`."""
     return torch.rand(count, generator=generator) < share
 
 
 def _between(
     low: float, high: float, count: int, generator: torch.Generator
 ) -> torch.Tensor:
+    """Uniform random numbers (count,) float32 between `low` and `high`."""
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
@@ -62,19 +71,20 @@ def _flip(images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
 def _shift(
     images: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Cut each image at its corner out of a copy with wider edges."""
-    corners = torch.randint(2 * SHIFT + 1, (len(images), 2), generator=generator)
-    corners = torch.where(chosen[:, None], corners, SHIFT)
+    """Pad each image with its edge pixels, and crop it at a random corner."""
+    corners = torch.randint(2 * MAX_SHIFT + 1, (len(images), 2), generator=generator)
+    corners = torch.where(chosen[:, None], corners, MAX_SHIFT)
     height, width = images.shape[2:]
-    wide = nn.functional.pad(images, (SHIFT,) * 4, mode="replicate")
-    moved = zip(wide, corners.tolist(), strict=True)
-    return torch.stack([w[:, y : y + height, x : x + width] for w, (y, x) in moved])
+    padded = nn.functional.pad(images, (MAX_SHIFT,) * 4, mode="replicate")
+    pairs = zip(padded, corners.tolist(), strict=True)
+    return torch.stack([p[:, y : y + height, x : x + width] for p, (y, x) in pairs])
 
 
 def _rescale(
     images: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    scales = _between(*SCALE, len(images), generator)
+    """Scale the chosen images down and up again. This modifies `images`."""
+    scales = _between(*RESCALE_FACTORS, len(images), generator)
     height, width = images.shape[2:]
     for index in chosen.nonzero().flatten().tolist():
         scale = float(scales[index])
@@ -87,17 +97,18 @@ def _rescale(
 def _blur(
     images: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    sigmas = _between(*SIGMA, len(images), generator)
+    """Blur the chosen images by a Gaussian. This modifies `images`."""
+    sigmas = _between(*BLUR_SIGMAS, len(images), generator)
     for index in chosen.nonzero().flatten().tolist():
-        sigma = float(sigmas[index])
-        images[index] = transforms.gaussian_blur(images[index], [9, 9], [sigma, sigma])
+        sigma = [float(sigmas[index])] * 2
+        images[index] = transforms.gaussian_blur(images[index], BLUR_KERNEL, sigma)
     return images
 
 
 def _colour(
     images: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Contrast and saturation by up to 15 and 30 %, brightness by up to a tenth."""
+    """Change contrast by up to 15 %, brightness by 0.1 and saturation by 30 %."""
     count, device = len(images), images.device
     gain = _between(0.85, 1.15, count, generator)
     offset = _between(-0.1, 0.1, count, generator)
@@ -114,15 +125,16 @@ def _colour(
 def _add_noise(
     images: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    deviations = _between(0.0, NOISE, len(images), generator)
+    """Add Gaussian noise to the chosen images. This modifies `images`."""
+    deviations = _between(0.0, MAX_NOISE, len(images), generator)
     for index in chosen.nonzero().flatten().tolist():
         noise = torch.randn(images.shape[1:], generator=generator)
         images[index] += float(deviations[index]) * noise.to(images.device)
     return images
 
 
-def through_jpeg(crop: np.ndarray, quality: int) -> np.ndarray:
-    """A crop (S, S, 3) uint8 RGB, compressed as JPEG and decoded again."""
+def compress_as_jpeg(crop: np.ndarray, quality: int) -> np.ndarray:
+    """A crop (S, S, 3) uint8 RGB after JPEG compression and decompression."""
     bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
-    _, coded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

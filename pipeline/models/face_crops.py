@@ -1,8 +1,9 @@
-"""Crops of face shards as batches for a network."""
+"""Batches of crops from face shards, as input of a network."""
 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,119 +12,123 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.crop_table import crop_table
 from pipeline.faces.shards import FaceShard
-from pipeline.models.augmentation import through_jpeg
+from pipeline.models.augmentation import compress_as_jpeg
 from pipeline.runtime.errors import StepError
 
-Wanted = tuple[int, int]  # a crop's row, and the JPEG quality to give it (0: none)
+CropRequest = tuple[int, int]  # a crop's row, and its JPEG quality (0: no compression)
+Batch = tuple[torch.Tensor, torch.Tensor]  # crops (B, S, S, 3) uint8; labels (B,)
 
 
 class FaceCrops(Dataset):
-    """Crops of several face shards, read from disk a batch at a time.
+    """Crops of several face shards. Each batch is read from disk when it is needed.
 
-    `table` has one row a crop: its video's columns, its label, and where it is. With a
-    `protocol`, only the crops that it trains on.
+    `table` has one row per crop: the columns of its video, its label, and its shard and
+    row there. With a `protocol`, it has only the crops that the protocol trains on.
     """
 
     def __init__(
         self, shards: Sequence[Path], protocol: ProtocolConfig | None = None
     ) -> None:
         self.shards = list(shards)
-        self.open: dict[int, FaceShard] = {}
+        self.open_shards: dict[int, FaceShard] = {}
         self.table = crop_table(shards, protocol)
-        self.places = self.table[["shard", "row"]].to_numpy()
+        self.locations = self.table[["shard", "row"]].to_numpy()  # (N, 2)
 
     def __len__(self) -> int:
         return len(self.table)
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) float32, 0 real or 1 fake."""
+        """Labels (N,) float32: 0 real, 1 fake."""
         return self.table["label"].to_numpy(np.float32)
 
-    def __getitems__(self, wanted: Sequence[Wanted]) -> tuple[torch.Tensor, ...]:
-        """Crops (B, S, S, 3) uint8 and labels (B,) float32 of the rows wanted."""
-        rows = np.array([row for row, _ in wanted])
+    def __getitems__(self, requests: Sequence[CropRequest]) -> Batch:
+        """The requested crops (B, S, S, 3) uint8 and their labels (B,) float32."""
+        rows = np.array([row for row, _ in requests])
         batch = self._read(rows)
         crops = batch.numpy()
-        for crop, (_, quality) in zip(crops, wanted, strict=True):
+        for crop, (_, quality) in zip(crops, requests, strict=True):
             if quality:
-                crop[:] = through_jpeg(crop, quality)
-        labels = self.table["label"].to_numpy(np.float32)[rows]
-        return batch, torch.from_numpy(labels)
+                crop[:] = compress_as_jpeg(crop, quality)
+        return batch, torch.from_numpy(self.labels[rows])
 
     def _read(self, rows: np.ndarray) -> torch.Tensor:
         batch: torch.Tensor | None = None
-        for index, (number, row) in enumerate(self.places[rows]):
-            if number not in self.open:  # each reader process opens its own
-                self.open[number] = FaceShard(self.shards[number])
-            stored = self.open[number].crops
+        for index, (number, row) in enumerate(self.locations[rows]):
+            if number not in self.open_shards:  # each reader process opens its own
+                self.open_shards[number] = FaceShard(self.shards[number])
+            stored = self.open_shards[number].crops
             if batch is None:
-                batch = _empty((len(rows), *stored.shape[1:]))
+                batch = _empty_bytes((len(rows), *stored.shape[1:]))
             stored.read_direct(batch[index].numpy(), np.s_[row])
         assert batch is not None
         return batch
 
     def shuffle_labels(self, seed: int) -> None:
-        """Deal the videos' labels out anew: a control that must learn nothing.
+        """Assign new labels to the videos at random, for a control training.
 
-        Each method, and the real videos, get real and fake labels in the same shares.
-        A plain shuffle leaves the labels by chance a little right or a little wrong,
-        and a network makes much of that.
+        No detector can learn these labels. The real videos and the fakes of each method
+        get the same share of fake labels. A plain shuffle would not ensure that: by
+        chance it agrees a little with the true labels, or disagrees, and a network
+        makes use of that.
         """
         videos = self.table.groupby("video", sort=True)[["label", "method"]].first()
         rng = np.random.default_rng(seed)
-        fakes = videos["label"].mean()
+        fake_share = videos["label"].mean()
         for _, members in videos.groupby("method"):
-            dealt = np.arange(len(members)) < round(fakes * len(members))
-            videos.loc[members.index, "label"] = rng.permutation(dealt).astype(int)
+            labels = np.arange(len(members)) < round(fake_share * len(members))
+            videos.loc[members.index, "label"] = rng.permutation(labels).astype(int)
         self.table["label"] = self.table["video"].map(videos["label"])
 
 
-def _empty(shape: tuple[int, ...]) -> torch.Tensor:
-    """Room for bytes; in a reader process, in memory that it shares with training."""
+def _empty_bytes(shape: tuple[int, ...]) -> torch.Tensor:
+    """An uninitialised uint8 tensor; a reader process shares it with the training.
+
+    PyTorch's own collation allocates shared memory in the same way. It saves one copy.
+    """
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
-    # As PyTorch's own collation does: a copy less on the way.
     storage = torch.UntypedStorage._new_shared(math.prod(shape), device="cpu")
-    return torch.empty(0, dtype=torch.uint8).set_(storage, 0, shape)
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
 def check_classes(crops: FaceCrops, split: str) -> None:
-    """Raise StepError unless there are real and fake crops to learn from."""
+    """Raise StepError unless there are both real and fake crops."""
     for label, kind in ((0, "real"), (1, "fake")):
         if not (crops.table["label"] == label).any():
             raise StepError(
-                f"the {split} split has no {kind} face in this protocol: all such "
-                "videos of it failed, or there are none. Its contact sheets "
-                "(faces/*.png) say which; mend these, or take more videos"
+                f"the {split} split has no {kind} face in this protocol: it has no "
+                f"{kind} videos, or face extraction failed for all of them. The "
+                "contact sheets (faces/*.png) say which: fix these videos, or add more"
             )
 
 
 def read_batches(
-    crops: FaceCrops, batches: Sequence[Sequence[Wanted]], readers: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Crops (B, S, S, 3) uint8 and labels (B,) of each batch, in order.
+    crops: FaceCrops, batches: Sequence[list[CropRequest]], readers: int
+) -> Iterator[Batch]:
+    """Crops (B, S, S, 3) uint8 and labels (B,) float32 of each batch, in order.
 
-    `readers` processes read ahead; with 0, reading waits for its turn.
+    `readers` processes read ahead. With 0, each batch is read when it is asked for.
     """
     return iter(
         DataLoader(
             crops,
             batch_sampler=batches,
             num_workers=readers,
-            collate_fn=_as_read,
+            collate_fn=_unchanged,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if readers else None,
         )
     )
 
 
-def _as_read(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _unchanged(batch: Any) -> Any:
+    """Replace PyTorch's collation: `__getitems__` returns complete batches."""
     return batch
 
 
-def plain_batches(rows: np.ndarray, size: int) -> list[list[Wanted]]:
-    """Batches of the rows in order, with no JPEG."""
+def plain_batches(rows: np.ndarray, size: int) -> list[list[CropRequest]]:
+    """Requests for the rows in order, `size` per batch, without JPEG compression."""
     return [
         [(int(row), 0) for row in rows[start : start + size]]
         for start in range(0, len(rows), size)

@@ -1,4 +1,4 @@
-"""The header of a file of detector weights; reading it needs no torch."""
+"""The header of a detector's weights file. This module does not import torch."""
 
 import json
 from pathlib import Path
@@ -9,16 +9,19 @@ from safetensors import SafetensorError, safe_open
 from pipeline.runtime.errors import StepError
 
 FORMAT, VERSION = "deepfake-atlas detector", 1
-HEADER = "deepfake-atlas"  # the key of the file's metadata that holds a JSON object
+METADATA_KEY = "deepfake-atlas"  # its value in the file's metadata is a JSON object
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What a detector's file says of itself, with its provenance."""
+    """The header of a detector's weights file, including its provenance.
+
+    Raises StepError if the file is not one that this version of the project wrote.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            header = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
     except (OSError, SafetensorError) as error:
-        raise StepError(f"{path}: is no safetensors file ({error})") from error
+        raise StepError(f"{path}: is not a safetensors file ({error})") from error
     if (header.get("format"), header.get("version")) != (FORMAT, VERSION):
         raise StepError(f"{path}: was not written by this version of train_model")
     return header

@@ -8,27 +8,32 @@ import pandas as pd
 from pipeline.files.figures import COLOURS, save
 from pipeline.models.history import kept_epoch
 
+MARKERS = ("o", "s")  # of a panel's first and second curve
+
 
 def plot_history(history: pd.DataFrame, title: str, path: Path) -> None:
-    """Loss, validation AUC and learning rate over epochs, with the kept epoch marked.
+    """Draw loss, validation AUC and learning rate over epochs, and mark the kept epoch.
 
-    `history` has one row an epoch. A row of epoch 0, with NaN for the training loss, is
-    of weights taken as they are.
+    `history` has one row per epoch. Weights that were not trained have a row of epoch
+    0, in which the training loss is NaN.
     """
     figure, panels = plt.subplots(
         1, 3, figsize=(10.5, 3.2), width_ratios=(4, 4, 2.4), layout="constrained"
     )
-    drawn = (
+    curves = (
         {"train_loss": "training", "val_loss": "validation"},
         {"val_frame_auc": "by frame", "val_video_auc": "by video"},
         {"learning_rate": ""},
     )
     names = ("binary cross-entropy", "validation AUC", "learning rate")
     kept, epochs = kept_epoch(history), history["epoch"]
-    for axes, lines, name in zip(panels, drawn, names, strict=True):
-        for (column, label), colour in zip(lines.items(), COLOURS[1:], strict=False):
-            mark = {"marker": "os"[colour == COLOURS[2]], "ms": 4, "label": label}
-            axes.plot(epochs, history[column], "-", color=colour, **mark)
+    for axes, labels, name in zip(panels, curves, names, strict=True):
+        pens = zip(labels.items(), COLOURS[1:], MARKERS, strict=False)
+        for (column, label), colour, marker in pens:
+            values = history[column]
+            axes.plot(
+                epochs, values, "-", color=colour, marker=marker, ms=4, label=label
+            )
         axes.axvline(kept, color="grey", lw=0.8, zorder=0, label=f"kept: epoch {kept}")
         axes.set(xlabel="epoch", xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
         axes.set_title(name, fontsize=10)

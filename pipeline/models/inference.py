@@ -1,4 +1,4 @@
-"""Run a detector over crops."""
+"""Predict crops with a detector."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,18 @@ def predict(
     crops: FaceCrops,
     batch_size: int,
     readers: int = 0,
+    *,
     rows: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
-    """Logits of the crops `rows` (all if None) in order, (B,) float32 at a time."""
+    """Yield the logits (B,) float32 of one batch after another, in the order of `rows`.
+
+    `rows` (N,) are rows of `crops`; by default, all of them. `readers` processes read
+    ahead. The detector is set to evaluation mode and stays in it.
+    """
     device = next(detector.parameters()).device
     detector.eval()
-    wanted = plain_batches(np.arange(len(crops)) if rows is None else rows, batch_size)
-    for batch, _ in read_batches(crops, wanted, readers):
+    rows = np.arange(len(crops)) if rows is None else rows
+    for batch, _ in read_batches(crops, plain_batches(rows, batch_size), readers):
         images = to_images(batch.to(device, non_blocking=True))
         with torch.inference_mode():
             logits = detector(images.to(memory_format=torch.channels_last))

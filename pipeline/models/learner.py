@@ -1,20 +1,25 @@
-"""A detector in training, with all that a step reads and changes."""
+"""A detector in training, with everything that a training step reads and changes."""
 
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import timm.optim
 import torch
 from lightning_fabric import Fabric
 from timm.scheduler import CosineLRScheduler
 from timm.utils import ModelEmaV3
-from torch import nn
 
 from pipeline.config.models import ModelConfig
 from pipeline.models.fabric import any_process
 from pipeline.models.networks import ForgeryDetector
-from pipeline.models.training_state import Progress, Tensors, load_state, save_state
+from pipeline.models.training_state import (
+    Tensors,
+    TrainingProgress,
+    load_state,
+    save_state,
+)
 from pipeline.runtime.errors import StepError
 
 log = logging.getLogger(__name__)
@@ -22,23 +27,23 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Learner:
-    """A detector in training: the parts that a step reads and changes."""
+    """A detector in training, with everything that a step reads and changes."""
 
     fabric: Fabric
     config: ModelConfig
     seed: int
-    steps: int  # an epoch
+    steps_per_epoch: int
     detector: ForgeryDetector
-    model: nn.Module  # the detector as Fabric wraps it: gradients are shared in it
+    model: Any  # Fabric's wrapper of the detector; the processes share its gradients
     optimizer: torch.optim.Optimizer
     schedule: CosineLRScheduler
-    average: ModelEmaV3 | None
-    progress: Progress = field(default_factory=Progress)
-    best: Tensors = field(default_factory=dict)
+    average: ModelEmaV3 | None  # moving average of the detector's weights
+    done: TrainingProgress = field(default_factory=TrainingProgress)
+    best: Tensors = field(default_factory=dict)  # weights of the best epoch so far
 
     @property
-    def kept(self) -> ForgeryDetector:
-        """The weights that are validated: their moving average, if there is one."""
+    def validated(self) -> ForgeryDetector:
+        """The detector to validate: the moving average, or without one, `detector`."""
         return self.average.module if self.average else self.detector
 
 
@@ -49,8 +54,12 @@ def prepare(
     crops: int,
     seed: int,
 ) -> Learner:
-    """Everything that training needs around a detector, before its first step."""
-    detector.to(fabric.device, memory_format=torch.channels_last)
+    """Create everything that training a detector needs, before the first step.
+
+    `crops` is the number of training crops. An epoch has crops / batch_size steps,
+    rounded down.
+    """
+    detector.to(fabric.device).to(memory_format=torch.channels_last)
     steps = max(1, crops // config.batch_size)
     optimizer = timm.optim.create_optimizer_v2(
         detector, config.optimizer, config.learning_rate, config.weight_decay
@@ -59,7 +68,8 @@ def prepare(
     warmup = round(config.warmup * total)
     schedule = CosineLRScheduler(
         optimizer,
-        t_initial=total + 1 - warmup,  # zero one step too late: the last one learns
+        # The learning rate reaches zero one step after the last step.
+        t_initial=total + 1 - warmup,
         warmup_t=warmup,
         warmup_prefix=True,
         t_in_epochs=False,
@@ -74,39 +84,47 @@ def prepare(
         f"{crops} crops, {steps} steps an epoch"
     )
     return Learner(
-        fabric, config, seed, steps, detector, model, wrapped, schedule, average
+        fabric=fabric,
+        config=config,
+        seed=seed,
+        steps_per_epoch=steps,
+        detector=detector,
+        model=model,
+        optimizer=wrapped,
+        schedule=schedule,
+        average=average,
     )
 
 
-def restore(learner: Learner, file: Path, fingerprint: str) -> Progress:
-    """Take up the state in `file`, if it is of this training; how far it has come."""
+def restore(learner: Learner, file: Path, fingerprint: str) -> None:
+    """Load the state in `file` into the learner, if it is of the same training."""
     found = load_state(file, fingerprint)
-    if found:
-        learner.progress, state = found
-        learner.detector.load_state_dict(state["weights"])
-        learner.kept.load_state_dict(state["kept"])
-        learner.optimizer.load_state_dict(state["optimizer"])
-        learner.best = state["best"]
-        done = learner.progress
-        log.info("going on after %d epochs and %d steps", done.epoch, done.step)
-    return learner.progress
+    if found is None:
+        return
+    done, state = found
+    learner.done, learner.best = done, state["best"]
+    learner.detector.load_state_dict(state["weights"])
+    learner.validated.load_state_dict(state["validated"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    log.info("going on after %d epochs and %d steps", done.epoch, done.step)
 
 
 def store(learner: Learner, file: Path, fingerprint: str) -> None:
-    """Save the state of a training, by the first of its processes.
+    """Save the state of a training; the first of its processes writes the file.
 
-    If it cannot, all of them fail: none must wait for it for ever.
+    If that fails, this raises an error in all processes. Otherwise the others would
+    wait for the first one without end.
     """
     failure: Exception | None = None
     if learner.fabric.is_global_zero:
         state = {
             "weights": learner.detector.state_dict(),
-            "kept": learner.kept.state_dict(),
+            "validated": learner.validated.state_dict(),
             "optimizer": learner.optimizer.state_dict(),
             "best": learner.best,
         }
         try:
-            save_state(file, fingerprint, learner.progress, state)
+            save_state(file, fingerprint, learner.done, state)
         except (OSError, RuntimeError) as error:
             failure = error
     if any_process(learner.fabric, failure is not None):
@@ -114,8 +132,8 @@ def store(learner: Learner, file: Path, fingerprint: str) -> None:
 
 
 def share_buffers(learner: Learner) -> None:
-    """Give all processes the first one's batch statistics: each took its own."""
+    """Copy the first process's batch statistics to the others, which have their own."""
     if learner.fabric.world_size > 1:
-        for module in (learner.detector, learner.kept):
+        for module in (learner.detector, learner.validated):
             for buffer in module.buffers():
                 torch.distributed.broadcast(buffer, 0)

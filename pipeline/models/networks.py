@@ -9,26 +9,31 @@ from torch import nn
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What it takes to build a detector's network and feed it."""
+    """How to build a detector's network, and which input it needs."""
 
-    timm: str
-    input_size: int  # px
+    timm: str  # the network's name in timm
+    input_size: int  # side of the input, px
     mean: tuple[float, float, float]  # of RGB in 0..1, as timm's weights expect it
-    std: tuple[float, float, float]
+    std: tuple[float, float, float]  # of RGB in 0..1
 
 
 class ForgeryDetector(nn.Module):
-    """A network behind its own pre-processing.
+    """A network together with its pre-processing.
 
-    Takes (B, 3, H, W) float RGB in 0..1, of any size; gives (B,) logits, positive for
-    fake. Resizing and normalisation are part of it, so that gradients reach pixels.
+    The input is (B, 3, H, W) float RGB in 0..1, of any size. The output is (B,) logits,
+    positive for fake. The detector resizes and normalises its input itself, so that
+    gradients reach the pixels of a crop.
     """
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self, network: nn.Module, spec: NetworkSpec) -> None:
         super().__init__()
         self.network, self.spec = network, spec
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), False)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1), False)
+        for name, values in (("mean", spec.mean), ("std", spec.std)):
+            channels = torch.tensor(values).view(1, 3, 1, 1)
+            self.register_buffer(name, channels, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images (B, 3, H, W)."""
@@ -38,13 +43,13 @@ class ForgeryDetector(nn.Module):
                 images, (side, side), mode="bilinear", antialias=True
             )
         normalised = (images - self.mean) / self.std
-        return self.network(normalised).squeeze(1)
+        return self.network(normalised).squeeze(1)  # (B, 1) to (B,)
 
 
 def create_network(name: str, input_size: int) -> nn.Module:
-    """timm's network `name` with random weights and one output."""
-    fixed = timm.get_pretrained_cfg(name)
-    size = {"img_size": input_size} if fixed and fixed.fixed_input_size else {}
+    """timm's network `name` with random weights, one output, and this input size."""
+    config = timm.get_pretrained_cfg(name)
+    size = {"img_size": input_size} if config and config.fixed_input_size else {}
     return timm.create_model(name, num_classes=1, **size)
 
 

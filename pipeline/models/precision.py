@@ -1,12 +1,12 @@
-"""The arithmetic precision that a step computes in."""
+"""Numerical precision of prediction, attribution and training."""
 
 import torch
 
 
 def compute_exactly() -> None:
-    """On a GPU: float32 that is not rounded to TF32 on the way, in a fixed order.
+    """On a GPU, use full float32 (not TF32) and algorithms that repeat their results.
 
-    But for what has no such order there: antialiased resizing, backwards.
+    The backward pass of antialiased resizing has no such algorithm on a GPU.
     """
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
@@ -14,7 +14,11 @@ def compute_exactly() -> None:
 
 
 def fast_precision(device: torch.device, wanted: str) -> torch.dtype:
-    """The dtype to train in: bfloat16 where `wanted` and the device computes in it."""
+    """The dtype to train in: float32 or bfloat16.
+
+    `wanted` is "float32", "bfloat16" or "auto", which is bfloat16 on devices that
+    support it in hardware.
+    """
     if wanted == "float32":
         return torch.float32
     if device.type == "cuda":

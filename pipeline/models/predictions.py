@@ -1,4 +1,4 @@
-"""Predictions over frames and over videos."""
+"""Tables of predictions, one row per frame or per video."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,36 +25,39 @@ PREDICTION_COLUMNS = {
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """A table of frames' predictions; it may have no row."""
+    """The predictions of one shard, one row per frame; there may be no rows."""
     return pd.read_csv(path, dtype=PREDICTION_COLUMNS, keep_default_na=False)
 
 
 def read_test_frames(paths: Sequence[Path]) -> pd.DataFrame:
-    """The predictions of several shards in one table, in the order of their frames."""
+    """The predictions of several shards, sorted by video, subject and frame number."""
     frames = pd.concat([read_predictions(path) for path in paths])
     return frames.sort_values(["video", "subject", "number"])
 
 
 def probability(logits: np.ndarray) -> np.ndarray:
-    """Probability of fake, 0..1, of logits of any shape; none is too large."""
+    """The probability of fake, 0..1, for logits of any shape, without overflow."""
     return np.exp(-np.logaddexp(0, -logits))
 
 
 def check_both_kinds(frames: pd.DataFrame, split: str, output: Path) -> None:
-    """Raise StepError unless `frames` has real and fake ones, which `output` needs."""
+    """Raise StepError unless `frames` has both real and fake frames.
+
+    `output` is the file that needs them. The error names it.
+    """
     if set(frames["label"]) != {0, 1}:
         raise StepError(
-            f"{output}: the {split} split has no crops of both real and fake videos: "
-            "the face shards' contact sheets (faces/*.png) say what became of each; "
-            "mend those, or take more videos"
+            f"{output}: the {split} split has no crops of both real and fake videos. "
+            "The contact sheets of the face shards (faces/*.png) say what happened to "
+            "each video: fix the failed ones, or add more videos"
         )
 
 
 def per_video(frames: pd.DataFrame) -> pd.DataFrame:
-    """One row a video: its own columns, and the mean of its frames' logits.
+    """One row per video: its own columns, its number of frames, and their mean logit.
 
-    A video is known by its whole id (data set, compression, method and name), never
-    by its file name: that is the same for every method.
+    A video is identified by its id (data set, compression, method and name). File
+    names would not suffice, because all methods use the same ones.
     """
     videos = frames.groupby("video", sort=True)
     per_frame = ["logit", "subject", "number", "timestamp", "probability"]

@@ -17,19 +17,23 @@ LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 def provenance_of(
     config: ModelConfig, protocol: ProtocolConfig, seed: int, table: pd.DataFrame
 ) -> dict[str, Any]:
-    """What a detector is made from, and how; `table` is of the crops it learns from."""
+    """A detector's settings, training data and library versions, as JSON values.
+
+    `table` has one row per training crop. It is empty for a detector that is not
+    trained here.
+    """
     return {
         "model": config.model_dump(),
         "protocol": protocol.model_dump(),
         "seed": seed,
-        **described(table),
-        "pretrained": given_weights(config),
+        **training_data(table),
+        "pretrained": pretrained_file(config),
         "versions": {name: version(name) for name in LIBRARIES},
     }
 
 
-def described(table: pd.DataFrame) -> dict[str, Any]:
-    """What a detector was trained on, in names and counts; none if it is not known."""
+def training_data(table: pd.DataFrame) -> dict[str, Any]:
+    """Names and counts of what is in a table of crops; it may be empty."""
     fakes = table[table["method"] != REAL]
     return {
         "datasets": sorted(set(table["dataset"])),
@@ -42,8 +46,8 @@ def described(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def given_weights(config: ModelConfig) -> dict[str, str] | None:
-    """The file that training started from, and its checksum."""
+def pretrained_file(config: ModelConfig) -> dict[str, str] | None:
+    """Name and SHA-256 of the weights file that training starts from; None without."""
     if not isinstance(config.pretrained, str):
         return None
     file = Path(config.pretrained)

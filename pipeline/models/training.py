@@ -1,7 +1,8 @@
 """Train a forgery detector on the crops of face shards.
 
-Every random choice is a function of the seed and of how many steps came before, so that
-an interrupted training goes on as if nothing had happened (`training_state`).
+All random numbers depend only on the seed and on the number of the step. An interrupted
+training that is resumed therefore ends with the same weights as one that was never
+interrupted (see `training_state`).
 """
 
 import logging
@@ -17,21 +18,21 @@ from torch import nn
 from pipeline.config.models import ModelConfig
 from pipeline.models.augmentation import augment, jpeg_qualities
 from pipeline.models.epoch_order import balanced_order
-from pipeline.models.fabric import any_process
-from pipeline.models.face_crops import FaceCrops, Wanted, read_batches
+from pipeline.models.fabric import any_process, gather
+from pipeline.models.face_crops import Batch, CropRequest, FaceCrops, read_batches
 from pipeline.models.learner import Learner, prepare, restore, share_buffers, store
 from pipeline.models.networks import ForgeryDetector, to_images
-from pipeline.models.training_state import Progress, stop_requests
+from pipeline.models.training_state import stop_requests
 from pipeline.models.validation import REMEDY, validate
 from pipeline.runtime.errors import StepError
 from pipeline.runtime.progress import Stopwatch
-from pipeline.runtime.progress import progress as shown
+from pipeline.runtime.progress import progress as show_progress
 from pipeline.statistics.seeds import place_seed
 
 log = logging.getLogger(__name__)
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # crops, labels
-CHECK = 16  # steps between looks at losses and signals: a look waits for the device
+# Steps between two checks of losses and signals. A check waits for the device.
+CHECK_INTERVAL = 16
 
 
 def train(
@@ -45,65 +46,83 @@ def train(
     state_file: Path | None = None,
     fingerprint: str = "",
 ) -> pd.DataFrame:
-    """Train in place, and leave the weights of the best epoch in `detector`.
+    """Train `detector` in place; at the end it has the weights of the best epoch.
 
-    Best is the highest AUC over validation videos, then the lowest validation loss.
-    Returns the history, one row an epoch. With a `state_file`, training goes on from
-    it if its fingerprint is this one, and saves to it before and after each validation
-    and when a signal asks to stop.
+    `history.kept_epoch` defines which epoch is the best. `readers` processes read crops
+    ahead. With a `state_file`, the state is saved before and after each validation, and
+    when a signal asks to stop. If the file has the same `fingerprint`, training resumes
+    from it.
 
-    Raises NotANumber when a loss is none, and Stopped when it was asked to stop.
+    Returns the history, with one row per epoch and the columns epoch, train_loss,
+    learning_rate, val_loss, val_frame_auc and val_video_auc. If `config.epochs` is 0,
+    the detector is only validated, and the history has one row of epoch 0.
+
+    Raises NotANumber if a loss is NaN or infinite, and Stopped after a signal that asks
+    to stop.
     """
     learner = prepare(fabric, detector, config, len(data), seed)
     if not config.epochs:
         scores = validate(fabric, learner.detector, validation, readers)
         return pd.DataFrame([_history_row(0, np.nan, np.nan, scores)])
-    progress = learner.progress
     if state_file:
-        progress = restore(learner, state_file, fingerprint)
-    with stop_requests() as asked:
-        while progress.epoch < config.epochs and not _waited_enough(progress, config):
-            stopped = train_epoch(learner, data, readers, asked)
+        restore(learner, state_file, fingerprint)
+    with stop_requests() as signals:
+        while not is_finished(learner):
+            stopped = train_epoch(learner, data, readers, signals)
             share_buffers(learner)
             if state_file:  # before validation too, which may take minutes
                 store(learner, state_file, fingerprint)
             if stopped:
+                done = learner.done
                 raise Stopped(
-                    f"stopped by {' '.join(asked) or 'a signal'} in epoch "
-                    f"{progress.epoch + 1} after {progress.step} of {learner.steps} "
-                    "steps; the same command goes on from there",
-                    asked,
+                    f"stopped by {' '.join(signals) or 'a signal'} in epoch "
+                    f"{done.epoch + 1} after {done.step} of {learner.steps_per_epoch} "
+                    "steps; run the same command again to continue",
+                    signals,
                 )
             finish_epoch(learner, validation, readers)
             if state_file:
                 store(learner, state_file, fingerprint)
     detector.load_state_dict(learner.best)
-    return pd.DataFrame(progress.history)
+    return pd.DataFrame(learner.done.history)
+
+
+def is_finished(learner: Learner) -> bool:
+    """Whether all epochs are done, or the last `patience` ones were not the best."""
+    config, done = learner.config, learner.done
+    if config.patience is not None and done.epoch - done.best_epoch >= config.patience:
+        return True
+    return done.epoch >= config.epochs
 
 
 def train_epoch(
-    learner: Learner, data: FaceCrops, readers: int, asked: list[str]
+    learner: Learner, data: FaceCrops, readers: int, signals: list[str]
 ) -> bool:
-    """Take the steps that are left of an epoch; whether it was asked to stop early."""
-    fabric, config, progress = learner.fabric, learner.config, learner.progress
+    """Take the remaining steps of an epoch; return whether a signal asked to stop.
+
+    `signals` are the names of the signals that this process received.
+    """
+    fabric, config, done = learner.fabric, learner.config, learner.done
     plan = plan_epoch(learner, data)
     clock = Stopwatch()
     own = [part[fabric.global_rank] for part in plan]
     batches = clock.timing(read_batches(data, own, readers))
     losses: list[torch.Tensor] = []
     learner.model.train()
-    name = f"epoch {progress.epoch + 1}"
-    todo = range(progress.step, learner.steps)
-    for step in shown(todo, len(todo), name, "steps"):
-        losses += take_step(learner, batches, progress.epoch * learner.steps + step)
-        progress.step = step + 1
-        due = progress.step % CHECK == 0 or progress.step == learner.steps
-        alone = fabric.world_size == 1  # to ask the others costs as much as a look
-        stop = any_process(fabric, bool(asked)) if due or alone else False
+    name = f"epoch {done.epoch + 1}"
+    first, steps = done.step, learner.steps_per_epoch
+    for step in show_progress(range(first, steps), steps - first, name, "steps"):
+        losses += take_step(learner, batches, done.epoch * steps + step)
+        done.step = step + 1
+        due = done.step % CHECK_INTERVAL == 0 or done.step == steps
+        # A single process checks signals after each step. Several processes would have
+        # to wait for each other, so they check when the losses are due.
+        alone = fabric.world_size == 1
+        stop = any_process(fabric, bool(signals)) if due or alone else False
         if stop or due:
-            done = (progress.step - todo.start) * config.accumulate
-            checked = plan[done - len(losses) : done]
-            progress.losses += check_losses(fabric, losses, checked, data)
+            parts = (done.step - first) * config.accumulate
+            checked = plan[parts - len(losses) : parts]
+            done.losses += check_losses(fabric, losses, checked, data)
             losses = []
         if stop:
             return True
@@ -111,25 +130,26 @@ def train_epoch(
     return False
 
 
-Plan = list[list[list[Wanted]]]  # what each process reads, for each part of each step
+# The crops that each process reads, for each part of each step.
+Plan = list[list[list[CropRequest]]]
 
 
 def plan_epoch(learner: Learner, data: FaceCrops) -> Plan:
-    """What is read in the steps that are left of an epoch."""
-    config, progress, fabric = learner.config, learner.progress, learner.fabric
-    count = learner.steps * config.batch_size
-    seed = place_seed(learner.seed, progress.epoch)
+    """The crops for the remaining steps of an epoch."""
+    config, done, fabric = learner.config, learner.done, learner.fabric
+    count = learner.steps_per_epoch * config.batch_size
+    seed = place_seed(learner.seed, done.epoch)
     rows = balanced_order(data.table, count, seed)
     generator = torch.Generator().manual_seed(seed)
     qualities = jpeg_qualities(count, config.augment, generator)
-    wanted = list(zip(rows.tolist(), qualities.tolist(), strict=True))
+    requests = list(zip(rows.tolist(), qualities.tolist(), strict=True))
     size = config.batch_size // (config.accumulate * fabric.world_size)
-    batches = [wanted[start : start + size] for start in range(0, count, size)]
+    batches = [requests[start : start + size] for start in range(0, count, size)]
     parts = [
         batches[start : start + fabric.world_size]
         for start in range(0, len(batches), fabric.world_size)
     ]
-    return parts[progress.step * config.accumulate :]
+    return parts[done.step * config.accumulate :]
 
 
 def take_step(
@@ -137,7 +157,11 @@ def take_step(
     batches: Iterator[Batch],
     number: int,
 ) -> list[torch.Tensor]:
-    """One step of the optimizer, the `number`-th from 0; the loss of each part."""
+    """Take one step of the optimizer; return the loss () float32 of each of its parts.
+
+    `number` counts the steps of all epochs from 0. The step has `accumulate` parts, and
+    uses one of the `batches` for each.
+    """
     fabric, parts = learner.fabric, learner.config.accumulate
     learner.schedule.step_update(number + 1)
     losses = []
@@ -164,16 +188,18 @@ def take_step(
 
 
 class Stopped(StepError):
-    """Training was asked to stop, and has saved its state; `asked` names the signals
-    that this process got."""
+    """A signal asked training to stop, and the state was saved.
 
-    def __init__(self, message: str, asked: list[str]) -> None:
+    `signals` are the names of the signals that this process received.
+    """
+
+    def __init__(self, message: str, signals: list[str]) -> None:
         super().__init__(message)
-        self.asked = asked
+        self.signals = signals
 
 
 class NotANumber(StepError):
-    """A loss was no number; `videos` are those of its batch."""
+    """A loss was NaN or infinite; `videos` are the videos of its batch."""
 
     def __init__(self, message: str, videos: list[str]) -> None:
         super().__init__(message)
@@ -183,18 +209,19 @@ class NotANumber(StepError):
 def check_losses(
     fabric: Fabric, losses: list[torch.Tensor], plan: Plan, data: FaceCrops
 ) -> list[float]:
-    """The losses of these parts, mean over the processes.
+    """The losses of some parts of steps, each the mean over the processes.
 
-    Raises NotANumber with the videos of the first batch whose loss is none.
+    `plan` has the crops of these parts. Raises NotANumber with the videos of the first
+    batch whose loss is NaN or infinite.
     """
-    found = fabric.all_gather(torch.stack(losses)).reshape(-1, len(losses)).cpu()
-    wrong = (~torch.isfinite(found)).T.nonzero().tolist()  # earliest first
+    found = gather(fabric, torch.stack(losses)).cpu()  # (processes, parts)
+    wrong = (~torch.isfinite(found)).T.nonzero().tolist()  # earliest part first
     if wrong:
         part, process = wrong[0]
         rows = [row for row, _ in plan[part][process]]
         videos = sorted(set(data.table["video"].iloc[rows]))
         raise NotANumber(
-            f"the training loss is no number: {REMEDY}. The batch was of "
+            f"the training loss is not a finite number: {REMEDY}. Videos of the batch: "
             f"{', '.join(videos[:3])}{' ...' if len(videos) > 3 else ''}",
             videos,
         )
@@ -203,28 +230,19 @@ def check_losses(
 
 def finish_epoch(learner: Learner, validation: FaceCrops, readers: int) -> None:
     """Validate after an epoch, and keep its weights if they are the best so far."""
-    progress = learner.progress
-    scores = validate(learner.fabric, learner.kept, validation, readers)
+    done = learner.done
+    scores = validate(learner.fabric, learner.validated, validation, readers)
     rate = learner.optimizer.param_groups[0]["lr"]
-    progress.epoch += 1
-    loss = float(np.mean(progress.losses))
-    row = _history_row(progress.epoch, loss, rate, scores)
-    progress.history.append(row)
+    row = _history_row(done.epoch + 1, float(np.mean(done.losses)), rate, scores)
     log.info("%s", {name: round(value, 6) for name, value in row.items()})
-    merit = [scores["val_video_auc"], -scores["val_loss"]]
-    progress.waiting += 1
-    if not progress.merit or merit > progress.merit:
-        progress.merit, progress.waiting = merit, 0
-        state = learner.kept.state_dict()
-        learner.best = {name: value.cpu().clone() for name, value in state.items()}
-    progress.step, progress.losses = 0, []
+    done.history.append(row)
+    done.epoch, done.step, done.losses = done.epoch + 1, 0, []
+    if done.best_epoch == done.epoch:
+        weights = learner.validated.state_dict()
+        learner.best = {name: value.cpu().clone() for name, value in weights.items()}
 
 
 def _history_row(
     epoch: int, loss: float, rate: float, scores: dict[str, float]
 ) -> dict[str, float]:
     return {"epoch": epoch, "train_loss": loss, "learning_rate": rate, **scores}
-
-
-def _waited_enough(progress: Progress, config: ModelConfig) -> bool:
-    return config.patience is not None and progress.waiting >= config.patience

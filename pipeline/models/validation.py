@@ -1,4 +1,4 @@
-"""How good a detector is between epochs."""
+"""How good a detector is, measured on the validation split after each epoch."""
 
 import numpy as np
 import torch
@@ -6,6 +6,7 @@ from lightning_fabric import Fabric
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from pipeline.models.fabric import gather
 from pipeline.models.face_crops import FaceCrops
 from pipeline.models.inference import predict
 from pipeline.models.networks import ForgeryDetector
@@ -13,30 +14,30 @@ from pipeline.models.predictions import per_video
 from pipeline.runtime.errors import StepError
 
 REMEDY = "lower this model's learning_rate, or set its precision to float32"
-
-
-BATCH = 64  # crops; nothing is kept for a backward pass
+BATCH_SIZE = 64  # crops; without a backward pass, memory suffices for large batches
 
 
 def validate(
     fabric: Fabric, detector: ForgeryDetector, data: FaceCrops, readers: int = 0
 ) -> dict[str, float]:
-    """Loss over frames, AUC over frames and over videos; the processes share the work.
+    """Compute the validation scores of a detector; the processes share the work.
 
-    Raises StepError where the loss is no number.
+    Returns `val_loss`, the mean binary cross-entropy over frames, and the AUCs
+    `val_frame_auc` and `val_video_auc`. The score of a video is the mean of its frames'
+    logits. Raises StepError if the loss is NaN or infinite.
     """
     rows = np.arange(fabric.global_rank, len(data), fabric.world_size)
-    most = -(-len(data) // fabric.world_size)
-    own = torch.zeros(most, device=fabric.device)  # all_gather wants equal lengths
-    found = predict(detector, data, BATCH, readers, rows)
+    length = -(-len(data) // fabric.world_size)
+    own = torch.zeros(length, device=fabric.device)  # of equal length in all
+    found = predict(detector, data, BATCH_SIZE, readers, rows=rows)
     own[: len(rows)] = torch.from_numpy(np.concatenate([np.empty(0), *found]))
-    gathered = fabric.all_gather(own).reshape(fabric.world_size, most)
-    logits = gathered.T.flatten()[: len(data)].cpu()
+    # The processes took turns: (processes, length) to (length, processes) to (N,).
+    logits = gather(fabric, own).T.flatten()[: len(data)].cpu()
     loss = nn.functional.binary_cross_entropy_with_logits(
         logits, torch.from_numpy(data.labels)
     )
     if not torch.isfinite(loss):
-        raise StepError(f"the validation loss is no number: {REMEDY}")
+        raise StepError(f"the validation loss is not a finite number: {REMEDY}")
     frames = data.table.assign(logit=logits.numpy())
     videos = per_video(frames)
     return {

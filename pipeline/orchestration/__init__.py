@@ -1,1 +1,1 @@
-"""What only the Snakefile calls: checks, parameters of jobs, SLURM."""
+"""What only the Snakefile uses: checks, parameters of jobs, SLURM."""

@@ -18,7 +18,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.source import SourceConfig
 from pipeline.runtime.allocation import extraction_mb
 from pipeline.videos.listing import list_source
-from pipeline.videos.protocols import selected, trained_on
+from pipeline.videos.protocols import protocol_rows, resolve_protocol
 from pipeline.videos.shard_table import files_of
 from pipeline.videos.sharding import dataset_of, shard_names
 from pipeline.videos.table import SPLITS
@@ -281,7 +281,7 @@ class JobParameters:
     def protocol_config(self, wildcards: Wildcards) -> str:
         """JSON of a protocol by the names of what it trains on."""
         protocol = self.config.protocols[wildcards.protocol]
-        return json.dumps(trained_on(self.videos, protocol))
+        return json.dumps(resolve_protocol(self.videos, protocol))
 
     def for_each_device(self, amount: int) -> Callable[..., int]:
         """A resource that grows with the number of GPUs that a model is trained on."""
@@ -311,7 +311,7 @@ class JobParameters:
                 "network": model.timm,
                 "trained_here": model.epochs > 0 and not model.shuffle_labels,
                 "train_videos": self.official_videos(protocol),
-                **trained_on(self.videos, self.config.protocols[protocol]),
+                **resolve_protocol(self.videos, self.config.protocols[protocol]),
             }
             for name, model in self.config.models.items()
             for protocol in self.config.protocols
@@ -325,7 +325,7 @@ class JobParameters:
             return 0
         trained = (self.videos["split"] == "train") & (self.videos["label"] == 0)
         rows = self.videos[trained]
-        rows = rows[selected(rows, self.config.protocols[protocol])]
+        rows = rows[protocol_rows(rows, self.config.protocols[protocol])]
         return rows.loc[rows["dataset"] == "faceforensics", "target"].nunique()
 
     @not_a_trigger

@@ -10,11 +10,12 @@ from pipeline.config.check import ConfigError
 from pipeline.config.faults import Fault, source_file
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
-from pipeline.videos.protocols import selected, trained_on
+from pipeline.videos.protocols import protocol_rows, resolve_protocol
 
-USES = {"train": "train", "val": "choose the epoch"}  # of a protocol's splits
-KINDS = {0: "real video", 1: "fake"}
-KEYS = ("methods", "leave_out", "compressions", "datasets")
+# What a protocol uses each split for.
+SPLIT_USES = {"train": "train", "val": "choose the epoch"}
+LABEL_NAMES = {0: "real video", 1: "fake"}
+PROTOCOL_KEYS = ("methods", "leave_out", "compressions", "datasets")
 
 
 def check_protocols(
@@ -22,8 +23,9 @@ def check_protocols(
 ) -> None:
     """Check the protocols of a configuration against the run's table of videos.
 
-    Raises ConfigError for one that names what is not used, or leaves nothing to train
-    or to choose the epoch on.
+    `videos` are the used videos and `files` the configuration files, for the messages.
+    Raises ConfigError if a protocol names something that no training video has, or if
+    it leaves nothing to train on or to choose the epoch on.
     """
     lines = [
         f"{source_file(path, value, files)}: {'.'.join(path)} = {value!r}: {problem}"
@@ -35,8 +37,8 @@ def check_protocols(
 
 def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault]:
     faults: list[Fault] = []
-    every = trained_on(videos, ProtocolConfig())
-    known = {key: every.get(key, every["methods"]) for key in KEYS}
+    available = resolve_protocol(videos, ProtocolConfig())
+    known = {key: available.get(key, available["methods"]) for key in PROTOCOL_KEYS}
     for name, protocol in config.protocols.items():
         unknown = _unknown_names(name, protocol, known)
         faults += unknown or _one_sided(name, protocol, videos)
@@ -46,7 +48,7 @@ def _impossible_protocols(config: RunConfig, videos: pd.DataFrame) -> list[Fault
 def _unknown_names(
     name: str, protocol: ProtocolConfig, known: Mapping[str, Sequence[str]]
 ) -> list[Fault]:
-    """What a protocol names that no training video is of."""
+    """The names in a protocol that no training video has."""
     faults: list[Fault] = []
     for key, names in known.items():
         value = getattr(protocol, key)
@@ -63,14 +65,13 @@ def _unknown_names(
 def _one_sided(
     name: str, protocol: ProtocolConfig, videos: pd.DataFrame
 ) -> list[Fault]:
-    """Splits in which a protocol leaves no real video, or no fake, of what it trains
-    on."""
-    comes_to = protocol.model_copy(update=trained_on(videos, protocol))
-    chosen = videos[selected(videos, comes_to)]
-    key = next((k for k in KEYS if getattr(protocol, k)), "leave_out")
+    """Splits in which a protocol selects no real video, or no fake."""
+    resolved = protocol.model_copy(update=resolve_protocol(videos, protocol))
+    chosen = videos[protocol_rows(videos, resolved)]
+    key = next((k for k in PROTOCOL_KEYS if getattr(protocol, k)), "leave_out")
     faults: list[Fault] = []
-    for (split, doing), (label, kind) in product(USES.items(), KINDS.items()):
+    for (split, use), (label, kind) in product(SPLIT_USES.items(), LABEL_NAMES.items()):
         if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
-            problem = f"leaves no {kind} to {doing} on (in the split {split!r})"
+            problem = f"leaves no {kind} to {use} on (in the split {split!r})"
             faults.append((("protocols", name, key), getattr(protocol, key), problem))
     return faults

@@ -1,4 +1,4 @@
-"""Where a run works: with which Python, in a folder that it may write to, alone."""
+"""The folder of a run: it must be writable, and only one run may work in it."""
 
 import contextlib
 import fcntl
@@ -10,24 +10,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-# What Snakemake is asked for instead of running anything.
-INSTEAD = frozenset(
+# Flags of Snakemake's command line with which it does not run any step.
+NO_RUN_FLAGS = frozenset(
     "--unlock --summary -S --detailed-summary -D --report --dag --rulegraph "
     "--filegraph --d3dag --lint --list-rules --list -l --list-target-rules --lt "
     "--list-changes --lc --list-input-changes --li --list-params-changes --lp "
     "--list-untracked --lu --containerize --print-compilation --archive "
     "--generate-unit-tests".split()
 )
-ROOM = 1 << 16  # bytes: what a log takes
-_held: list[IO[str]] = []  # the open file whose lock says that this run is alive
+TEST_FILE_BYTES = 1 << 16  # about the size of a log
+LOCK_ATTEMPTS, LOCK_PAUSE = 20, 0.1  # the pause is in seconds
+# The open file whose lock shows that this run is alive; empty before `enter_folder`.
+_held: list[IO[str]] = []
 
 
 def check_writable(results: Path) -> None:
-    """Raise OSError that names the folder and the remedy if nothing can be written."""
+    """Create the results folder and write to it.
+
+    Raises OSError with the folder and the remedy if that fails.
+    """
     try:
         results.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=results) as file:
-            file.write(b"\0" * ROOM)
+            file.write(b"\0" * TEST_FILE_BYTES)
             file.flush()
     except OSError as error:
         raise OSError(
@@ -38,40 +43,41 @@ def check_writable(results: Path) -> None:
 
 
 def runs_nothing(words: Sequence[str]) -> bool:
-    """Whether a command line asks Snakemake for something else than to run steps."""
-    return not INSTEAD.isdisjoint(word.partition("=")[0] for word in words)
+    """Whether a command line asks Snakemake for something other than running steps."""
+    return not NO_RUN_FLAGS.isdisjoint(word.partition("=")[0] for word in words)
 
 
 def enter_folder(folder: Path, looks_only: bool = False) -> bool:
-    """Take `folder` for this run, and remove Snakemake's lock if its run is dead.
+    """Take `folder` for this run, and remove the lock of a run that was killed.
 
-    Returns whether no other run of ours is at work in it; then none can enter until
-    `share_folder` is called. Raises OSError while another keeps it like that, unless
-    this one only looks.
+    Returns True if no other run works in the folder. Then no other run can enter it
+    until `share_folder` is called. Raises OSError if another run has not yet called
+    `share_folder`, except if `looks_only` is set: a run that executes nothing, such as
+    a dry run, does not have to wait.
 
-    Snakemake's lock is a file, which outlives a killed run and then refuses the next.
-    Every run of ours also shares a lock of the kernel's, which dies with the process:
-    who can have that one alone knows that nobody is there to hold the other. Where the
-    file system has no such locks, Snakemake's stays, and `snakemake --unlock` is up to
-    the user. (A file system whose locks hold on one machine only cannot tell of runs
-    on another: start the runs of one folder on one machine.)
+    Snakemake's lock is a file, which remains after a killed run and blocks the next
+    one. So every run also holds a shared kernel lock, which ends with the process. A
+    run that gets this lock exclusively is alone, and may delete Snakemake's lock. If
+    the file system has no kernel locks, Snakemake's lock stays, and the user has to
+    call `snakemake --unlock`. Some file systems only lock within one machine: there,
+    all runs of a folder must be started on the same machine.
     """
     metadata = folder / ".snakemake"
     metadata.mkdir(exist_ok=True)
-    alive = open(metadata / "alive", "w")  # noqa: SIM115 - open as long as the run
+    alive = open(metadata / "alive", "w")  # noqa: SIM115 - stays open during the run
     locks = list((metadata / "locks").glob("*.lock"))
     try:
         fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        if _shared(alive):
+        if _try_to_share(alive):
             _held.append(alive)
         elif not looks_only:
             raise OSError(
                 f"Another run in {folder.resolve()} is starting, or waits for SLURM "
-                "jobs of one before it: let it go on, or end it."
+                "jobs of an earlier run: wait until it has started, or end it."
             ) from None
         return False
-    except OSError:  # no such locks here
+    except OSError:  # the file system has no kernel locks
         return not locks
     _held.append(alive)
     for stale in locks:
@@ -79,24 +85,24 @@ def enter_folder(folder: Path, looks_only: bool = False) -> bool:
     return True
 
 
-def _shared(alive: IO[str]) -> bool:
-    """Whether the lock can be shared, within the second that a start keeps it."""
-    for _ in range(20):
+def _try_to_share(alive: IO[str]) -> bool:
+    """Try to share the lock, which another run may hold for a second when it starts."""
+    for _ in range(LOCK_ATTEMPTS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return True
-        time.sleep(0.1)
+        time.sleep(LOCK_PAUSE)
     return False
 
 
 def share_folder() -> None:
-    """Let others look at the folder that was entered."""
+    """Let other runs enter the folder that `enter_folder` took."""
     if _held:
         fcntl.flock(_held[-1], fcntl.LOCK_SH)
 
 
 def use_this_python(repository: Path) -> None:
-    """Let `python -m pipeline.<rule>` work in every job, whatever the folder is."""
-    here = Path(sys.executable).parent
-    os.environ["PATH"] = f"{here}{os.pathsep}{os.environ['PATH']}"
+    """Make `python -m pipeline.<rule>` work in every job, in any current folder."""
+    folder = Path(sys.executable).parent
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYTHONPATH"] = str(repository)

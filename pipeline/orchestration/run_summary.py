@@ -1,4 +1,4 @@
-"""What a finished run says: the figures in a few lines, and where to look."""
+"""The text at the end of a run: its main results, and where to find the rest."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,23 +10,28 @@ from pipeline.videos.shard_table import read_table
 
 
 def summarize(results: Path, shards: Collection[str]) -> str:
-    """A short text about the run in `results`, whose shards have these names."""
+    """Summarize the run in the folder `results` in a few lines.
+
+    `shards` are the names of its shards. Shards of other configurations are ignored.
+    """
     lines = []
     file = results / "metrics" / "videos.csv"
     if file.is_file():
         table = read_csv(file)
         auc = table[table["metric"] == "auc"]
         key = ["model", "protocol", "dataset", "compression"]
-        for (model, protocol, *place), part in auc.groupby(key, sort=False):
+        for (model, protocol, *test_set), part in auc.groupby(key, sort=False):
             lines.append(
-                f"{model}, trained on {protocol}, tested on {' '.join(place)}: video "
-                f"AUC {_values(part)}"
+                f"{model}, trained on {protocol}, tested on {' '.join(test_set)}: "
+                f"video AUC {_auc_values(part)}"
             )
     leaks = results / "videos" / "leaks.csv"
     if leaks.is_file():
         count = pd.read_csv(leaks)["what"].nunique()
-        told = f"{count} recordings or people are in more than one split: see {leaks}"
-        lines += [told] if count else []
+        if count:
+            lines.append(
+                f"{count} recordings or people are in more than one split: see {leaks}"
+            )
     tables = [read_table(file) for file in _shard_tables(results, shards)]
     problems = ["problem", "mask_problem"]
     missing = sum(int((table[problems] != "").any(axis=1).sum()) for table in tables)
@@ -37,12 +42,12 @@ def summarize(results: Path, shards: Collection[str]) -> str:
             "delete those tables and run again"
         )
     folders = {
-        "atlases": "heatmap atlases and galleries of each detector",
+        "atlases": "heatmap atlases and galleries for each detector",
         "attributions": "the attribution map of every explained frame",
         "metrics": "metrics and figures, the logit of every frame and video; start "
         "with overview.md",
-        "models": "weights, training curves and a card of each detector",
-        "faces/summary.csv": "what became of every video",
+        "models": "weights, training curves and a model card for each detector",
+        "faces/summary.csv": "the status of every video",
     }
     for name, what in folders.items():
         if (results / name).exists():
@@ -51,17 +56,18 @@ def summarize(results: Path, shards: Collection[str]) -> str:
 
 
 def _shard_tables(results: Path, shards: Collection[str]) -> list[Path]:
-    """Their tables: those of other configurations may lie beside them."""
+    """The tables of these shards that exist, in the order of the shards' names."""
     files = [results / "videos" / f"{shard}.csv" for shard in sorted(shards)]
     return [file for file in files if file.is_file()]
 
 
-def _values(auc: pd.DataFrame) -> str:
-    whole = auc[auc["method"] == "all"].iloc[0]
+def _auc_values(auc: pd.DataFrame) -> str:
+    """The AUC over all methods with its interval, and the AUC of each method."""
+    total = auc[auc["method"] == "all"].iloc[0]
     each = ", ".join(
         f"{row.method} {row.value:.3f}"
         for row in auc[auc["method"] != "all"].itertuples()
     )
     return (
-        f"{whole.value:.3f} (95 % interval {whole.low:.3f} to {whole.high:.3f}; {each})"
+        f"{total.value:.3f} (95 % interval {total.low:.3f} to {total.high:.3f}; {each})"
     )

@@ -10,7 +10,7 @@ from pipeline.config.check import check_config
 from pipeline.config.run import RunConfig
 from pipeline.orchestration.protocol_check import check_protocols
 from pipeline.orchestration.run_folder import check_writable, enter_folder, share_folder
-from pipeline.orchestration.slurm_jobs import wait_for_lost_jobs
+from pipeline.orchestration.slurm_jobs import wait_for_orphaned_jobs
 from pipeline.videos.download.lists import fetch_lists
 from pipeline.videos.listing import list_videos
 from pipeline.videos.table import used
@@ -43,5 +43,5 @@ def take_folder(results: Path, only_looks: bool) -> None:
     check_writable(results)
     alone = enter_folder(Path.cwd(), only_looks)
     if alone and not only_looks:
-        wait_for_lost_jobs(Path.cwd())
+        wait_for_orphaned_jobs(Path.cwd())
     share_folder()

@@ -1,4 +1,5 @@
 """How steps run: arguments, logging, progress, cores and GPUs.
 
-Nothing in this package may change the bytes of a result: `code_version` leaves it out.
+Nothing in this package may change the bytes of a result, because `code_version` leaves
+it out.
 """

@@ -1,15 +1,18 @@
-"""What this job may use: what the scheduler gave it, and not all that the machine has.
+"""What this job may use: what the scheduler gave it, not all that the machine has.
 
-Snakemake passes the threads that a rule asks for. A SLURM job may have been given fewer
-(a site's file says so), and sees the other cores and GPUs of its node where the cluster
-does not hide them.
+Snakemake passes the threads that a rule asks for. A SLURM job may have been given
+fewer, because a site's profile says so. If the cluster does not hide them, the job also
+sees the other cores and GPUs of its node.
 """
 
 import os
 from collections.abc import Mapping
 
-WORKER_MB = 1200  # 0.5 GB of frames, their crops, and twice those wait for the writer
-OWN_MB = {"haar": 2000, "retinaface": 6000}  # torch and a GPU's libraries
+# Of each worker: 0.5 GB of frames, their crops, and the crops of two videos that wait
+# for the writer.
+WORKER_MB = 1200
+# Of the step itself, by face detector: torch and a GPU's libraries for RetinaFace.
+BASE_MB = {"haar": 2000, "retinaface": 6000}
 
 GPU_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -18,7 +21,7 @@ GPU_VARIABLES = (
     "SLURM_STEP_GPUS",
     "SLURM_GPUS_ON_NODE",
 )
-NONE = {"", "NoDevFiles"}  # what SLURM writes where there is none
+NO_GPU_VALUES = {"", "NoDevFiles"}  # what SLURM writes if a job has no GPU
 
 
 def in_slurm(environment: Mapping[str, str] = os.environ) -> bool:
@@ -27,7 +30,7 @@ def in_slurm(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def usable_cores(asked: int, environment: Mapping[str, str] = os.environ) -> int:
-    """`asked` cores, or as many of them as this process may use; at least 1."""
+    """How many of the `asked` cores this process may use; at least 1."""
     given = environment.get("SLURM_CPUS_ON_NODE", "")
     cores = min(asked, len(os.sched_getaffinity(0)))
     if in_slurm(environment) and given.isdecimal():
@@ -36,21 +39,21 @@ def usable_cores(asked: int, environment: Mapping[str, str] = os.environ) -> int
 
 
 def may_use_gpu(environment: Mapping[str, str] = os.environ) -> bool:
-    """False in a SLURM job that was given no GPU: those of its node are others'."""
+    """False in a SLURM job without a GPU: its node's GPUs belong to other jobs."""
     if not in_slurm(environment):
         return True
     return bool(_given_gpus(environment))
 
 
 def _given_gpus(environment: Mapping[str, str]) -> str:
-    """The GPUs that SLURM gave, as it names them; "" for none."""
+    """The names of the GPUs that SLURM gave to this job; "" if there are none."""
     given = (environment.get(name, "") for name in GPU_VARIABLES)
-    return next((gpus for gpus in given if gpus not in NONE), "")
+    return next((gpus for gpus in given if gpus not in NO_GPU_VALUES), "")
 
 
 def extraction_mb(detector: str, workers: int) -> int:
-    """MB that extraction needs with so many workers."""
-    return OWN_MB[detector] + WORKER_MB * workers
+    """MB of memory that extraction needs with this many workers."""
+    return BASE_MB[detector] + WORKER_MB * workers
 
 
 def workers_that_fit(
@@ -59,16 +62,17 @@ def workers_that_fit(
     memory: int,
     environment: Mapping[str, str] = os.environ,
 ) -> int:
-    """`asked` workers of extraction, or as many as there are cores and `memory` MB for.
+    """How many of the `asked` extraction workers fit into the cores and `memory` MB.
 
-    Snakemake knows what memory it asked for: a step of SLURM's is not told.
+    `detector` is the name of the face detector. The memory is passed by Snakemake,
+    because SLURM does not tell a job how much it may use.
     """
-    fit = (memory - OWN_MB[detector]) // WORKER_MB
+    fit = (memory - BASE_MB[detector]) // WORKER_MB
     return max(1, min(usable_cores(asked, environment), fit))
 
 
 def described(environment: Mapping[str, str] = os.environ) -> str:
-    """A SLURM job and what it was given, for its log."""
+    """A line for the log: this SLURM job, its node, cores and GPUs."""
     gpus = _given_gpus(environment) or "none"
     node = environment.get("SLURMD_NODENAME", "?")
     cores = environment.get("SLURM_CPUS_ON_NODE", "?")

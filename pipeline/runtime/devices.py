@@ -1,4 +1,4 @@
-"""What a step computes on: the GPU or how many cores, and in which precision."""
+"""What a step computes on: a GPU, or how many cores."""
 
 import ctypes
 import logging
@@ -10,8 +10,9 @@ from pipeline.runtime.allocation import in_slurm, may_use_gpu, usable_cores
 
 log = logging.getLogger(__name__)
 
-# Of glibc's malloc.h: man 3 mallopt.
-M_TRIM_THRESHOLD, M_MMAP_MAX, NEVER = -1, -4, -1
+# Parameters of glibc's mallopt (man 3 mallopt), from malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+NEVER_TRIM = -1
 
 
 def usable_gpus() -> int:
@@ -20,33 +21,35 @@ def usable_gpus() -> int:
         return 0
     if torch.cuda.is_available():
         return torch.cuda.device_count()
-    if in_slurm() or torch.cuda.device_count():  # counts what the driver alone knows
+    # The count includes GPUs that only the driver knows.
+    if in_slurm() or torch.cuda.device_count():
         log.warning(
-            "there is a GPU, but torch %s cannot use it, as where the driver "
-            "(nvidia-smi) is too old for it: computing on the CPU",
+            "there is a GPU, but torch %s cannot use it. Perhaps the driver "
+            "(nvidia-smi) is too old. Computing on the CPU.",
             torch.__version__,
         )
     return 0
 
 
 def pick_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
+    """The GPU if this process may use one, else the CPU."""
     return torch.device("cuda" if usable_gpus() else "cpu")
 
 
 def use_cores(threads: int) -> None:
-    """Compute on at most `threads` cores, and on no more than this process may use."""
+    """Compute on at most `threads` cores, but only on those that this process may
+    use."""
     torch.set_num_threads(usable_cores(threads))
     keep_freed_memory()
 
 
 def keep_freed_memory() -> None:
-    """Leave a batch's memory to the next batch, and not to the system in between.
+    """Keep the memory that a batch frees, for the next batch.
 
-    glibc gives it back, and the system then fills each of its pages with zeros again:
-    up to a fifth of the time that a gradient takes on the CPU.
+    By default, glibc returns it to the system, which fills each page with zeros when it
+    is used again. That takes up to a fifth of the time of a gradient on the CPU.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_TRIM_THRESHOLD, NEVER)
-        libc.mallopt(M_MMAP_MAX, 0)  # or large blocks would be given back one by one
+        libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
+        libc.mallopt(M_MMAP_MAX, 0)  # otherwise large blocks are returned one by one

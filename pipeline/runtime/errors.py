@@ -1,5 +1,5 @@
-"""Failures that the user can mend."""
+"""Failures that the user can fix."""
 
 
 class StepError(RuntimeError):
-    """A step that cannot go on; its message names the file and the remedy."""
+    """A step cannot continue. The message names the file and the remedy."""

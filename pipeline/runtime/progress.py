@@ -1,4 +1,4 @@
-"""Progress of long steps: a bar on a terminal, a line now and then in a log."""
+"""Progress of long steps: a bar on a terminal, regular lines in a log."""
 
 import logging
 import sys
@@ -16,17 +16,20 @@ log = logging.getLogger(__name__)
 def progress(
     items: Iterable[Item], total: int, what: str, unit: str = "it"
 ) -> Iterator[Item]:
-    """Pass `items` through, showing how many of `total` are done and the rate."""
+    """Yield `items` and show how many of `total` are done, and the rate.
+
+    `what` names the work, `unit` its items. A log gets a line every LOG_INTERVAL.
+    """
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=what, unit=unit)
         return
-    start = said = time.monotonic()
+    start = last_shown = time.monotonic()
     done = 0
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - said >= LOG_INTERVAL:
-            said, rate = now, done / (now - start)
+        if now - last_shown >= LOG_INTERVAL:
+            last_shown, rate = now, done / (now - start)
             left = (total - done) / rate
             log.info(
                 "%s: %d of %d %s, %.1f/s, %.0f s left",
@@ -41,13 +44,16 @@ def progress(
 
 
 class Stopwatch:
-    """How much of the time since it was made goes into waiting for an iterator."""
+    """Measures the share of time that is spent on waiting for an iterator.
+
+    The time starts when the stopwatch is created.
+    """
 
     def __init__(self) -> None:
-        self.began, self.waited = time.perf_counter(), 0.0
+        self.start, self.waited = time.perf_counter(), 0.0
 
     def timing(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Pass `items` through, with an eye on the clock while each is waited for."""
+        """Yield `items`, and measure how long each takes to arrive."""
         while True:
             start = time.perf_counter()
             item = next(items, None)
@@ -57,5 +63,5 @@ class Stopwatch:
             yield item
 
     def share(self) -> float:
-        """0..1."""
-        return self.waited / (time.perf_counter() - self.began)
+        """The share of the time until now that was spent on waiting, 0..1."""
+        return self.waited / (time.perf_counter() - self.start)

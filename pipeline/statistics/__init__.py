@@ -1,1 +1,1 @@
-"""Sampling, resampling and moments."""
+"""Sampling, resampling, moments and random seeds."""

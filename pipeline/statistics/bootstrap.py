@@ -1,12 +1,15 @@
-"""Intervals from bootstrap resamples."""
+"""Confidence intervals from bootstrap resamples."""
 
 import numpy as np
 
-MAX_WEIGHTS = 4_000_000  # weights in memory at once
+MAX_WEIGHTS = 4_000_000  # number of resampling weights in memory at once
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of resampled values; NaN where no resample had both classes."""
+    """The 95 % percentile interval (low, high) of resampled values.
+
+    Values that are not finite are left out. Both bounds are NaN if no value is finite.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return np.nan, np.nan

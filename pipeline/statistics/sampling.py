@@ -1,4 +1,4 @@
-"""Which frames to take of many."""
+"""Choose some of many frames."""
 
 import numpy as np
 import pandas as pd
@@ -7,26 +7,28 @@ from pipeline.statistics.seeds import stable_number
 
 
 def evenly_spaced(total: int, wanted: int) -> np.ndarray:
-    """Numbers of `wanted` frames spread over `total`: the middles of equal stretches.
+    """Choose `wanted` of `total` frames: the middles of sections of equal length.
 
-    Returns (min(wanted, total),) int32, increasing and without repeats.
+    Returns frame numbers (min(wanted, total),) int32, increasing, without repeats.
     """
     count = min(wanted, total)
     return ((2 * np.arange(count) + 1) * total // (2 * count)).astype(np.int32)
 
 
-def keep_sample(keys: pd.DataFrame, most: int) -> np.ndarray:
-    """Which frames stay if at most `most` may, (N,) bool: those of the smallest hashes.
+def keep_sample(keys: pd.DataFrame, max_frames: int) -> np.ndarray:
+    """Choose at most `max_frames` of N frames: those with the smallest hashes.
 
-    The columns of `keys`, such as video, subject and number, tell frames apart. Neither
-    order nor sharding matters: the sample of all frames is the sample of the shards'
-    samples put together, so shards can be read one by one. ValueError if two rows are
-    the same.
+    The columns of `keys`, such as video, subject and number, identify a frame. The
+    choice depends neither on the order of the frames nor on the shards: the sample of
+    all frames equals the sample of the concatenated samples of the shards. Shards can
+    therefore be read one by one.
+
+    Returns (N,) bool. Raises ValueError if two rows of `keys` are equal.
     """
     if keys.duplicated().any():
-        raise ValueError("keep_sample: the keys of two frames are the same")
+        raise ValueError("keep_sample: the keys of two frames are equal")
     names = ("\n".join(map(str, key)) for key in keys.itertuples(index=False))
     hashes = np.array([stable_number(name) for name in names], np.uint64)
     kept = np.zeros(len(keys), bool)
-    kept[np.argsort(hashes, kind="stable")[:most]] = True
+    kept[np.argsort(hashes, kind="stable")[:max_frames]] = True
     return kept

@@ -1,59 +1,61 @@
-"""Resample people: intervals of sums over maps, and where two mean maps differ.
-
-A Poisson bootstrap (Chamandy, Muralidharan, Najmi and Naidu 2012): each identity enters
-a resample as often as a Poisson(1) number says, which is a function of its name alone,
-so that it can be streamed, merged, and paired over detectors.
-"""
+"""Test where two mean maps differ, from bootstrap resamples of identities."""
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2, norm
 
-LEVEL = 0.05
-FEWEST = 5  # identities below whom nothing is called significant
-SPREAD_POINTS = 20_000  # at which the spread of standard errors is taken
+SIGNIFICANCE_LEVEL = 0.05
+MIN_IDENTITIES = 5  # with fewer, no difference is called significant
+SPREAD_POINTS = 20_000  # quantiles that represent the distribution of standard errors
 
 
 def significant_difference(
     difference: np.ndarray, replicates: np.ndarray, identities: int
 ) -> np.ndarray:
-    """Where a difference of means (P,) is not zero, at 5 % over all P at once.
+    """Where a difference of means (P,) is not zero, at 5 % over all P values together.
 
-    `replicates` (B, P) are the difference's resampled values. By the distribution of
-    the largest |t| of the centred resamples (Westfall and Young 1993, single-step
-    maxT), where t is the difference over its standard error and the median of all
-    standard errors (Tusher, Tibshirani and Chu 2001): what hardly varies is not large
-    by that alone. The bound allows for standard errors of few `identities` being none
-    too sure; with fewer than FEWEST nothing is different. Returns (P,) bool.
+    `replicates` (B, P) are the resampled values of the difference. Resamples that are
+    not finite are left out.
+
+    The threshold is the 95 % quantile of the largest |t| of the centred resamples
+    (Westfall and Young 1993, single-step maxT). t is the difference divided by the sum
+    of its standard error and the median of all standard errors (Tusher, Tibshirani and
+    Chu 2001). Thus a value does not become significant only because it hardly varies.
+    The threshold is higher for few `identities`, whose standard errors are uncertain
+    (`widened_threshold`).
+
+    Returns (P,) bool; all are False with fewer than MIN_IDENTITIES identities.
     """
     known = replicates[np.isfinite(replicates).all(1)]
     nowhere = np.zeros(len(difference), bool)
-    if identities < FEWEST or len(known) < 2 / LEVEL:
+    if identities < MIN_IDENTITIES or len(known) < 2 / SIGNIFICANCE_LEVEL:
         return nowhere
     error = known.std(0, ddof=1)
     error += np.median(error)
     if not error.all():
         return nowhere
     largest = np.abs((known - known.mean(0)) / error).max(1)
-    bound = np.quantile(largest, 1 - LEVEL, method="higher")
-    return np.abs(difference) / error > bound_of_few(bound, identities)
+    threshold = float(np.quantile(largest, 1 - SIGNIFICANCE_LEVEL, method="higher"))
+    return np.abs(difference) / error > widened_threshold(threshold, identities)
 
 
-def bound_of_few(bound: float, identities: int) -> float:
-    """The bound on |t| that is passed as rarely as `bound` is in the resamples.
+def widened_threshold(threshold: float, identities: int) -> float:
+    """Raise the threshold of |t| for standard errors from few identities.
 
-    In these, errors are what they are; over samples of n identities they vary as
-    sqrt(chi2(n - 1) / n) does, and small ones make large t. Of normal values whose
-    errors are equal in truth, t passes `bound` with the chance of a normal beyond twice
-    it, the median error being in the denominator again.
+    The resamples treat standard errors as known. Estimated from n identities they
+    scatter like sqrt(chi2(n - 1) / n), and a small estimate makes |t| large. Returns
+    the threshold that |t| with estimated errors exceeds as rarely as `threshold` is
+    exceeded with known errors. It is exact for normal data with equal true errors.
+    There, the median error in the denominator doubles the error, so that t exceeds
+    `threshold` as rarely as a standard normal exceeds 2 * `threshold`.
     """
     chances = (np.arange(SPREAD_POINTS) + 0.5) / SPREAD_POINTS
     spread = np.sqrt(chi2.ppf(chances, identities - 1) / identities)
     errors = spread + np.median(spread)
-    rare = norm.logsf(2 * bound)
+    rare = norm.logsf(2 * threshold)
 
     def surplus(wider: float) -> float:
         logs = norm.logsf(wider * errors)
-        return np.logaddexp.reduce(logs) - np.log(len(logs)) - rare
+        return float(np.logaddexp.reduce(logs) - np.log(len(logs)) - rare)
 
-    return float(brentq(surplus, bound / 2, 20 * bound))
+    return float(brentq(surplus, threshold / 2, 20 * threshold))

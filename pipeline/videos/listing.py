@@ -1,4 +1,4 @@
-"""All videos of a run: what its sources list, and which shard each video is in."""
+"""List all videos of a run: the rows of its sources, and the shard of each video."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,16 +25,19 @@ LISTS: dict[str, Callable[..., pd.DataFrame]] = {
     "celebdf": celebdf.list_videos,
     "dfdc": dfdc.list_videos,
 }
-LEAKS = {"faceforensics": faceforensics.leaks, "celebdf": celebdf.leaks}
+LEAK_FINDERS = {
+    "faceforensics": faceforensics.find_leaks,
+    "celebdf": celebdf.find_leaks,
+}
 LEAK_COLUMNS = ["dataset", "what", "split", "members", "videos"]
 
 
 def list_videos(sources: SourcesConfig) -> pd.DataFrame:
-    """All videos of all sources, one row each: `table.COLUMNS` and `shard`.
+    """List all videos of all sources, one row each: `table.COLUMNS` and `shard`.
 
-    Rests on names alone: no video is opened. Videos that are left out have a reason,
-    and no split and shard. Raises ValueError where a source cannot be listed, a split
-    has no real or no fake video, or somebody is in two splits.
+    Uses names only; no video is opened. A video that is left out has a reason in
+    `left_out`, and "" as its split and shard. Raises ValueError if a source cannot be
+    listed, a split has no real or no fake video, or a person is in two splits.
     """
     table = pd.concat(
         [list_source(name, source) for name, source in sources.by_name().items()],
@@ -46,67 +49,74 @@ def list_videos(sources: SourcesConfig) -> pd.DataFrame:
 
 
 def list_source(name: str, source: SourceConfig) -> pd.DataFrame:
-    """As `list_videos`, of one source."""
+    """List the videos of one source; see `list_videos`."""
     table = LISTS.get(name, folder.list_videos)(source, name)
     if source.use == "test":
         table = table[table["split"] == "test"]
-    check_apart(used(table))
-    there = table["original"].isin(used(table)["video"])
-    table = table.assign(original=table["original"].where(there, ""))
+    check_persons(used(table))
+    has_original = table["original"].isin(used(table)["video"])
+    table = table.assign(original=table["original"].where(has_original, ""))
     return assign_shards(table, source.shards)
 
 
 def leak_report(table: pd.DataFrame) -> pd.DataFrame:
-    """What stands in several splits though it shows one recording, or one person.
+    """List recordings and persons that are shown in several splits.
 
-    Columns: dataset, what, and in each of its splits a row with its members (names of
-    sequences, or paths of videos, joined by a space) and how many they are.
+    One row for each of them and each of its splits, with LEAK_COLUMNS: the data set,
+    what is shown, the split, the members (names of sequences, or paths of videos,
+    joined by a space), and the number of members.
     """
     rows = [
         (dataset, what, split, " ".join(members), len(members))
-        for dataset, find in LEAKS.items()
-        for what, places in find(table[table["dataset"] == dataset])
-        for split, members in sorted(places.items())
+        for dataset, find_leaks in LEAK_FINDERS.items()
+        for what, members_by_split in find_leaks(table[table["dataset"] == dataset])
+        for split, members in sorted(members_by_split.items())
     ]
     return pd.DataFrame(rows, columns=LEAK_COLUMNS)
 
 
-def check_apart(table: pd.DataFrame) -> None:
-    """Raise ValueError where a target or source of a data set is in two splits.
+def check_persons(table: pd.DataFrame) -> None:
+    """Raise ValueError if a person of the data set is in two splits.
 
-    Celeb-DF's own list separates videos, and not people, which the leak report tells.
+    Not for Celeb-DF: its list of testing videos separates videos, not persons. The leak
+    report lists these persons.
     """
     table = table[table["dataset"] != "celebdf"]
     splits: dict[str, str] = {}
     for column in ("target", "source"):
         known = table[table[column] != ""]
-        for who, split in known.groupby(column)["split"].unique().items():
-            found = {*split, splits.setdefault(str(who), split[0])}
+        for person, found in known.groupby(column)["split"].unique().items():
+            found = {*found, splits.setdefault(str(person), found[0])}
             if len(found) > 1:
                 raise ValueError(
-                    f"{table['dataset'].iloc[0]}: {who!r} is in the splits "
+                    f"{table['dataset'].iloc[0]}: {person!r} is in the splits "
                     f"{' and '.join(sorted(found))}; a person seen in training must "
                     "not be tested on: give all videos of one person the same split"
                 )
 
 
 def _check_files(table: pd.DataFrame, sources: SourcesConfig) -> None:
-    """Raise ValueError where two sources have one file in two splits."""
-    named = sources.by_name().items()
-    roots = {name: os.path.realpath(source.root) for name, source in named}
-    places = table["dataset"].map(roots) + "/" + table["path"]
+    """Raise ValueError if two sources list the same file in different splits."""
+    by_name = sources.by_name().items()
+    roots = {name: os.path.realpath(source.root) for name, source in by_name}
+    files = table["dataset"].map(roots) + "/" + table["path"]
     known: dict[str, tuple[str, str]] = {}
-    for place, split, video in zip(places, table["split"], table["video"], strict=True):
-        other, seen = known.setdefault(os.path.normpath(place), (split, video))
-        if other != split:
+    for file, split, video in zip(files, table["split"], table["video"], strict=True):
+        first_split, first = known.setdefault(os.path.normpath(file), (split, video))
+        if first_split != split:
             raise ValueError(
-                f"{place}: is in the split {other!r} as {seen}, and in {split!r} as "
-                f"{video}; no file may be in two: leave it out of one source"
+                f"{file}: is in the split {first_split!r} as {first}, and in {split!r} "
+                f"as {video}; a file must be in one split only: leave it out of one "
+                "source"
             )
 
 
 def _check_splits(table: pd.DataFrame, sources: SourcesConfig) -> None:
-    for split, kind in _lacking(table):
+    """Raise ValueError for a split that lacks real or fake videos.
+
+    Also for a source without testing videos.
+    """
+    for split, kind in _missing_kinds(table):
         raise ValueError(
             f"the split {split!r} has no {kind} video; every split needs real and fake "
             f"ones: look at sources ({', '.join(sources.by_name())})"
@@ -116,8 +126,8 @@ def _check_splits(table: pd.DataFrame, sources: SourcesConfig) -> None:
         raise ValueError(f"sources: {dataset} has no test video")
 
 
-def _lacking(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """(split, kind of video) of what is not there."""
+def _missing_kinds(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """The splits that lack a kind of video, each with that kind."""
     for split in SPLITS:
         labels = set(table.loc[table["split"] == split, "label"])
         for label, kind in ((0, REAL), (1, "fake")):

@@ -1,13 +1,14 @@
-"""Check file paths that come from outside."""
+"""Check file paths of unknown origin."""
 
 import re
 from pathlib import PurePosixPath
 
 
 def path_fault(path: str) -> str:
-    """What forbids a path of unknown origin; "" for one that stays in its folder.
+    """What is wrong with a path of unknown origin; "" if it may be used.
 
-    Spaces, quotes and all letters are fine: paths never reach a shell.
+    A good path is relative and stays in its folder. Spaces, quotes and all letters are
+    allowed, because paths are never given to a shell.
     """
     parts = PurePosixPath(path).parts
     if not path.strip("/."):
@@ -17,7 +18,7 @@ def path_fault(path: str) -> str:
     if re.search(r"[\ud800-\udfff]", path):
         return "is not UTF-8"
     if set(path) & set("{}<>"):
-        return "has one of { } < >, which Snakemake takes for a variable's"
+        return "has one of { } < >, with which Snakemake marks variables"
     if path != path.strip():
         return "begins or ends with a space"
     if "\\" in path:

@@ -1,4 +1,4 @@
-"""Which crops a protocol trains and validates on."""
+"""Which videos and crops a protocol uses for training and validation."""
 
 import numpy as np
 import pandas as pd
@@ -7,27 +7,32 @@ from pipeline.config.protocols import ProtocolConfig
 from pipeline.videos.table import REAL
 
 
-def selected(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
-    """Which rows (N,) of a table with dataset, method and compression are used.
+def protocol_rows(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
+    """(N,) bool: the rows of a table of videos or frames that a protocol uses.
 
-    Real videos are used whatever the methods are.
+    The table has the columns dataset, method and compression. A protocol chooses the
+    methods of fakes only: all real videos of its data sets and compressions are used.
     """
     methods = protocol.trained_methods(sorted(set(frames["method"]) - {REAL}))
-    kinds = protocol.trained_compressions(sorted(set(frames["compression"])))
+    compressions = protocol.trained_compressions(sorted(set(frames["compression"])))
     datasets = protocol.trained_datasets(sorted(set(frames["dataset"])))
     wanted = frames["method"].isin([REAL, *methods])
-    wanted &= frames["compression"].isin(kinds) & frames["dataset"].isin(datasets)
+    wanted &= frames["compression"].isin(compressions)
+    wanted &= frames["dataset"].isin(datasets)
     return wanted.to_numpy()
 
 
-def trained_on(videos: pd.DataFrame, protocol: ProtocolConfig) -> dict[str, list[str]]:
-    """What a protocol comes to, by name: all that is in its videos of train.
+def resolve_protocol(
+    videos: pd.DataFrame, protocol: ProtocolConfig
+) -> dict[str, list[str]]:
+    """Resolve a protocol to explicit names, using the videos of the training split.
 
-    The keys are the protocol's own, so that these names, put in place of what it says,
-    select the same of another split.
+    Returns the methods, compressions and data sets that the protocol trains on. The
+    keys match `ProtocolConfig`, so the result can be used as a protocol, for example to
+    select the matching validation videos.
     """
     trained = videos[videos["split"] == "train"]
-    trained = trained[selected(trained, protocol)]
+    trained = trained[protocol_rows(trained, protocol)]
     return {
         "methods": sorted(set(trained["method"]) - {REAL}),
         "compressions": sorted(set(trained["compression"])),

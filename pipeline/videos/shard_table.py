@@ -1,28 +1,28 @@
-"""The table of a shard: its videos, with what their files are."""
+"""The table of a shard: its videos, with the size and checksum of their files."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-NUMBERS = {"label": int, "bytes": int}  # all other columns are text
+INTEGER_COLUMNS = {"label": int, "bytes": int}  # all other columns are text
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table of videos, `videos/index.csv` or `videos/<shard>.csv`, as written."""
+    """Read a table of videos, `videos/index.csv` or `videos/<shard>.csv`."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    kinds = {name: NUMBERS.get(name, str) for name in table.columns}
-    return table.astype(kinds)
+    dtypes = {name: INTEGER_COLUMNS.get(name, str) for name in table.columns}
+    return table.astype(dtypes)
 
 
 def rows_of_shard(index: Path, shard: str) -> pd.DataFrame:
-    """The rows of one shard in `videos/index.csv`, in its order."""
+    """The rows of one shard in `videos/index.csv`, in the order of that table."""
     table = read_table(index)
     return table[table["shard"] == shard]
 
 
 def files_of(videos: pd.DataFrame) -> list[str]:
-    """Paths of the videos and masks in a table, each once, in a fixed order."""
+    """Paths of all videos and masks in a table, sorted and without duplicates."""
     return sorted({*videos["path"], *videos["mask"]} - {""})
 
 
@@ -32,11 +32,11 @@ def shard_table(
     sums: Mapping[str, str],
     problems: Mapping[str, str],
 ) -> pd.DataFrame:
-    """The content of `videos/<shard>.csv`: the rows, with what their files are.
+    """The content of `videos/<shard>.csv`: the rows, and what is known of their files.
 
-    `sums` gives the SHA-256 of files, and `problems` the reason why a file could not be
-    obtained, by path. Added columns: bytes and sha256 (0 and "" for a missing file),
-    problem and mask_problem ("" where there is none).
+    `sums` gives the SHA-256 of files by path, and `problems` the reason why a file is
+    missing or unusable. Adds the columns bytes and sha256 (0 and "" for a missing
+    file), problem and mask_problem ("" if there is none).
     """
     paths, masks = rows["path"], rows["mask"]
     return rows.drop(columns=["known_sha256", "left_out", "shard"]).assign(

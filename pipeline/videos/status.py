@@ -1,24 +1,24 @@
-"""The statuses of a video after its faces were extracted."""
+"""The status of a video after the extraction of its faces."""
 
 from enum import StrEnum
 
 
 class VideoStatus(StrEnum):
-    """What became of a video; the value stands in `faces/summary.csv`.
+    """The outcome of the extraction of a video's faces, as in `faces/summary.csv`.
 
     Attributes:
-        OK: all crops that were asked for.
-        SHORT: has fewer frames than were asked for.
-        PARTIAL: the face is not seen in all frames looked at.
+        OK: it has all crops that were asked for.
+        SHORT: it has fewer frames than were asked for.
+        PARTIAL: the face was found in some of the examined frames only.
         DAMAGED: some frames are damaged and were left out.
         NO_FACE: no face was found often enough.
-        UNCLEAR: several people are seen, and the mask that names the forged one is
-            missing.
+        UNCLEAR: it shows several people, and there is no mask to identify the
+            forged one.
         MISSING: there is no such file.
         EMPTY: the file has no bytes.
         UNREADABLE: the file cannot be decoded.
         CRASHED: decoding ended the worker process.
-        TIMEOUT: took longer than `faces.time_limit`.
+        TIMEOUT: it took longer than `faces.time_limit`.
     """
 
     OK = "ok"
@@ -41,5 +41,5 @@ USABLE_STATUSES = (
     VideoStatus.PARTIAL,
     VideoStatus.DAMAGED,
 )
-# Statuses that another attempt may change.
+# Statuses that may be different after another attempt.
 RETRYABLE_STATUSES = (VideoStatus.MISSING, VideoStatus.CRASHED, VideoStatus.TIMEOUT)

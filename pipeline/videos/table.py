@@ -1,16 +1,17 @@
-"""The table of videos that every source gives, and what may stand in it."""
+"""The table of videos that each source lists, and its values."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import pandas as pd
 
 from pipeline.statistics.seeds import stable_share
 
 SPLITS = ("train", "val", "test")
-REAL = "real"  # what stands in the column `method` for original videos
-NATIVE = "native"  # the compression of data sets that come in one only
+REAL = "real"  # the method of original videos
+NATIVE = "native"  # the compression of data sets that exist in one compression only
 
-# One row a video, everything text but the label:
+# The table has one row for each video. All columns but `label` are text.
 COLUMNS = [
     "video",  # its id: <dataset>/<compression>/<method>/<name>
     "dataset",
@@ -18,50 +19,68 @@ COLUMNS = [
     "label",  # 0 real, 1 fake
     "method",  # REAL for original videos
     "compression",
-    "target",  # the person or sequence whose face is seen, or was replaced
-    "source",  # the one whose face or expression it was replaced by; "" for real videos
-    "original",  # the id of the used video that a fake was made of; "" if none is known
-    "path",  # of the file, below the data set's folder
-    "mask",  # of the mask video, likewise; "" where there is none
-    "known_sha256",  # what the file must be; "" where nobody says
-    "left_out",  # why the video is not used; "" for the others
+    "target",  # the person or sequence whose face is shown, or was replaced
+    "source",  # whose face or expression was inserted; "" for real videos
+    "original",  # id of the used video that a fake was made from; "" if unknown
+    "path",  # of the file, relative to the data set's folder
+    "mask",  # path of the mask video, relative to the same folder; "" if there is none
+    "known_sha256",  # SHA-256 that the file must have; "" if unknown
+    "left_out",  # why the video is not used; "" if it is used
 ]
 
 
-def video_rows(
-    rows: Iterable[tuple[str, str, str, str, str, str, str]],
-    dataset: str,
-    mask: Callable[[str, str], str] = lambda method, name: "",
-) -> pd.DataFrame:
-    """A table of `rows`: (split, method, compression, name, target, source, path).
+class VideoRow(NamedTuple):
+    """What a source gives for each video; see COLUMNS. `name` ends the video's id."""
 
-    `mask` gives the path of a mask from a fake's method and name.
+    split: str
+    method: str
+    compression: str
+    name: str
+    target: str
+    source: str
+    path: str
+
+
+def video_table(
+    rows: Iterable[VideoRow],
+    dataset: str,
+    mask_path: Callable[[str, str], str] = lambda method, name: "",
+) -> pd.DataFrame:
+    """The table of a data set's videos, with COLUMNS.
+
+    `mask_path` gives the path of a mask from a video's method and name. The original of
+    a fake is the real video of the same compression that has the fake's target.
     """
-    keys = "split method compression name target source path".split()
-    table = pd.DataFrame(list(rows), columns=keys, dtype=str)
-    told = zip(table["compression"], table["method"], table["name"], strict=True)
+    table = pd.DataFrame(list(rows), columns=list(VideoRow._fields), dtype=str)
+    ids = zip(table["compression"], table["method"], table["name"], strict=True)
     pairs = zip(table["method"], table["name"], strict=True)
     table = table.assign(
         dataset=dataset,
-        video=[f"{dataset}/{'/'.join(parts)}" for parts in told],
+        video=[f"{dataset}/{'/'.join(parts)}" for parts in ids],
         label=(table["method"] != REAL).astype(int),
-        mask=[mask(*pair) for pair in pairs],
+        mask=[mask_path(*pair) for pair in pairs],
         known_sha256="",
         left_out="",
     )
     return with_originals(table, table["target"])[COLUMNS]
 
 
-def with_originals(table: pd.DataFrame, made_of: pd.Series) -> pd.DataFrame:
-    """The table with the column `original`, by the recording that each video is, or was
-    made of; none where several real videos of one compression are of it."""
-    keys = table["compression"] + "/" + made_of
+def with_originals(table: pd.DataFrame, recordings: pd.Series) -> pd.DataFrame:
+    """The table with the column `original`.
+
+    `recordings` names, for each video, the recording that it shows or was made from.
+    The original of a fake is the real video of the same recording and compression; ""
+    if there are none or several.
+    """
+    keys = table["compression"] + "/" + recordings
     real = table["method"] == REAL
-    found = table["video"][real & ~keys.where(real).duplicated(keep=False)]
-    known = dict(zip(keys[found.index], found, strict=True))
-    fakes = zip(keys, real, strict=True)
+    unique = table["video"][real & ~keys.where(real).duplicated(keep=False)]
+    original_of = dict(zip(keys[unique.index], unique, strict=True))
+    videos = zip(keys, real, strict=True)
     return table.assign(
-        original=["" if is_real else known.get(key, "") for key, is_real in fakes]
+        original=[
+            "" if is_real else original_of.get(key, "") for key, is_real in videos
+        ]
     )
 
 
@@ -71,34 +90,46 @@ def used(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def persons(items: pd.DataFrame) -> pd.Series:
-    """Whose face each item shows, or was replaced; names are a data set's own."""
+    """The person of each item, as `<dataset>/<target>`.
+
+    The names of targets are unique only within a data set.
+    """
     return items["dataset"] + "/" + items["target"]
 
 
 def leave_out(table: pd.DataFrame, which: pd.Series, reason: str) -> pd.DataFrame:
-    """The table with the rows `which` (bool) out of every split, and why."""
+    """The table with some videos removed from their split, and the reason recorded.
+
+    `which` (N,) bool chooses the rows. A video that was left out before keeps its first
+    reason.
+    """
     table = table.copy()
     which = which & (table["left_out"] == "")
     table.loc[which, "left_out"], table.loc[which, "split"] = reason, ""
     return table
 
 
-def subset(table: pd.DataFrame, made_of: pd.Series, most: int | None) -> pd.DataFrame:
-    """At most so many real videos of each split, and the fakes made of them.
+def subset(
+    table: pd.DataFrame, recordings: pd.Series, max_videos: int | None
+) -> pd.DataFrame:
+    """At most `max_videos` real videos of each split, and the fakes made from them.
 
-    `made_of` names the real video that each is, or was made of. Which ones are taken
-    hangs on these names alone: more of them keep the fewer.
+    `recordings` names, for each video, the recording that it shows or was made from.
+    The choice depends only on these names; a larger subset contains a smaller one.
     """
-    if most is None:
+    if max_videos is None:
         return table
     real = table["method"] == REAL
-    videos = table[["split"]].assign(name=made_of)[real].drop_duplicates()
+    videos = table[["split"]].assign(name=recordings)[real].drop_duplicates()
     videos = videos.sort_values("name", key=lambda names: names.map(stable_share))
-    chosen = videos.groupby("split").head(most)["name"]
-    return table[made_of.isin(chosen)].reset_index(drop=True)
+    chosen = videos.groupby("split").head(max_videos)["name"]
+    return table[recordings.isin(chosen)].reset_index(drop=True)
 
 
 def common_split(target: str, source: str, split_of: Callable[[str], str]) -> str:
-    """The split of a video's people, "" if they are in two; `source` may be ""."""
+    """The split of a video's target and source; "" if they are in different splits.
+
+    `source` is "" for a real video.
+    """
     splits = {split_of(person) for person in (target, source or target)}
     return splits.pop() if len(splits) == 1 else ""

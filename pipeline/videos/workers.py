@@ -1,8 +1,9 @@
-"""Work on videos in processes that may crash or hang without hurting the job.
+"""Work on videos in processes that may crash or hang without stopping the job.
 
-Each worker has a pipe of its own, so that one that dies in the middle of a message
-takes nothing with it but its task. Pools that share a queue among their workers were
-tried: a death at the wrong moment stops them for a minute, or for ever.
+Each worker has its own pipe, so a worker that dies in the middle of a message loses
+only its own task. Pools whose workers share a queue are not used: a worker that dies
+while it holds the queue's lock blocks all others. With pebble's pool, jobs stalled for
+a minute or without end (compare github.com/noxdafox/pebble/issues/163).
 """
 
 import multiprocessing
@@ -13,168 +14,192 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from signal import Signals
-from typing import Any
+from typing import Generic, TypeVar
 
 from pipeline.videos.status import VideoStatus
 
-RECYCLED_AFTER = 50  # videos: what libraries leak is given back
-TRIES = 2  # of a task whose worker dies
+MAX_TASKS_PER_WORKER = 50  # then it is replaced, which frees what libraries leak
+MAX_ATTEMPTS = 2  # at a task whose worker dies
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that gave no result: `status` is crashed or timeout, and why."""
+    """A task that gave no result.
+
+    Attributes:
+        status: CRASHED or TIMEOUT.
+        reason: what happened, in words.
+    """
 
     status: VideoStatus
     reason: str
 
 
-def in_workers(
-    work: Callable[[Any], Any], tasks: Iterable[Any], workers: int, time_limit: float
-) -> Iterator[Any]:
-    """Results of `work(task)`, or Failures, in the order of `tasks`.
+def run_in_workers(
+    work: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    time_limit: float,
+) -> Iterator[Result | Failure]:
+    """Yield the result of `work(task)`, or a Failure, for each task in order.
 
-    A task that kills its worker is tried once more; one that takes longer than
-    `time_limit` seconds is killed. What `work` raises is raised here. Tasks are begun
-    only as their results are taken, so few results wait in memory.
+    `work` is a function of a module; tasks and results must be picklable. A task that
+    kills its worker is tried once more. A task that takes longer than `time_limit`
+    seconds is killed. An exception in `work` is raised here. New tasks are started only
+    as results are taken, so that few results are in memory at a time.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([work.__module__])  # imported once for all workers
-    crew = [_Worker(context, work, time_limit) for _ in range(workers)]
-    left, begun, taken = enumerate(tasks), 0, 0
-    done: dict[int, Any] = {}
+    pool = [_Worker(context, work, time_limit) for _ in range(workers)]
+    waiting, started, yielded = enumerate(tasks), 0, 0
+    finished: dict[int, Result | Failure] = {}
     try:
         while True:
-            for worker in crew:
-                if not worker.busy and begun - taken < 2 * workers:
-                    begun += worker.begin(next(left, None))
-            if taken == begun:
+            for worker in pool:
+                if not worker.busy and started - yielded < 2 * workers:
+                    numbered = next(waiting, None)
+                    if numbered is not None:
+                        worker.start_task(*numbered)
+                        started += 1
+            if yielded == started:
                 return
-            done.update(_finished(crew))
-            while taken in done:
-                yield done.pop(taken)
-                taken += 1
+            results = _wait_for_results(pool)
+            finished.update(results)
+            while yielded in finished:
+                yield finished.pop(yielded)
+                yielded += 1
     finally:
-        for worker in crew:
-            worker.stop()
+        for worker in pool:
+            worker.kill()
 
 
-def _named(task: tuple[int, Any] | None) -> str:
-    """The file that a numbered task is about, or what there is of it."""
-    assert task is not None
-    return str(getattr(task[1], "path", task[1]))[:500]
+def _wait_for_results(
+    pool: list["_Worker[Task, Result]"],
+) -> dict[int, Result | Failure]:
+    """Wait until a worker finishes, dies or exceeds its time.
 
-
-def _finished(crew: list["_Worker"]) -> dict[int, Any]:
-    """Wait for some worker; results of those that are done, by number of the task."""
-    busy = [worker for worker in crew if worker.busy]
-    soonest = min(worker.deadline for worker in busy)
-    timeout = max(0.0, soonest - time.monotonic())
+    Returns the results by the number of the task; none if a task is tried again.
+    """
+    busy = [worker for worker in pool if worker.busy]
+    first_deadline = min(worker.deadline for worker in busy)
+    timeout = max(0.0, first_deadline - time.monotonic())
     ready = wait([worker.pipe for worker in busy], timeout)
-    now, results = time.monotonic(), {}
+    now = time.monotonic()
+    results: dict[int, Result | Failure] = {}
     for worker in busy:
         if worker.pipe in ready:
-            results.update(worker.result())
+            results.update(worker.receive_result())
         elif now >= worker.deadline:
-            results.update(worker.give_up())
+            results.update(worker.kill_task())
     return results
 
 
-class _Worker:
-    """A process and the task that it is at; the process is begun anew when needed."""
+class _Worker(Generic[Task, Result]):
+    """A worker process and its current task; a process that dies is replaced."""
 
     def __init__(
-        self, context: ForkServerContext, work: Callable, time_limit: float
+        self,
+        context: ForkServerContext,
+        work: Callable[[Task], Result],
+        time_limit: float,
     ) -> None:
         self.context, self.work, self.time_limit = context, work, time_limit
-        self.task: tuple[int, Any] | None = None
-        self._start()
+        self.task: tuple[int, Task] | None = None  # its number, and the task itself
+        self._start_process()
 
-    def _start(self) -> None:
-        self.pipe, theirs = self.context.Pipe()
-        args = (self.work, theirs)
-        self.process = self.context.Process(target=_serve, args=args, daemon=True)
+    def _start_process(self) -> None:
+        self.pipe, worker_end = self.context.Pipe()
+        self.process = self.context.Process(
+            target=_serve, args=(self.work, worker_end), daemon=True
+        )
         self.process.start()
-        theirs.close()
-        self.served, self.tries = 0, 0
+        worker_end.close()
+        self.completed, self.attempts = 0, 0
 
     @property
     def busy(self) -> bool:
         return self.task is not None
 
-    def begin(self, task: tuple[int, Any] | None) -> int:
-        """Start on a numbered task, if there is one; returns how many were begun."""
-        if task is None:
-            return 0
-        if self.served == RECYCLED_AFTER:
-            self.stop()
-            self._start()
-        self.task, self.tries = task, 0
-        self._try()
-        return 1
+    def start_task(self, number: int, task: Task) -> None:
+        """Send a task to the process; an old process is replaced first."""
+        if self.completed == MAX_TASKS_PER_WORKER:
+            self.kill()
+            self._start_process()
+        self.task, self.attempts = (number, task), 0
+        self._send_task()
 
-    def _try(self) -> None:
+    def _send_task(self) -> None:
         assert self.task is not None
-        self.tries += 1
+        self.attempts += 1
         self.deadline = time.monotonic() + self.time_limit
         try:
             self.pipe.send(self.task[1])
-        except BrokenPipeError:  # it died idle; its end of the pipe will tell
+        except BrokenPipeError:  # it died while idle; `receive_result` notices that
             return
 
-    def result(self) -> dict[int, Any]:
-        """What the task gave, by its number; nothing where it is tried again."""
+    def receive_result(self) -> dict[int, Result | Failure]:
+        """The result by the task's number; none if the task is tried again."""
         try:
             result, error = self.pipe.recv()
         except (EOFError, OSError):
-            return self._died()
+            return self._handle_death()
         if error is not None:
-            error.add_note(f"It came of {_named(self.task)}.")
+            assert self.task is not None
+            error.add_note(f"The task was {_describe(self.task[1])}.")
             raise error
-        self.served += 1
-        return self._end(result)
+        self.completed += 1
+        return self._finish(result)
 
-    def _died(self) -> dict[int, Any]:
+    def _handle_death(self) -> dict[int, Result | Failure]:
         self.process.join()
-        death, tries = _death(self.process.exitcode or 0), self.tries
+        cause, attempts = _cause_of_death(self.process.exitcode or 0), self.attempts
         self.pipe.close()
-        self._start()
-        if tries == TRIES:
-            reason = f"its worker died, {tries} times: {death}"
-            return self._end(Failure(VideoStatus.CRASHED, reason))
-        self.tries = tries
-        self._try()
+        self._start_process()
+        if attempts == MAX_ATTEMPTS:
+            reason = f"its worker died, {attempts} times: {cause}"
+            return self._finish(Failure(VideoStatus.CRASHED, reason))
+        self.attempts = attempts
+        self._send_task()
         return {}
 
-    def give_up(self) -> dict[int, Any]:
-        """Kill the process; its task has run out of time."""
-        self.stop()
-        self._start()
+    def kill_task(self) -> dict[int, Result | Failure]:
+        """End a task that exceeds the time limit, with its process."""
+        self.kill()
+        self._start_process()
         reason = f"took longer than {self.time_limit:g} s; see faces.time_limit"
-        return self._end(Failure(VideoStatus.TIMEOUT, reason))
+        return self._finish(Failure(VideoStatus.TIMEOUT, reason))
 
-    def _end(self, result: Any) -> dict[int, Any]:
+    def _finish(self, result: Result | Failure) -> dict[int, Result | Failure]:
         assert self.task is not None
         number, self.task = self.task[0], None
         return {number: result}
 
-    def stop(self) -> None:
-        """End the process, whatever it is at."""
+    def kill(self) -> None:
+        """End the process at once."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
-def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
-    """A worker's life: tasks come, answers go, until the other end is closed."""
+def _describe(task: object) -> str:
+    """The path that a task is about, or the task itself, as a short text."""
+    return str(getattr(task, "path", task))[:500]
+
+
+def _serve(work: Callable[[Task], Result], pipe: Connection) -> None:
+    """Main loop of a worker process: receive a task, send its result or exception."""
     while True:
         try:
             task = pipe.recv()
-        except (EOFError, OSError):  # the job is over, or was killed
+        except (EOFError, OSError):  # the job has ended, or was killed
             return
+        answer: tuple[Result | None, Exception | None]
         try:
             answer = work(task), None
-        except Exception as error:  # raised anew where the results are taken
+        except Exception as error:  # the job raises it again
             error.add_note(traceback.format_exc())
             answer = None, error
         try:
@@ -183,8 +208,9 @@ def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
             return
 
 
-def _death(code: int) -> str:
-    if code >= 0:
-        return f"exit status {code}"
-    name = Signals(-code).name
+def _cause_of_death(exit_code: int) -> str:
+    """A process's exit code in words; a negative code is a signal's number."""
+    if exit_code >= 0:
+        return f"exit status {exit_code}"
+    name = Signals(-exit_code).name
     return f"{name}, perhaps out of memory" if name == "SIGKILL" else name

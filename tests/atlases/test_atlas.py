@@ -1,4 +1,4 @@
-"""Atlases: sums that add up, the same bits in any order, in memory that stays."""
+"""Atlases: sums that add up, the same bits in any order, and bounded memory."""
 
 import tracemalloc
 
@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import pipeline.atlases.reduction
-from pipeline.atlases.arrays import CELL, read_cells, write_cells
-from pipeline.atlases.gallery import likeness, pick_examples, read_frames
+from pipeline.atlases.arrays import CELL_KEYS, read_cells, write_cells
+from pipeline.atlases.gallery import cosine_similarity, pick_examples, read_frames
 from pipeline.atlases.ledger import ledger
-from pipeline.atlases.overlays import overlay
-from pipeline.atlases.pooling import pooled
+from pipeline.atlases.overlays import Look, overlay
+from pipeline.atlases.pooling import pool_maps
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
@@ -28,9 +28,19 @@ from tests.support.shards import (
 def reduced(shards, seed=0, reverse=False):
     shards = shards[::-1] if reverse else shards
     maps, faces = [s[0] for s in shards], [s[1] for s in shards]
-    prior = np.full((MAP_SIZE, MAP_SIZE), 0.5)
-    regions = region_grid(MAP_SIZE, 1.3)
-    return sum_shards(maps, faces[::-1], prior, 0.0, regions, seed)
+    return sums_of(maps, faces[::-1], mean_mask=0.5, seed=seed)
+
+
+def sums_of(maps, faces, mean_mask=0.0, seed=0):
+    """The sums of shards of maps and faces, with a constant mean mask."""
+    return sum_shards(
+        maps,
+        faces,
+        mean_mask=np.full((MAP_SIZE, MAP_SIZE), mean_mask),
+        threshold=0.0,
+        regions=region_grid(MAP_SIZE, 1.3),
+        seed=seed,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,26 +68,26 @@ def test_a_cell_is_the_mean_of_its_frames(shards):
             assert np.allclose(cell.signed.std(), maps[wanted].std(0, ddof=1))
 
 
-def test_a_cells_map_adds_up_to_its_mean_change_of_the_logit(shards):
+def test_a_cells_map_adds_up_to_the_mean_change_of_the_logit(shards):
     found = reduced(shards)
     cells = with_all_outcomes(found.cells)
-    summary = cell_table(found.frames).set_index(CELL)
+    summary = cell_table(found.frames).set_index(CELL_KEYS)
     assert set(summary.index) == set(cells)
-    parts = ledger(cells, region_grid(MAP_SIZE, 1.3)).set_index([*CELL, "region"])
+    parts = ledger(cells, region_grid(MAP_SIZE, 1.3)).set_index([*CELL_KEYS, "region"])
     for key, cell in cells.items():
-        total = cell.signed.mean.sum() + cell.sums[-1] / cell.signed.count
+        total = cell.signed.mean.sum() + cell.region_sums[-1] / cell.signed.count
         assert total == pytest.approx(summary.loc[key, "mean_attribution_sum"])
         assert total == pytest.approx(summary.loc[key, "mean_change"], abs=0.01)
         values = parts.loc[key]["logits"]
         assert values.drop("all").sum() == pytest.approx(total)
         assert values["all"] == pytest.approx(total)
         assert parts.loc[key]["area"].drop("all").sum() == pytest.approx(1)
-        whole = parts.loc[(*key, "all")]
-        assert whole["low"] <= whole["logits"] <= whole["high"]
+        total_row = parts.loc[(*key, "all")]
+        assert total_row["low"] <= total_row["logits"] <= total_row["high"]
 
 
-def test_maps_of_landmarked_faces_are_moved_and_keep_their_sum(tmp_path):
-    """A face in the wrong place comes to the canonical one, with all it adds up to."""
+def test_maps_of_faces_with_landmarks_are_moved_and_keep_their_sum(tmp_path):
+    """A map moves with its face to the canonical place, and keeps its sum."""
     turn = np.array([[[1.0, 0, 5], [0, 1.0, -3]]])
     videos = [row(n, "A") for n in range(6)]
     crops = [np.zeros((2, MAP_SIZE, MAP_SIZE, 3), np.uint8)] * 6
@@ -87,14 +97,13 @@ def test_maps_of_landmarked_faces_are_moved_and_keep_their_sum(tmp_path):
     with FaceShard(faces) as shard:
         table = shard.labelled_frames()
     maps = np.zeros((12, MAP_SIZE, MAP_SIZE))
-    maps[:, 20, 10], maps[:, 1, 35] = 1.0, 0.5  # the second falls off the grid
+    maps[:, 20, 10], maps[:, 1, 35] = 1.0, 0.5  # the second is off the grid
     write_maps(maps_path, table, maps, np.full(12, 1.5))
-    prior, regions = np.zeros((MAP_SIZE, MAP_SIZE)), region_grid(MAP_SIZE, 1.3)
-    found = sum_shards([maps_path], [faces], prior, 0.0, regions, 0)
+    found = sums_of([maps_path], [faces])
     (cell,) = found.cells.values()
     assert cell.signed.mean[16:19, 14:17].sum() == pytest.approx(1.0)
     assert cell.signed.mean.sum() == pytest.approx(1.0)
-    assert cell.sums[-1] / 12 == pytest.approx(0.5)
+    assert cell.region_sums[-1] / 12 == pytest.approx(0.5)
 
 
 def test_shards_in_any_order_give_the_same_bits(shards, tmp_path):
@@ -109,19 +118,19 @@ def test_shards_in_any_order_give_the_same_bits(shards, tmp_path):
     assert written[0] == written[1]
 
 
-def test_what_differs_from_real_faces_is_found_and_nothing_else(shards):
+def test_only_squares_that_differ_from_real_faces_are_significant(shards):
     arrays = cell_arrays(with_all_outcomes(reduced(shards).cells))
     (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
     spot = np.zeros((MAP_SIZE, MAP_SIZE))
     spot[30:33, 15:21] = 1
-    there = pooled(spot) > 0.5
-    assert cell.significant[there].mean() > 0.6
-    assert cell.significant[pooled(spot) == 0].mean() < 0.01
+    is_spot = pool_maps(spot) > 0.5
+    assert cell.significant[is_spot].mean() > 0.6
+    assert cell.significant[pool_maps(spot) == 0].mean() < 0.01
     assert not any(c.significant.any() for c in arrays if c.method == "real")
 
 
-def test_of_many_people_a_difference_of_four_standard_errors_is_seen(tmp_path):
-    """With the bound that few people need, most of it would not be."""
+def test_with_many_people_a_difference_of_four_standard_errors_is_significant(tmp_path):
+    """The wider bound for few people would miss most of it."""
     spot = 18 * 4 * 0.01 / np.sqrt(60)
     shard = make_map_shard(tmp_path, "data-test-000", range(60), 3, spot=spot)
     arrays = cell_arrays(with_all_outcomes(reduced([shard]).cells))
@@ -129,43 +138,43 @@ def test_of_many_people_a_difference_of_four_standard_errors_is_seen(tmp_path):
     assert cell.people == 60
     square = np.zeros((MAP_SIZE, MAP_SIZE))
     square[30:33, 15:21] = 1
-    assert cell.significant[pooled(square) > 0.5].mean() > 0.7
-    assert cell.significant[pooled(square) == 0].mean() < 0.01
+    assert cell.significant[pool_maps(square) > 0.5].mean() > 0.7
+    assert cell.significant[pool_maps(square) == 0].mean() < 0.01
 
 
-def test_of_few_people_nothing_is_called_different(tmp_path):
+def test_with_few_people_nothing_is_significant(tmp_path):
     shards = [make_map_shard(tmp_path, "data-test-000", [1, 2], 0, spot=5.0)]
     arrays = cell_arrays(with_all_outcomes(reduced(shards).cells))
     assert not any(cell.significant.any() for cell in arrays)
 
 
-def test_forty_times_more_maps_need_no_more_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline.atlases.reduction, "SAMPLE", 20)
+def test_forty_times_more_maps_do_not_need_more_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline.atlases.reduction, "MAX_SAMPLE", 20)
     peaks = []
     for name, people in (("few", range(5)), ("many", range(200))):
         shards = [make_map_shard(tmp_path, name, people, 0, frames=1)]
-        reduced(shards)  # what is imported and cached on the way
+        reduced(shards)  # so that imports and caches do not count
         tracemalloc.start()
         found = reduced(shards)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(found.frames) == 2 * len(people)
-    # Their tables take a little; 400 maps would take 4 MB, and 14 with their crops.
+    # The tables take a little; 400 maps would take 4 MB, and 14 MB with their crops.
     assert peaks[1] - peaks[0] < 2.5e6, peaks
 
 
-def test_frames_are_read_in_the_order_asked_for(shards):
+def test_frames_are_read_in_the_order_of_the_rows(shards):
     found = reduced(shards)
     rows = found.frames.iloc[[20, 0, 9, 3]]
     paths = [[s[k] for s in shards] for k in (0, 1)]
     maps = np.concatenate([s[2] for s in shards]).astype(np.float16)
     for frame, index in zip(read_frames(rows, *paths), rows.index, strict=True):
         assert frame.row["video"] == found.frames["video"][index]
-        assert np.array_equal(frame.map, maps[index].astype(np.float32))
+        assert np.array_equal(frame.heatmap, maps[index].astype(np.float32))
 
 
-def test_a_face_is_seen_where_its_registered_map_is(tmp_path):
-    """What a crop shows in a place is in the place of what its map has there."""
+def test_a_face_is_shown_where_its_registered_map_is(tmp_path):
+    """A spot of a crop and the same spot of its map move to the same place."""
     turn = np.array([[[0.9, -0.2, 5], [0.2, 0.9, -3]]])
     crop = np.zeros((1, MAP_SIZE, MAP_SIZE, 3), np.uint8)
     crop[:, 18:22, 14:18] = 255
@@ -176,41 +185,40 @@ def test_a_face_is_seen_where_its_registered_map_is(tmp_path):
         table = shard.labelled_frames()
     maps = (crop[..., 0] > 0) / 16
     write_maps(maps_path, table, maps, np.ones(1))
-    prior, regions = np.zeros((MAP_SIZE, MAP_SIZE)), region_grid(MAP_SIZE, 1.3)
-    found = sum_shards([maps_path], [faces], prior, 0.0, regions, 0)
+    found = sums_of([maps_path], [faces])
     (cell,) = found.cells.values()
     (frame,) = read_frames(found.frames, [maps_path], [faces])
-    seen = frame.canonical_crop()[..., 0] / 255
+    shown = frame.canonical_crop()[..., 0] / 255
     assert np.array_equal(frame.crop, crop[0])
-    assert np.corrcoef(seen.ravel(), cell.signed.mean.ravel())[0, 1] > 0.97
+    assert np.corrcoef(shown.ravel(), cell.signed.mean.ravel())[0, 1] > 0.97
     assert np.corrcoef(crop[0, ..., 0].ravel(), cell.signed.mean.ravel())[0, 1] < 0.6
 
 
-def test_examples_are_of_different_videos_the_surest_first(shards):
+def test_examples_are_of_different_videos_the_largest_margin_first(shards):
     frames = reduced(shards).frames
-    typical = pd.Series(np.arange(10.0), index=frames.index[:10])
-    for title, rows in pick_examples(frames, typical, 3).items():
+    similarity = pd.Series(np.arange(10.0), index=frames.index[:10])
+    for title, rows in pick_examples(frames, similarity, 3).items():
         assert rows["video"].is_unique
         assert len(rows) <= 3
-        if "surest" in title:
-            strength = rows["margin"].tolist()
-            assert strength == sorted(strength, reverse=True)
+        if "most certain" in title:
+            margins = rows["margin"].tolist()
+            assert margins == sorted(margins, reverse=True)
         else:
-            assert rows.index.isin(typical.index).all()
+            assert rows.index.isin(similarity.index).all()
 
 
-def test_likeness():
-    map = np.random.default_rng(0).normal(size=(8, 8))
-    assert likeness(map, 3 * map) == pytest.approx(1)
-    assert likeness(map, -map) == pytest.approx(-1)
-    assert likeness(map, 0 * map) == 0
+def test_cosine_similarity():
+    heatmap = np.random.default_rng(0).normal(size=(8, 8))
+    assert cosine_similarity(heatmap, 3 * heatmap) == pytest.approx(1)
+    assert cosine_similarity(heatmap, -heatmap) == pytest.approx(-1)
+    assert cosine_similarity(heatmap, 0 * heatmap) == 0
 
 
-def test_overlay_shows_the_face_where_there_is_nothing_and_the_sign_elsewhere():
+def test_an_overlay_shows_the_face_where_the_map_is_zero_and_else_its_sign():
     face = np.full((32, 32, 3), 128, np.uint8)
-    map = np.zeros((32, 32), np.float32)
-    map[4:12, 4:12], map[20:28, 20:28] = 1, -1
-    shown = overlay(map, face, 1.0, "vik", 0.7)
+    heatmap = np.zeros((32, 32), np.float32)
+    heatmap[4:12, 4:12], heatmap[20:28, 20:28] = 1, -1
+    shown = overlay(heatmap, face, 1.0, Look("vik", 0.7))
     assert shown[16, 16] == pytest.approx([128 / 255] * 3, abs=0.01)
     red, blue = shown[8, 8], shown[24, 24]
     assert red[0] > red[2] + 0.15

@@ -1,4 +1,4 @@
-"""What is said of baselines, and of two detectors' atlases, by hand-worked cases."""
+"""The audit of baselines, and comparisons of detectors, in cases worked by hand."""
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,13 @@ PEOPLE = 24
 
 def frames(baseline, logit, **columns):
     count = len(logit)
-    place = {"dataset": "d", "compression": "c23", "method": "A", "video": range(count)}
-    told = {"aligned": False, "converged": True, "steps": 9} | columns
-    return pd.DataFrame({**place, "baseline_logit": baseline, "logit": logit, **told})
+    keys = {"dataset": "d", "compression": "c23", "method": "A", "video": range(count)}
+    logits = {"baseline_logit": baseline, "logit": logit}
+    results = {"aligned": False, "converged": True, "steps": 9} | columns
+    return pd.DataFrame(keys | logits | results)
 
 
-def test_the_audit_says_what_the_detector_says_of_baselines():
+def test_the_audit_summarizes_the_logits_of_baselines():
     black = frames([2.0, 4.0, -3.0], [6.0, 4.0, 1.0], converged=[True, True, False])
     real = frames([-1.0, -1.0, -1.0], [3.0, 1.0, 0.0], steps=[9, 9, 12], aligned=True)
     found = audit({"black": black, "real_face": real}, threshold=2.0)
@@ -40,12 +41,12 @@ def test_the_audit_says_what_the_detector_says_of_baselines():
     assert second.from_baseline == pytest.approx((1 / 4 + 1 / 2 + 1) / 3)
 
 
-def test_agreement_is_spearmans_over_the_frames_that_both_have():
+def test_agreement_is_spearmans_over_the_frames_of_both_baselines():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(2, 5, 8, 8)).round(1)  # with ties
     rows = pd.DataFrame({"shard": "s", "crop": range(5), "method": list("AAABB")})
     rows = rows.assign(dataset="d", compression="c23")
-    order = [4, 2, 0, 1]  # the last frame is missing in the second, which is shuffled
+    order = [4, 2, 0, 1]  # the second is shuffled and lacks the last frame
     samples = {
         "black": (maps[0], rows),
         "noise": (maps[1][order], rows.iloc[order].reset_index(drop=True)),
@@ -60,7 +61,7 @@ def test_agreement_is_spearmans_over_the_frames_that_both_have():
 
 
 def cells_of(folder, spot):
-    """Cells of a detector whose maps are noise with a spot of `spot` a pixel."""
+    """Cells of a detector whose maps are noise, plus `spot` in each pixel of a spot."""
     videos = [row(n, method) for n in range(PEOPLE) for method in ("A", "real")]
     blank = [np.zeros((2, SIZE, SIZE), np.uint8)] * len(videos)
     faces, maps_path = folder / "faces" / "s.h5", folder / "maps" / "s.h5"
@@ -73,9 +74,14 @@ def cells_of(folder, spot):
     maps += other
     maps[:, 4:8, 4:8] += spot
     write_maps(maps_path, table, maps, maps.sum((1, 2)))
-    regions = region_grid(SIZE, 1.3)
-    prior = np.full((SIZE, SIZE), 0.5)
-    found = sum_shards([maps_path], [faces], prior, 0.0, regions, 0)
+    found = sum_shards(
+        [maps_path],
+        [faces],
+        mean_mask=np.full((SIZE, SIZE), 0.5),
+        threshold=0.0,
+        regions=region_grid(SIZE, 1.3),
+        seed=0,
+    )
     return cell_arrays(with_all_outcomes(found.cells))
 
 
@@ -89,12 +95,12 @@ def test_a_detector_does_not_differ_from_itself(tmp_path):
     assert (table["significant_share"] == 0).all()
 
 
-def test_where_two_detectors_differ_is_found_and_nothing_else(tmp_path):
+def test_only_squares_where_two_detectors_differ_are_significant(tmp_path):
     one, other = cells_of(tmp_path / "a", 0.0), cells_of(tmp_path / "b", 0.02)
     for found in differences({"one": one, "other": other}):
         assert found.significant[4:8, 4:8].all()
         assert found.significant.sum() <= 16 + 2
-        assert found.map[4:8, 4:8].mean() == pytest.approx(-0.02, abs=0.002)
+        assert found.heatmap[4:8, 4:8].mean() == pytest.approx(-0.02, abs=0.002)
         mean = found.cell.mean.astype(float), found.other_cell.mean.astype(float)
         apart = np.abs(mean[0] - mean[1]).sum()
         norm = (np.abs(mean[0]).sum() + np.abs(mean[1]).sum()) / 2

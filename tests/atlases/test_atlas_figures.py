@@ -1,4 +1,4 @@
-"""Pictures of atlases: whatever files and methods are called, and of however few."""
+"""Pictures of atlases: with odd names of files and methods, and with few frames."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from pipeline.atlases.model_comparison import differences, plot_differences
 from pipeline.atlases.overlays import Look, frame_name
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
-from pipeline.atlases.tables import cell_table, certificates
+from pipeline.atlases.tables import cell_captions, cell_table
 from pipeline.faces.shards import FaceShard
 from pipeline.files.figures import counted, shortened
 from tests.support.shards import write_faces, write_maps
@@ -51,7 +51,7 @@ def video(number: int, method: str) -> dict:
 
 
 class Reduced:
-    """An atlas of `people` persons, and the shards that it is of."""
+    """An atlas of `people` persons, and its shards."""
 
     def __init__(self, folder, people: int, frames: int) -> None:
         rng = np.random.default_rng(0)
@@ -67,9 +67,15 @@ class Reduced:
             table = shard.labelled_frames()
         maps = rng.normal(0, 0.01, (len(table), SIZE, SIZE))
         write_maps(self.maps, table, maps, maps.sum((1, 2)))
-        prior, self.regions = np.full(shape[1:], 0.5), region_grid(SIZE, 1.3)
-        shards = [self.maps], [self.faces]
-        self.sums = sum_shards(*shards, prior, 0.0, self.regions, 0)
+        self.regions = region_grid(SIZE, 1.3)
+        self.sums = sum_shards(
+            [self.maps],
+            [self.faces],
+            mean_mask=np.full(shape[1:], 0.5),
+            threshold=0.0,
+            regions=self.regions,
+            seed=0,
+        )
         self.cells = with_all_outcomes(self.sums.cells)
         self.arrays = cell_arrays(self.cells)
 
@@ -80,42 +86,44 @@ def reduced(request, tmp_path_factory):
 
 
 def colours(path, left=0.0) -> int:
-    """How many colours there are right of `left` (a share of the width)."""
+    """How many colours a picture has to the right of `left`, a share of its width."""
     picture = np.asarray(Image.open(path).convert("RGB"))
     part = picture[:, int(left * picture.shape[1]) :].reshape(-1, 3)
     return len(np.unique(part, axis=0))
 
 
 def test_atlas(reduced, tmp_path):
-    words = certificates(cell_table(reduced.sums.frames))
-    plot_atlas(reduced.arrays, words, "$title$", Look(), tmp_path / "a.png")
-    assert colours(tmp_path / "a.png") > 100
+    words = cell_captions(cell_table(reduced.sums.frames))
+    path = tmp_path / "a.png"
+    plot_atlas(reduced.arrays, words, title="$title$", look=Look(), path=path)
+    assert colours(path) > 100
 
 
-def test_certificates_say_what_did_not_converge(reduced):
+def test_captions_count_the_maps_that_did_not_converge(reduced):
     frames = reduced.sums.frames.assign(converged=True)
     first = frames["method"] == "real"
     frames.loc[frames[first].index[0], "converged"] = False
-    words = certificates(cell_table(frames))
-    said = {key: "not converged" in text for key, text in words.items()}
-    assert sum(said.values()) == 2  # of its outcome, and of all
-    assert all(key[2] == "real" for key, wrong in said.items() if wrong)
-    whole = words["d$_$", "c23", "real", "all"]
-    assert "1 not converged" in whole
-    assert f"{counted(int(first.sum()), 'frame')}, " in whole
+    words = cell_captions(cell_table(frames))
+    affected = [key for key, text in words.items() if "not converged" in text]
+    assert len(affected) == 2  # its own outcome, and all
+    assert all(key[2] == "real" for key in affected)
+    caption = words["d$_$", "c23", "real", "all"]
+    assert "1 not converged" in caption
+    assert f"{counted(int(first.sum()), 'frame')}, " in caption
 
 
-def test_no_share_of_no_change(reduced):
-    still = reduced.sums.frames.assign(logit=1.0, baseline_logit=1.0)
-    assert cell_table(still)["explained_share"].isna().all()
-    moved = still.assign(logit=2.0, attribution_sum=0.9, lost=0.0)
+def test_without_a_change_of_the_logit_there_is_no_explained_share(reduced):
+    unchanged = reduced.sums.frames.assign(logit=1.0, baseline_logit=1.0)
+    assert cell_table(unchanged)["explained_share"].isna().all()
+    moved = unchanged.assign(logit=2.0, attribution_sum=0.9, lost=0.0)
     assert cell_table(moved)["explained_share"].to_numpy() == pytest.approx(0.9)
 
 
-def test_statistics_show_what_one_frame_has(reduced, tmp_path):
-    plot_statistics(reduced.arrays, "$title$", Look(), tmp_path / "s.png")
-    # On the right are absolute maps, which one frame has as well, and their scale.
-    assert colours(tmp_path / "s.png", 0.5) > 300
+def test_statistics_of_one_frame_show_its_absolute_map(reduced, tmp_path):
+    path = tmp_path / "s.png"
+    plot_statistics(reduced.arrays, title="$title$", look=Look(), path=path)
+    # The right half has the absolute maps, also of one frame, and their scale.
+    assert colours(path, 0.5) > 300
 
 
 def test_ledger(reduced, tmp_path):
@@ -123,18 +131,18 @@ def test_ledger(reduced, tmp_path):
     known = table["people"] > 1
     assert table.loc[~known, ["low", "high"]].isna().all(axis=None)
     assert table.loc[known, ["low", "high"]].notna().all(axis=None)
-    plot_ledger(table, "$title$", Look(), tmp_path / "l.png")
+    plot_ledger(table, title="$title$", look=Look(), path=tmp_path / "l.png")
     assert colours(tmp_path / "l.png") > 20
 
 
 def test_gallery(reduced, tmp_path):
     frames = reduced.sums.frames
-    typical = pd.Series(1.0, index=frames.index)
+    similarity = pd.Series(1.0, index=frames.index)
     examples = {
         name: read_frames(rows, [reduced.maps], [reduced.faces])
-        for name, rows in pick_examples(frames, typical, 3).items()
+        for name, rows in pick_examples(frames, similarity, 3).items()
     }
-    plot_gallery(examples, "$title$", Look(), tmp_path / "g.png")
+    plot_gallery(examples, title="$title$", look=Look(), path=tmp_path / "g.png")
     assert colours(tmp_path / "g.png") > 100
 
 
@@ -148,15 +156,15 @@ def test_baselines(reduced, tmp_path):
     names = ["black", "noise"]
     frames = dict.fromkeys(names, reduced.sums.frames)
     samples = dict.fromkeys(names, (reduced.sums.sample, reduced.sums.sampled))
+    assert set(audit(frames, 0.0)["baseline"]) == set(names)
     plot_baselines(
         dict.fromkeys(names, reduced.arrays),
         frames,
-        audit(frames, 0.0),
         agreement(samples),
-        0.0,
-        "$title$",
-        Look(),
-        tmp_path / "b.png",
+        threshold=0.0,
+        title="$title$",
+        look=Look(),
+        path=tmp_path / "b.png",
     )
     assert colours(tmp_path / "b.png") > 100
 
@@ -165,16 +173,24 @@ def test_clusters(reduced, tmp_path):
     maps, rows = reduced.sums.sample, reduced.sums.sampled
     clusters = cluster_maps(maps, 0)
     names = tuple("ABCDEFGH")
-    summary = cluster_summary(clusters, rows, maps, reduced.regions, names)
-    table = cluster_table(clusters, rows, 20, 0)
-    typical = typical_members(clusters, maps, rows, 4)
-    crops = {n: np.full((SIZE, SIZE, 3), 99, np.uint8) for n in range(len(maps))}
-    found = (clusters, maps, rows, table, summary, crops, typical)
-    plot_clusters(*found, "$title$", Look(), tmp_path / "c.png")
+    plot_clusters(
+        clusters,
+        maps,
+        rows,
+        table=cluster_table(clusters, rows, resamples=20, seed=0),
+        summary=cluster_summary(
+            clusters, rows, maps, regions=reduced.regions, names=names
+        ),
+        crops={n: np.full((SIZE, SIZE, 3), 99, np.uint8) for n in range(len(maps))},
+        typical=typical_members(clusters, maps, rows, count=4),
+        title="$title$",
+        look=Look(),
+        path=tmp_path / "c.png",
+    )
     assert colours(tmp_path / "c.png") > 100
 
 
-def test_a_name_is_cut_only_where_there_is_no_room():
+def test_a_name_is_shortened_only_if_it_is_too_long():
     row = pd.Series(
         {"method": "NeuralTextures", "video": "d/c23/NeuralTextures/046_047"}
     )
@@ -183,7 +199,7 @@ def test_a_name_is_cut_only_where_there_is_no_room():
     assert both == "a very long … cost$_$ {1}…"
 
 
-def test_words():
+def test_shortened_and_counted():
     assert shortened("a name", 6) == "a name"
     assert shortened("a longer name", 6) == "a lon…"
     assert [counted(n, "frame") for n in (1, 2)] == ["1 frame", "2 frames"]

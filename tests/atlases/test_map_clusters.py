@@ -1,4 +1,4 @@
-"""Clusters of maps: planted ones are found, whatever the order and the strength."""
+"""Clusters of maps: planted clusters are found, in any order and strength."""
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ PLACES = ((28, 28), (20, 16), (9, 16))  # a corner, the mouth, the brow
 def planted(
     count=90, seed=0, noise=0.05
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """Maps with a spot in one of three places, their kinds, and rows of the table."""
+    """Maps with a spot in one of three places, the number of the place, and rows."""
     rng = np.random.default_rng(seed)
     kinds = np.repeat([0, 1, 2], [count // 2, count // 3, count // 6])
     maps = rng.normal(0, noise, (count, SIDE, SIDE))
-    for map, kind in zip(maps, kinds, strict=True):
+    for heatmap, kind in zip(maps, kinds, strict=True):
         y, x = PLACES[kind]
-        map[y - 2 : y + 2, x - 2 : x + 2] += 1
+        heatmap[y - 2 : y + 2, x - 2 : x + 2] += 1
     maps *= rng.lognormal(0, 1, (count, 1, 1))
     rows = pd.DataFrame(
         {
@@ -42,7 +42,7 @@ def planted(
     return maps, kinds, rows
 
 
-def test_planted_groups_are_found_with_their_number():
+def test_planted_clusters_are_found_and_counted():
     maps, kinds, _ = planted()
     found = cluster_maps(maps, 0)
     assert found.count == 3
@@ -52,7 +52,7 @@ def test_planted_groups_are_found_with_their_number():
     assert found.silhouettes.mean() > 0.3
 
 
-def test_neither_order_nor_strength_matters():
+def test_order_and_strength_do_not_matter():
     maps, _, _ = planted()
     wanted = cluster_maps(maps, 0)
     order = np.random.default_rng(1).permutation(len(maps))
@@ -61,14 +61,14 @@ def test_neither_order_nor_strength_matters():
     assert np.allclose(found.embedding, wanted.embedding[order], atol=1e-6)
 
 
-def test_noise_is_no_structure():
+def test_noise_has_no_clear_clusters():
     noise = np.random.default_rng(0).normal(size=(120, SIDE, SIDE))
     found = cluster_maps(noise, 0)
     assert found.count == 1 or found.silhouettes.mean() < 0.1
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_neighbours_are_the_nearest_of_another_origin(grouped):
+def test_neighbours_are_the_nearest_maps_of_another_origin(grouped):
     points = np.random.default_rng(2).normal(size=(40, 3))
     apart = np.linalg.norm(points[:, None] - points, axis=-1)
     distances = 2 * apart / apart.max()
@@ -81,16 +81,16 @@ def test_neighbours_are_the_nearest_of_another_origin(grouped):
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 12])
-def test_few_maps_are_taken_as_they_come(count):
+def test_few_maps_can_be_clustered(count):
     maps, _, _ = planted()
     found = cluster_maps(maps[:count], 0)
     assert len(found.labels) == len(found.embedding) == count
 
 
-def test_typical_members_are_of_the_cluster_and_of_different_videos():
+def test_typical_members_are_in_the_cluster_and_of_different_videos():
     maps, _, rows = planted()
     found = cluster_maps(maps, 0)
-    for cluster, members in typical_members(found, maps, rows, 4).items():
+    for cluster, members in typical_members(found, maps, rows, count=4).items():
         assert (found.labels[members] == cluster).all()
         assert rows["video"].iloc[members].is_unique
 
@@ -98,16 +98,19 @@ def test_typical_members_are_of_the_cluster_and_of_different_videos():
 def test_tables_add_up_and_name_the_corner():
     maps, _, rows = planted(noise=0.003)
     found = cluster_maps(maps, 0)
-    table = cluster_table(found, rows, 200, 0)
+    table = cluster_table(found, rows, resamples=200, seed=0)
     assert table["frames"].sum() == len(maps)
     by_cluster = table.groupby("cluster")["share_of_cluster"].sum()
     assert np.allclose(by_cluster, 1)
     corner = table[(table["cluster"] == 0) & (table["method"] == "A")].iloc[0]
-    assert corner["lift"] == pytest.approx(2)  # all of them, of half the frames
+    assert corner["lift"] == pytest.approx(
+        2
+    )  # all of its frames, which are half of all frames
     assert corner["low"] <= corner["lift"] <= corner["high"]
     regions = np.ones((SIDE, SIDE), int)
     regions[24:] = 0
-    summary = cluster_summary(found, rows, maps, regions, ("outside", "face"))
+    names = ("outside", "face")
+    summary = cluster_summary(found, rows, maps, regions=regions, names=names)
     assert summary["frames"].sum() == len(maps)
     assert summary["top_region"].tolist() == ["outside", "face", "face"]
     assert np.allclose(summary["share_outside"] + summary["share_face"], 1)

@@ -1,4 +1,4 @@
-"""Agreement with masks: scikit-learn's scores, cases by hand, controls, intervals."""
+"""Agreement with masks: equal to scikit-learn and to cases by hand; intervals."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ FLAT = np.ones((4, 4))
 
 
 def some_picture(seed, size=24, levels=9):
-    """A heat of few levels, tied and signed, a random mask, and a random prior."""
+    """A signed heat with ties, a random mask, and a random prior."""
     rng = np.random.default_rng(seed)
     mask = (rng.random((size, size)) < 0.3).astype(np.uint8)
     heat = np.round((rng.normal(size=(size, size)) + mask) * levels / 4)
@@ -28,7 +28,7 @@ def some_picture(seed, size=24, levels=9):
 
 
 def discs(count, seed, size=48):
-    """Masks (count, S, S): discs of one size, each somewhat beside the middle."""
+    """Masks (count, S, S): discs of one size near the middle."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
     middles = (size - 1) / 2 + rng.normal(0, 4, (count, 2))
@@ -37,7 +37,7 @@ def discs(count, seed, size=48):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_rank_scores_are_scikit_learns(seed):
+def test_rank_scores_equal_scikit_learns(seed):
     heat, mask, prior = some_picture(seed)
     found = mask_scores(heat, mask, prior)
     truth, flat = mask.ravel(), heat.ravel()
@@ -53,7 +53,7 @@ def test_rank_scores_are_scikit_learns(seed):
         assert found[name] == pytest.approx(expected), name
 
 
-def test_rank_accuracy_and_pointing_game_are_means_over_orders_of_the_ties():
+def test_rank_accuracy_and_pointing_game_are_means_over_the_orders_of_ties():
     heat, mask, prior = some_picture(0, size=8)
     heat = np.minimum(heat, 2)
     found = mask_scores(heat, mask, prior)
@@ -63,10 +63,10 @@ def test_rank_accuracy_and_pointing_game_are_means_over_orders_of_the_ties():
     top = ranked[:, :count].mean()
     assert found["rank_accuracy"] == pytest.approx(top, abs=0.01)
     assert found["pointing_game"] == pytest.approx(ranked[:, 0].mean(), abs=0.02)
-    assert 0 < found["pointing_game"] < 1  # there were ties
+    assert 0 < found["pointing_game"] < 1  # there are ties
 
 
-def test_scores_by_hand():
+def test_scores_equal_values_by_hand():
     mask = np.zeros((4, 4), np.uint8)
     mask[0] = 1
     heat = np.arange(16.0).reshape(4, 4) - 20  # all negative
@@ -84,14 +84,14 @@ def test_scores_by_hand():
             "pointing_game": 1.0,
             "auroc": (12 + 11.5) / (4 * 12),
             "average_precision": (1 / 1 + 2 / 3 + 3 / 15 + 4 / 16) / 4,
-            # Of M's pixels 6 beats all, 3 beats (3, 0) and ties with the other two.
+            # In M, the 6 beats all, and the 3 beats (3, 0) and ties with the other two.
             "shuffled_auc": (1 + 0.25 + 0.75 / 2) / 4,
             "shuffled_auc_best": 1 - 0.5 / 2,
         }
     )
 
 
-def test_scores_that_mean_nothing_are_nan():
+def test_undefined_scores_are_nan():
     heat, mask, prior = some_picture(0)
 
     def missing(*args):
@@ -106,7 +106,7 @@ def test_scores_that_mean_nothing_are_nan():
         mask_scores(np.where(mask, np.nan, heat), mask, prior)
 
 
-def test_a_heat_that_knows_nothing_a_heat_that_knows_all_and_its_opposite():
+def test_scores_of_random_perfect_and_opposite_heats():
     rng = np.random.default_rng(0)
     mask = discs(1, 0)[0]
     random = [mask_scores(rng.normal(size=mask.shape), mask, mask) for _ in range(60)]
@@ -125,7 +125,7 @@ def test_a_heat_that_knows_nothing_a_heat_that_knows_all_and_its_opposite():
     assert [worst[n] for n in names] == [0] * 4
 
 
-def test_shuffled_auc_takes_the_advantage_from_what_has_not_seen_the_frame():
+def test_shuffled_auc_gives_the_controls_no_advantage():
     masks = discs(200, 0)
     prior = masks.mean(0)
     heats = control_heats(prior) | {"mask": None}
@@ -144,13 +144,13 @@ def test_shuffled_auc_takes_the_advantage_from_what_has_not_seen_the_frame():
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_the_size_of_the_heat_is_of_no_account(kind):
+def test_the_scale_of_the_heat_does_not_matter(kind):
     heat, mask, prior = some_picture(2)
     scaled = mask_scores((heat * 2.0**-10).astype(kind), mask, prior)
     assert scaled == pytest.approx(mask_scores(heat, mask, prior), rel=1e-9)
 
 
-def test_the_centre_prior_is_round_and_in_the_middle():
+def test_the_centre_prior_is_a_round_blob_in_the_middle():
     for size in (8, 9):
         blob = centre_prior(size)
         assert np.allclose(blob, blob.T)
@@ -162,11 +162,11 @@ def test_the_centre_prior_is_round_and_in_the_middle():
 
 
 def some_frames(targets=12, seed=0):
-    """Two methods' fakes of some targets: three heats, one to four frames a video."""
+    """Fakes of some targets by two methods: two heats, one to four frames a video."""
     rng = np.random.default_rng(seed)
     rows = []
     for target in range(targets):
-        alone = target % 3 == 0  # has one fake, and a better map than others
+        alone = target % 3 == 0  # has one fake, and a better map than the others
         quality = rng.normal(0.6, 0.1) + 0.3 * alone
         for method in ("A",) if alone else ("A", "B"):
             for _ in range(rng.integers(1, 5)):
@@ -179,14 +179,14 @@ def some_frames(targets=12, seed=0):
 
 
 def chosen(table, **names):
-    """The table's only row with these values."""
+    """The only row of the table with these values."""
     for column, value in names.items():
         table = table[table[column] == value]
     assert len(table) == 1
     return table.iloc[0]
 
 
-def test_the_table_weighs_videos_alike_and_counts_what_has_a_score():
+def test_videos_have_equal_weights_and_frames_with_a_score_are_counted():
     rows = [
         ("data", "c23", "A", "t0", "v0", "attribution", 1.0),
         ("data", "c23", "A", "t0", "v0", "attribution", 0.0),
@@ -213,7 +213,7 @@ def test_the_table_weighs_videos_alike_and_counts_what_has_a_score():
     assert share["frames"] == 6
 
 
-def test_intervals_are_those_of_drawing_identities_by_hand():
+def test_intervals_equal_those_of_resampled_identities_by_hand():
     frames = some_frames()
     table = agreement_table(frames, 2000, 0)
     row = chosen(table, method="all", heat="centre", score="auroc")
@@ -248,7 +248,7 @@ def test_differences_are_paired():
     paired = rows["attribution - centre"]
     assert paired["value"] == pytest.approx(change)
     assert paired["frames"] == rows["attribution"]["frames"]
-    # What the targets differ by is in both heats, and leaves their difference.
+    # The differences between targets are in both heats, so they cancel out.
     width = paired["high"] - paired["low"]
     assert width < 0.4 * (rows["centre"]["high"] - rows["centre"]["low"])
     assert paired["low"] > 0
@@ -260,7 +260,7 @@ def test_differences_are_paired():
     assert left["targets"] == 11
 
 
-def test_the_table_does_not_depend_on_the_order_of_rows_but_on_the_data_sets():
+def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
     frames = some_frames()
     table = agreement_table(frames, 200, 3)
     shuffled = frames.sample(frac=1, random_state=1)
@@ -273,7 +273,7 @@ def test_the_table_does_not_depend_on_the_order_of_rows_but_on_the_data_sets():
     assert set(wide["dataset"]) == {"all", "data", "other"}
     own = wide[wide["dataset"] == "data"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, table)
-    # The other's t0 is somebody else.
+    # In the other data set, t0 is another person.
     assert wide.loc[wide["dataset"] == "all", "targets"].max() == 24
 
 

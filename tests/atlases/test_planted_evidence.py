@@ -1,4 +1,4 @@
-"""A detector that looks at a watermark, not at faces: the atlas must show it."""
+"""A detector that looks at a watermark instead of faces: the atlas must show it."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ FRAMES = 3
 
 
 def crops_of(finished, marked: bool, person: int) -> np.ndarray:
-    """Crops of drawn faces, a little different each time; marked ones with a mark."""
+    """Crops of drawn faces with some variation, if `marked` with a watermark."""
     rng = np.random.default_rng([person, marked])
     with FaceShard(finished.folder / "results/faces/miniature-train-000.h5") as shard:
         real = np.flatnonzero(shard.labelled_frames()["label"] == 0)
@@ -44,7 +44,7 @@ def crops_of(finished, marked: bool, person: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planted(finished, tmp_path_factory):
-    """A trained detector's reduced maps of the test set, from real training faces."""
+    """The reduced maps of a trained detector; baselines are real training faces."""
     folder, shards = tmp_path_factory.mktemp("planted"), {}
     for number, split in enumerate(("train", "val", "test")):
         videos = [
@@ -64,19 +64,39 @@ def planted(finished, tmp_path_factory):
     data = [FaceCrops([shards[split]]) for split in ("train", "val")]
     train(make_fabric(config), detector, config, *data, 0)
     detector.eval().requires_grad_(False)
-    write_references(folder / "r.h5", [shards["train"]], ProtocolConfig(), {})
+    write_references(
+        folder / "r.h5", [shards["train"]], ProtocolConfig(), provenance={}
+    )
     with FaceShard(shards["test"]) as shard, References(folder / "r.h5") as references:
         rows, crops = choose_frames(shard.labelled_frames(), None), shard.crops[:]
         keys = frame_keys(rows)
-        nearest = list(make_baselines("real_face", crops, keys, references, 0 * crops))
+        nearest = list(
+            make_baselines(
+                "real_face", crops, keys, references=references, originals=0 * crops
+            )
+        )
         prior = references.mean_mask
-    found = explain(detector, crops, nearest, AttributionConfig(), BatchSize(64))
+    found = explain(
+        detector,
+        crops,
+        nearest,
+        config=AttributionConfig(),
+        batch_size=BatchSize(64),
+    )
     assert found["converged"].mean() >= 0.99
     maps = folder / "maps" / shards["test"].name
     with writing_attributions(maps, SIZE, {}, "real_face") as out:
         out.add(found.pop("maps"), rows.assign(**found, aligned=False))
     regions = region_grid(SIZE, 1.3)
-    return sum_shards([maps], [shards["test"]], prior, 0.0, regions, 0), regions
+    sums = sum_shards(
+        [maps],
+        [shards["test"]],
+        mean_mask=prior,
+        threshold=0.0,
+        regions=regions,
+        seed=0,
+    )
+    return sums, regions
 
 
 def test_the_atlas_shows_the_mark(planted):
@@ -102,7 +122,9 @@ def test_a_cluster_shows_the_mark(planted):
     clusters = cluster_maps(found.sample, 0, groups=people)
     names = (REGIONS[-1], *REGIONS[:-1])
     regions = (region_grid(found.sample.shape[1], 1.3) + 1) % len(names)
-    summary = cluster_summary(clusters, found.sampled, found.sample, regions, names)
+    summary = cluster_summary(
+        clusters, found.sampled, found.sample, regions=regions, names=names
+    )
     assert clusters.count >= 2
     fake = found.sampled["label"].to_numpy() == 1
     shares = [fake[clusters.labels == c].mean() for c in range(clusters.count)]

@@ -1,4 +1,4 @@
-"""Regions of the face lie where a face has them, on any grid."""
+"""The regions of the face are in the right places, on any grid."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_every_landmark_is_in_its_region(grid, margin, points):
 @GRIDS
 @MARGINS
 @POINTS
-def test_regions_lie_as_in_a_face(grid, margin, points):
+def test_regions_are_arranged_as_in_a_face(grid, margin, points):
     regions = region_grid(grid, margin, points)
     places = ((points - 0.5) / margin + 0.5) * grid
     middle, mouth = places[:2].mean(0), places[3:].mean(0)
@@ -42,8 +42,8 @@ def test_regions_lie_as_in_a_face(grid, margin, points):
         assert at(regions, eye, (0, -0.34 * unit)) == "brows"
         assert at(regions, eye, (side * 0.1 * unit, 0.5 * unit)) == "cheeks"
     assert at(regions, middle, (0, -0.6 * unit)) == "forehead"
-    assert at(regions, middle) == "nose"  # its bridge
-    if margin > 1:  # else the chin is cut off
+    assert at(regions, middle) == "nose"  # the bridge of the nose
+    if margin > 1:  # otherwise the chin is cut off
         assert at(regions, mouth, (0, 0.5 * unit)) == "jaw line"
         assert at(regions, (0, grid - 1)) == "outside the face"
         assert set(np.unique(regions)) == set(range(len(REGIONS)))
@@ -53,18 +53,18 @@ def test_the_partition_is_as_symmetric_as_its_points():
     for grid in (95, 96):
         regions = region_grid(grid, 1.3, HAAR_POINTS)
         assert np.array_equal(regions, regions[:, ::-1])
-    regions = region_grid(128, 1.3)  # the template is askew by half a px of 112
+    regions = region_grid(128, 1.3)  # the template is off by half a pixel of 112
     assert 0 < (regions != regions[:, ::-1]).mean() < 0.04
 
 
-def test_a_pixel_is_in_the_region_of_its_middle():
-    """Nine times as many pixels show what is there."""
+def test_a_pixel_is_in_the_region_of_its_centre():
+    """Compared with a grid that is nine times finer."""
     for points in (PLACES, HAAR_POINTS):
         coarse, fine = region_grid(32, 1.3, points), region_grid(288, 1.3, points)
         assert np.array_equal(coarse, fine[4::9, 4::9])
 
 
-def test_finer_grids_and_margins_show_the_same_regions():
+def test_the_areas_of_regions_do_not_depend_on_the_grid():
     coarse, fine, wide = (
         shares(region_grid(*look)) for look in ((96, 1.3), (512, 1.3), (512, 1.6))
     )

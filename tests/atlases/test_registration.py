@@ -1,10 +1,10 @@
-"""Registration keeps what maps add up to; regions divide a face without rest."""
+"""Registration keeps the sums of maps; regions are a partition of the face."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.atlases.pooling import pooled
+from pipeline.atlases.pooling import pool_maps
 from pipeline.atlases.regions import HAAR_POINTS, REGIONS, region_grid
 from pipeline.atlases.registration import register, to_canonical, warp
 from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
@@ -21,25 +21,25 @@ def turned(angle: float, scale: float, shift: tuple[float, float]) -> np.ndarray
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_mass_is_lost_or_won(seed):
+def test_registration_keeps_the_sum(seed):
     rng = np.random.default_rng(seed)
-    map = rng.normal(size=(SIZE, SIZE))
+    heatmap = rng.normal(size=(SIZE, SIZE))
     matrix = turned(rng.normal(0, 0.5), rng.uniform(0.3, 2.5), rng.normal(0, 9, 2))
-    found, lost = register(map, matrix, 40)
+    found, off_grid = register(heatmap, matrix, 40)
     assert found.shape == (40, 40)
-    assert found.sum() + lost == pytest.approx(map.sum(), abs=1e-9)
+    assert found.sum() + off_grid == pytest.approx(heatmap.sum(), abs=1e-9)
 
 
-def test_staying_in_place_changes_no_bit():
-    map = np.random.default_rng(0).normal(size=(SIZE, SIZE))
-    found, lost = register(map, turned(0, 1, (0, 0)), SIZE)
-    assert np.array_equal(found, map)
-    assert lost == 0
+def test_the_identity_does_not_change_any_bit():
+    heatmap = np.random.default_rng(0).normal(size=(SIZE, SIZE))
+    found, off_grid = register(heatmap, turned(0, 1, (0, 0)), SIZE)
+    assert np.array_equal(found, heatmap)
+    assert off_grid == 0
 
 
 @pytest.mark.parametrize("scale", [0.4, 0.8, 1.0, 1.7, 2.6])
-def test_an_even_map_stays_even(scale):
-    """Also where it is spread out: no holes."""
+def test_a_constant_map_stays_constant(scale):
+    """Without holes, also if it is enlarged."""
     found, _ = register(np.ones((SIZE, SIZE)), turned(0.3, scale, (8, 2)), SIZE)
     inside = warp(np.ones((SIZE, SIZE), np.float32), turned(0.3, scale, (8, 2)), SIZE)
     kernel = np.pad(inside, 3)
@@ -51,39 +51,39 @@ def test_an_even_map_stays_even(scale):
     assert np.allclose(found[deep], scale**-2, rtol=0.08)
 
 
-def test_a_point_lands_where_the_matrix_says():
-    map = np.zeros((SIZE, SIZE))
-    map[20, 12] = 1
+def test_a_point_moves_to_the_place_that_the_matrix_gives():
+    heatmap = np.zeros((SIZE, SIZE))
+    heatmap[20, 12] = 1
     matrix = turned(0.2, 1.3, (4, -3))
-    found, _ = register(map, matrix, 80)
+    found, _ = register(heatmap, matrix, 80)
     ys, xs = np.mgrid[:80, :80]
     centre = [(found * xs).sum(), (found * ys).sum()]
     assert centre == pytest.approx(matrix @ [12, 20, 1], abs=0.01)
 
 
-def test_landmarks_come_to_the_templates_place():
-    """A turned face in a frame, its crop, and the way from there to the grid."""
+def test_landmarks_move_to_the_places_of_the_template():
+    """A rotated face in a frame, its crop, and the matrix from the crop to the grid."""
     points = TEMPLATE @ turned(0.25, 1.4, (0, 0))[:, :2].T + [130, 80]
     box = np.array([[100, 60, 400, 360]])
     matrix = alignments(points[None], 1.3, SIZE)
-    (way,) = to_canonical(box, matrix, SIZE, 64)
+    (to_grid,) = to_canonical(box, matrix, SIZE, 64)
     in_crop = (points - box[0, :2] + 0.5) * SIZE / 300 - 0.5
-    found = in_crop @ way[:, :2].T + way[:, 2]
+    found = in_crop @ to_grid[:, :2].T + to_grid[:, 2]
     wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 64 - 0.5
     assert np.abs(found - wanted).max() < 0.01
 
 
 def test_without_landmarks_the_crop_is_scaled_to_the_grid():
     nothing = np.full((1, 2, 3), np.nan)
-    (way,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, SIZE, SIZE)
-    assert np.allclose(way, [[1, 0, 0], [0, 1, 0]])
-    (way,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, 2 * SIZE, SIZE)
-    assert np.allclose(way @ [SIZE - 0.5, SIZE - 0.5, 1], (SIZE - 1) / 2)
+    (to_grid,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, SIZE, SIZE)
+    assert np.allclose(to_grid, [[1, 0, 0], [0, 1, 0]])
+    (to_grid,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, 2 * SIZE, SIZE)
+    assert np.allclose(to_grid @ [SIZE - 0.5, SIZE - 0.5, 1], (SIZE - 1) / 2)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 0.2, 5, 1e3])
-def test_landmarks_in_one_point_are_no_landmarks(scale):
-    """They would blow the crop up without end, or shrink it to nothing."""
+def test_landmarks_with_an_impossible_scale_are_ignored(scale):
+    """They would enlarge the crop far too much, or shrink it to a point."""
     matrix = np.array([[[scale, 0, 3], [0, scale, 4]]])
     box = np.array([[0, 0, SIZE, SIZE]])
     plain = to_canonical(box, np.full((1, 2, 3), np.nan), SIZE, 32)
@@ -92,7 +92,7 @@ def test_landmarks_in_one_point_are_no_landmarks(scale):
 
 @pytest.mark.parametrize("points", [PLACES, HAAR_POINTS])
 @pytest.mark.parametrize(("grid", "margin"), [(48, 1.3), (128, 1.3), (128, 1.6)])
-def test_landmarks_lie_in_their_regions(points, grid, margin):
+def test_landmarks_are_in_their_regions(points, grid, margin):
     regions = region_grid(grid, margin, points)
     assert set(np.unique(regions)) == set(range(len(REGIONS)))
     places = (((points - 0.5) / margin + 0.5) * grid).astype(int)
@@ -103,21 +103,20 @@ def test_landmarks_lie_in_their_regions(points, grid, margin):
 
 @pytest.mark.parametrize("grid", [20, 32, 48, 100, 128])
 def test_pooling_keeps_the_sum_and_the_place(grid):
-    map = np.random.default_rng(0).normal(size=(3, grid, grid))
-    small = pooled(map)
+    maps = np.random.default_rng(0).normal(size=(3, grid, grid))
+    small = pool_maps(maps)
     assert small.shape == (3, min(grid, 32), min(grid, 32))
-    assert np.allclose(small.sum((1, 2)), map.sum((1, 2)))
+    assert np.allclose(small.sum((1, 2)), maps.sum((1, 2)))
     corner = np.zeros((grid, grid))
     corner[-1, 0] = 1
-    assert pooled(corner)[-1, 0] == pytest.approx(1)
+    assert pool_maps(corner)[-1, 0] == pytest.approx(1)
 
 
 def test_a_sample_of_samples_is_the_sample_of_all():
-
     keys = pd.DataFrame({"video": [f"v{n // 3}" for n in range(90)]})
     keys = keys.assign(number=np.arange(90) % 3)
-    whole = set(map(tuple, keys[keep_sample(keys, 20)].to_numpy()))
-    assert len(whole) == 20
+    sample = set(map(tuple, keys[keep_sample(keys, 20)].to_numpy()))
+    assert len(sample) == 20
     halves = [keys.iloc[n::2] for n in (1, 0)]
     some = pd.concat([half[keep_sample(half, 20)] for half in halves])
-    assert set(map(tuple, some[keep_sample(some, 20)].to_numpy())) == whole
+    assert set(map(tuple, some[keep_sample(some, 20)].to_numpy())) == sample

@@ -1,4 +1,4 @@
-"""The export for ViRelAy: its layout, and everything in its place."""
+"""The export for ViRelAy: its layout and its content."""
 
 import json
 
@@ -17,7 +17,7 @@ TITLE = "a: 'b' #{c} ü, from \"black\""
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Of two shards' frames, in an order of their own, of a method with a bad name."""
+    """A project of two shards' frames, in random order, with an odd method name."""
     folder = tmp_path_factory.mktemp("virelay")
     methods = ("A/../B", "real")
     names = ("data-test-000", "data-test-001")
@@ -38,22 +38,22 @@ def project(tmp_path_factory):
         logit=rng.normal(size=14), cluster=rng.integers(0, 3, 14), x=0.5, y=-0.5
     )
     paths = [[shard[k] for shard in shards] for k in (0, 1)]
-    write_project(folder / "out", members, *paths, TITLE, "small")
+    write_project(folder / "out", members, *paths, title=TITLE, model="small")
     return folder / "out", members.reset_index(drop=True), shards
 
 
-def test_the_project_names_files_that_are_there(project):
+def test_the_project_names_existing_files(project):
     folder, _, _ = project
-    told = yaml.safe_load((folder / "project.yaml").read_text("utf-8"))["project"]
-    assert told["name"] == told["dataset"]["name"] == TITLE
-    sources = [source for part in told["analyses"] for source in part["sources"]]
-    sources += [*told["attributions"]["sources"], told["dataset"]["path"]]
-    for name in (*sources, told["label_map"]):
+    content = yaml.safe_load((folder / "project.yaml").read_text("utf-8"))["project"]
+    assert content["name"] == content["dataset"]["name"] == TITLE
+    sources = [source for part in content["analyses"] for source in part["sources"]]
+    sources += [*content["attributions"]["sources"], content["dataset"]["path"]]
+    for name in (*sources, content["label_map"]):
         assert (folder / name).is_file()
     assert len(list(folder.iterdir())) == 5
 
 
-def test_frames_and_maps_are_those_of_the_shards(project):
+def test_frames_and_maps_equal_those_of_the_shards(project):
     folder, members, shards = project
     with (
         h5py.File(folder / "dataset.h5") as data,
@@ -89,8 +89,8 @@ def test_categories_are_all_and_each_label(project):
         assert sorted(file) == sorted(names)
         for name in names:
             index = file[name]["index"][:]
-            of = members.iloc[index]
-            assert np.array_equal(file[name]["cluster/spectral"][:], of["cluster"])
+            wanted = members["cluster"].iloc[index]
+            assert np.array_equal(file[name]["cluster/spectral"][:], wanted)
             assert file[name]["embedding/spectral"].shape == (len(index), 2)
         assert len(file["all"]["index"]) == 14
         assert set(members.iloc[file["real"]["index"][:]]["method"]) == {"real"}

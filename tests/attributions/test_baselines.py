@@ -1,4 +1,4 @@
-"""Baselines: what attributions start from."""
+"""Baselines: the images that integration paths start at."""
 
 import numpy as np
 import pandas as pd
@@ -19,23 +19,24 @@ def crops(count=2, size=24, seed=0) -> np.ndarray:
     return rng.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
-def made(*arguments) -> np.ndarray:
-    """(N, D, S, S, 3)."""
-    return np.stack(list(make_baselines(*arguments)))
+def made(kind, pictures, keys, references, **options) -> np.ndarray:
+    """The baselines of `make_baselines` in one array, (N, D, S, S, 3)."""
+    found = make_baselines(kind, pictures, keys, references=references, **options)
+    return np.stack(list(found))
 
 
 @pytest.fixture(scope="module")
 def references(finished, tmp_path_factory):
-    """Those of a small run's training faces."""
+    """The references of a small run."""
     path = tmp_path_factory.mktemp("references") / "all.h5"
     shards = sorted(finished.folder.glob("results/faces/*-train-*.h5"))
-    write_references(path, shards, ProtocolConfig(), {})
+    write_references(path, shards, ProtocolConfig(), provenance={})
     with References(path) as found:
         yield found
 
 
 @pytest.mark.parametrize(("kind", "value"), [("black", 0), ("grey", 0.5), ("white", 1)])
-def test_even_baselines_are_that_colour(kind, value, references):
+def test_black_grey_and_white_are_constant(kind, value, references):
     found = made(kind, crops(), KEYS, references)
     assert found.shape == (2, 1, *crops()[0].shape)
     assert found.dtype == np.float32
@@ -49,9 +50,10 @@ def test_blurred_is_smoother_with_the_same_mean(references):
     assert found.mean() == pytest.approx(images.mean(), abs=0.02)
 
 
-def test_noise_hangs_on_the_frame_and_the_seed_alone(references):
+def test_noise_depends_only_on_the_frame_and_the_seed(references):
     def noise(keys, seed=0):
-        return made("noise", crops(len(keys)), keys, references, None, 3, seed)
+        pictures = crops(len(keys))
+        return made("noise", pictures, keys, references, draws=3, seed=seed)
 
     found = noise(KEYS)
     assert found.shape == (2, 3, *crops()[0].shape)
@@ -71,31 +73,31 @@ def test_references_are_real_training_faces(finished, references):
             labels = shard.labelled_frames()["label"].to_numpy()
             real.append(shard.crops[:][labels == 0])
             masks.append(shard.masks[:][labels == 1])
-    # Few frames a video here, so that all are taken.
+    # Videos have so few frames here that all are used.
     assert np.allclose(references.mean_face, np.concatenate(real).mean(0), atol=1e-3)
     assert np.allclose(references.mean_mask, np.concatenate(masks).mean(0), atol=1e-6)
     nearest = references.nearest(np.concatenate(real))
-    assert np.array_equal(nearest, np.concatenate(real))  # each is its own
+    assert np.array_equal(nearest, np.concatenate(real))  # each is nearest to itself
     mean = made("mean_face", nearest, ["k"] * len(nearest), references)
     assert np.allclose(mean[0, 0] * 255, references.mean_face, atol=1e-3)
 
 
-def test_real_face_is_the_original_or_the_nearest(references):
-    of_size = references.nearest(np.zeros((1, 48, 48, 3), np.uint8))
+def test_real_face_is_the_original_or_the_nearest_training_face(references):
+    nearest = references.nearest(np.zeros((1, 48, 48, 3), np.uint8))
     pictures = crops(2, 48)
     aligned = np.stack([pictures[1], np.zeros_like(pictures[1])])
-    found = made("real_face", pictures, KEYS, references, aligned)[:, 0]
+    found = made("real_face", pictures, KEYS, references, originals=aligned)[:, 0]
     assert np.allclose(found[0] * 255, aligned[0], atol=1e-3)
     assert np.allclose(found[1] * 255, references.nearest(pictures[1:])[0], atol=1e-3)
-    assert of_size.shape == (1, 48, 48, 3)
+    assert nearest.shape == (1, 48, 48, 3)
 
 
-def test_looks_are_of_the_whole_crop():
-    even = np.full((1, 96, 96, 3), 7, np.uint8)
-    assert (looks(even) == 7).all()
-    assert looks(even).shape == (1, 768)
+def test_looks_are_small_copies_of_crops():
+    constant = np.full((1, 96, 96, 3), 7, np.uint8)
+    assert (looks(constant) == 7).all()
+    assert looks(constant).shape == (1, 768)
 
 
-def test_keys_tell_frames_apart():
+def test_frames_have_different_keys():
     table = pd.DataFrame({"video": ["v", "v", "w"], "subject": 0, "number": [1, 2, 1]})
     assert len(set(frame_keys(table))) == 3

@@ -1,4 +1,4 @@
-"""Integrated Gradients: captum's numbers, the truth where it is known, to a bound."""
+"""Integrated Gradients: equal to captum and to known solutions, within the bound."""
 
 import gc
 import subprocess
@@ -11,10 +11,10 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import nn
 
-from pipeline.attributions.captum_engine import with_captum
+from pipeline.attributions.captum_engine import attribute_with_captum
 from pipeline.attributions.completeness import completeness_error
 from pipeline.attributions.integrated_gradients import (
-    LOW_PRECISION_STEPS,
+    MAX_LOW_PRECISION_STEPS,
     Accuracy,
     integrated_gradients,
 )
@@ -46,20 +46,36 @@ def images(count: int, size=SIZE) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
+def attribute(network, given, batch_size=16, precision=torch.float32, **accuracy):
+    """A list of the attributions of images with their baselines."""
+    found = integrated_gradients(
+        network,
+        given,
+        Accuracy(**accuracy),
+        batch_size=BatchSize(batch_size),
+        precision=precision,
+    )
+    return list(found)
+
+
 def explain(network, batch, baselines=None, batch_size=16, **accuracy):
-    given = pairs(batch, baselines)
-    batches = BatchSize(batch_size)
-    return list(integrated_gradients(network, given, Accuracy(**accuracy), batches))
+    return attribute(network, pairs(batch, baselines), batch_size, **accuracy)
+
+
+def captum(network, given, *, steps, batch_size):
+    """A list of captum's attributions of images with their baselines."""
+    size = BatchSize(batch_size)
+    return list(attribute_with_captum(network, given, steps=steps, batch_size=size))
 
 
 def pairs(batch, baselines=None):
-    """Images with a baseline each, black if none is given."""
+    """Images with one baseline each, by default black."""
     baselines = torch.zeros_like(batch) if baselines is None else baselines
     return zip(batch, baselines[:, None], strict=True)
 
 
 def rough(width=64, layers=3, seed=0, activation=nn.ReLU, size=8) -> ForgeryDetector:
-    """A random network whose logit goes up and down on the way from black."""
+    """A random network whose logit rises and falls along the path from black."""
     torch.manual_seed(seed)
     parts: list[nn.Module] = [nn.Flatten()]
     for before in [3 * size * size, *[width] * (layers - 1)]:
@@ -76,7 +92,7 @@ def real_network(request) -> ForgeryDetector:
     return detector(timm.create_model(request.param, num_classes=1), 0.5, 0.5)
 
 
-def test_weights_sum_to_one_whatever_the_nodes():
+def test_trapezoid_weights_sum_to_one_for_any_nodes():
     rng = np.random.default_rng(0)
     for count in (0, 1, 7, 300):
         nodes = np.concatenate([[0], np.sort(rng.random(count)), [1]])
@@ -87,70 +103,68 @@ def test_weights_sum_to_one_whatever_the_nodes():
 
 @pytest.mark.parametrize(("draws", "first", "steps"), [(1, 5, 5), (3, 9, 5), (2, 3, 3)])
 def test_equals_captum_on_the_same_nodes(real_network, draws, first, steps):
-    """In double precision: in single, a ReLU may fall on either side of its kink.
+    """In double precision: in single precision, a ReLU may switch on or off.
 
-    Nodes and weights are handed to captum by the method below its public one, since
-    none of its rules is the trapezoid's.
+    Nodes and weights are given to a private method of captum, because none of captum's
+    rules is the trapezoid rule.
     """
     network, batch = real_network.double(), images(2).double()
     starts = images(2 * draws).double().flip(0).view(2, draws, 3, SIZE, SIZE) / 2
     given = zip(batch, starts, strict=True)
-    gradients = draws * (steps - 1) + 1  # at the image, paths have the same
-    accuracy = Accuracy(tolerance=1e9, first=first)
-    found = list(integrated_gradients(network, given, accuracy, BatchSize(7)))
+    gradients = draws * (steps - 1) + 1  # paths share the gradient at the image
+    found = attribute(network, given, 7, tolerance=1e9, first_steps=first)
     nodes = np.linspace(0, 1, steps)
     rule = trapezoid(nodes).tolist(), nodes.tolist()
-    captum = IntegratedGradients(network)
+    explainer = IntegratedGradients(network)
     for one, image, baselines in zip(found, batch, starts, strict=True):
-        theirs = captum._attribute(
+        theirs = explainer._attribute(
             inputs=(image.expand(draws, -1, -1, -1),),
             baselines=(baselines,),
             n_steps=steps,
             step_sizes_and_alphas=rule,
         )
         theirs = theirs[0].sum(1).mean(0).numpy()
-        assert np.abs(one.map - theirs).max() < 1e-6 * np.abs(theirs).max()
+        assert np.abs(one.heatmap - theirs).max() < 1e-6 * np.abs(theirs).max()
         assert one.steps == gradients
         assert one.logit == pytest.approx(network(image[None]).item(), abs=1e-9)
         start = network(baselines).mean().item()
         assert one.baseline_logit == pytest.approx(start, abs=1e-9)
 
 
-def test_agrees_with_captums_many_steps(real_network):
+def test_agrees_with_captum_with_many_steps(real_network):
     network, batch = real_network.double(), images(2).double()
-    ours = explain(network, batch, first=33, tolerance=0.01)
-    theirs = with_captum(network, pairs(batch), 40, BatchSize(40))
-    for found, of in zip(ours, theirs, strict=True):
-        assert np.abs(found.map - of.map).sum() < 0.05 * np.abs(of.map).sum()
-        assert found.logit == pytest.approx(of.logit)
-        assert found.baseline_logit == pytest.approx(of.baseline_logit)
+    ours = explain(network, batch, first_steps=33, tolerance=0.01)
+    theirs = captum(network, pairs(batch), steps=40, batch_size=40)
+    for found, wanted in zip(ours, theirs, strict=True):
+        apart = np.abs(found.heatmap - wanted.heatmap).sum()
+        assert apart < 0.05 * np.abs(wanted.heatmap).sum()
+        assert found.logit == pytest.approx(wanted.logit)
+        assert found.baseline_logit == pytest.approx(wanted.baseline_logit)
 
 
-def test_several_baselines_are_one_integral():
-    """The error is that of the mean, and steps go to the path that is hard."""
+def test_several_baselines_share_one_error_bound():
+    """The error is that of the mean map; the hard path gets most of the steps."""
     f = Flat(lambda x: torch.sigmoid(60 * (x[:, 0, 0, 0] - 0.5)) + x[:, 1, 0, 0])
     image = torch.full((1, 3, SIZE, SIZE), 0.9)
     starts = torch.zeros(1, 4, 3, SIZE, SIZE)
-    starts[0, 1:, 0] = 0.9  # but for the first, the way has no cliff
-    accuracy = Accuracy(tolerance=0.01)
-    (found,) = integrated_gradients(
-        detector(f, 0, 1), zip(image, starts, strict=True), accuracy, BatchSize(8)
-    )
+    starts[0, 1:, 0] = 0.9  # only the first path has a steep step
+    given = zip(image, starts, strict=True)
+    (found,) = attribute(detector(f, 0, 1), given, 8, tolerance=0.01)
     assert found.error() <= 0.01
-    assert found.map[0, 0] == pytest.approx(0.25 + 0.9, abs=0.01)
+    assert found.heatmap[0, 0] == pytest.approx(0.25 + 0.9, abs=0.01)
     assert found.steps < 4 * 4 + 20
 
 
-def test_captum_takes_any_number_of_images_at_once():
+def test_captum_gets_the_same_maps_with_any_batch_size():
     network, batch = rough(), images(7, 8)
     wanted = [
         IntegratedGradients(network).attribute(image[None], n_steps=6)[0].sum(0)
         for image in batch
     ]
     for batch_size in (1, 12, 100):
-        found = with_captum(network, pairs(batch), 6, BatchSize(batch_size))
-        for one, of in zip(found, wanted, strict=True):
-            assert np.allclose(one.map, of.numpy(), atol=1e-6)
+        found = captum(network, pairs(batch), steps=6, batch_size=batch_size)
+        for one, exact in zip(found, wanted, strict=True):
+            assert np.allclose(one.heatmap, exact.numpy(), atol=1e-6)
             assert one.steps == 6
 
 
@@ -159,30 +173,32 @@ def test_exact_on_a_linear_model():
     linear = detector(Flat(lambda x: (x * weights).sum((1, 2, 3))))
     batch, grey = images(2), torch.full_like(images(2), 0.5)
     exact = ((batch - grey) / 0.3 * weights).sum(1).numpy()
-    for found, wanted in zip(explain(linear, batch, grey, first=3), exact, strict=True):
-        assert np.allclose(found.map, wanted, atol=1e-5)
+    for found, wanted in zip(
+        explain(linear, batch, grey, first_steps=3), exact, strict=True
+    ):
+        assert np.allclose(found.heatmap, wanted, atol=1e-5)
         assert found.steps == 3
         assert found.error() < 1e-4
 
 
-def test_a_product_is_shared_equally_and_the_rest_gets_nothing():
+def test_the_factors_of_a_product_get_equal_shares_and_other_pixels_nothing():
     product = detector(Flat(lambda x: x[:, 0, 0, 0] * x[:, 1, 5, 5]), 0.0, 1.0)
     (found,) = explain(product, torch.full((1, 3, SIZE, SIZE), 0.8))
-    assert found.map[0, 0] == pytest.approx(0.32)
-    assert found.map[5, 5] == pytest.approx(0.32)
-    assert np.count_nonzero(found.map) == 2
+    assert found.heatmap[0, 0] == pytest.approx(0.32)
+    assert found.heatmap[5, 5] == pytest.approx(0.32)
+    assert np.count_nonzero(found.heatmap) == 2
 
 
 def test_symmetric_pixels_get_equal_shares():
-    """Two pixels that the function treats alike, of equal values: equal shares."""
+    """Two pixels of equal value that the function treats alike get equal shares."""
     both = detector(Flat(lambda x: torch.tanh(x[:, 0, 1, 2] + x[:, 0, 3, 4]) ** 3))
     (found,) = explain(both, torch.full((1, 3, SIZE, SIZE), 0.9), tolerance=0.001)
-    assert found.map[1, 2] == pytest.approx(found.map[3, 4], rel=1e-6)
-    assert found.map[1, 2] != 0
+    assert found.heatmap[1, 2] == pytest.approx(found.heatmap[3, 4], rel=1e-6)
+    assert found.heatmap[1, 2] != 0
 
 
-def test_equal_functions_of_another_structure_get_equal_maps():
-    """Implementation invariance: a layer and the same layer in two, with ReLUs."""
+def test_equal_functions_with_different_structures_get_equal_maps():
+    """Implementation invariance: one layer, or two layers with the same product."""
     torch.manual_seed(0)
     whole = nn.Linear(3 * SIZE**2, 8)
     turn = torch.linalg.qr(torch.randn(8, 8))[0]
@@ -194,43 +210,45 @@ def test_equal_functions_of_another_structure_get_equal_maps():
     other = nn.Sequential(nn.Flatten(), first, second, nn.ReLU(), head)
     batch = images(3).double()
     maps = [
-        [a.map for a in explain(detector(net).double(), batch)] for net in (one, other)
+        [found.heatmap for found in explain(detector(network).double(), batch)]
+        for network in (one, other)
     ]
     assert np.allclose(*maps, atol=1e-6 * np.abs(maps[0]).max())
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU])
 @pytest.mark.parametrize("seed", range(3))
-def test_completeness_within_the_tolerance_or_said_not_to_be(activation, seed):
+def test_the_error_is_within_the_tolerance_or_all_steps_were_used(activation, seed):
     network = rough(seed=seed, activation=activation)
+    steps = {"first_steps": 5, "max_steps": 1025}
     for tolerance in (0.1, 0.02):
-        found = explain(network, images(8, 8), tolerance=tolerance, first=5, most=1025)
+        found = explain(network, images(8, 8), tolerance=tolerance, **steps)
         for one in found:
             change = one.logit - one.baseline_logit
-            error = completeness_error(one.map.sum(), change)
+            error = completeness_error(one.heatmap.sum(), change)
             assert error == pytest.approx(one.error())
             assert error <= tolerance or one.steps == 1025
         assert sum(one.error() <= tolerance for one in found) >= 7
 
 
-def test_steps_go_where_the_path_is_hard():
-    """A cliff at a tenth of the way: even steps would need hundreds."""
+def test_steps_go_where_the_logit_changes_fast():
+    """A steep step at a tenth of the path: even steps would need hundreds."""
     cliff = detector(Flat(lambda x: torch.sigmoid(400 * (x[:, 0, 0, 0] - 0.1))), 0, 1)
     (found,) = explain(cliff, torch.ones(1, 3, SIZE, SIZE), tolerance=0.02)
     assert found.error() < 0.02
-    assert found.map[0, 0] == pytest.approx(1, abs=0.03)
+    assert found.heatmap[0, 0] == pytest.approx(1, abs=0.03)
     assert found.steps < 40
 
 
-def test_an_image_that_needs_more_than_the_most_is_given_up():
+def test_an_image_that_needs_more_than_max_steps_is_given_up():
     wild = detector(Flat(lambda x: torch.sin(3000 * x[:, 0, 0, 0]) + x.sum((1, 2, 3))))
-    (found,) = explain(wild, images(1), tolerance=1e-4, most=20)
+    (found,) = explain(wild, images(1), tolerance=1e-4, max_steps=20)
     assert found.steps == 20
     assert found.error() > 1e-4
 
 
-def test_a_logit_that_is_no_number_spoils_its_own_map_alone():
-    """0/0 where the image's first pixel is 1, at the end of the second path."""
+def test_a_logit_that_is_nan_affects_only_its_own_map():
+    """0/0 at the end of the second path, where the image's first pixel is 1."""
 
     def broken(x):
         return x.sum((1, 2, 3)) / 100 + 0 / (1 - x[:, 0, 0, 0])
@@ -238,29 +256,33 @@ def test_a_logit_that_is_no_number_spoils_its_own_map_alone():
     batch = images(3)
     batch[1, 0, 0, 0] = 1
     found = explain(detector(Flat(broken), 0, 1), batch)
-    assert [bool(np.isfinite(one.map).all()) for one in found] == [True, False, True]
+    assert [bool(np.isfinite(one.heatmap).all()) for one in found] == [
+        True,
+        False,
+        True,
+    ]
     assert not np.isfinite(found[1].error())
 
 
-def test_a_jump_is_given_up_where_no_number_is_left_between():
+def test_a_jump_is_given_up_when_no_float_is_left_between_the_nodes():
     step = detector(Flat(lambda x: (x[:, 0, 0, 0] > 0.3).float() + x.mean((1, 2, 3))))
-    (found,) = explain(step, torch.ones(1, 3, SIZE, SIZE), most=100_000)
+    (found,) = explain(step, torch.ones(1, 3, SIZE, SIZE), max_steps=100_000)
     assert found.error() > 0.05
     assert found.steps < 1000
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 1000])
-def test_batches_and_the_order_of_images_change_nothing(batch_size):
+def test_batch_size_and_the_order_of_images_do_not_change_maps(batch_size):
     network, batch = rough().double(), images(7, 8).double()
     wanted = explain(network, batch, batch_size=16)
     order = torch.randperm(7, generator=torch.Generator().manual_seed(3)).tolist()
     found = explain(network, batch[order], batch_size=batch_size)
     for place, one in zip(order, found, strict=True):
         assert one.steps == wanted[place].steps
-        assert np.allclose(one.map, wanted[place].map, atol=1e-9)
+        assert np.allclose(one.heatmap, wanted[place].heatmap, atol=1e-9)
 
 
-def test_batches_are_full_but_the_last_ones():
+def test_all_batches_except_the_last_are_full():
     sizes = []
 
     def spied(x):
@@ -272,23 +294,23 @@ def test_batches_are_full_but_the_last_ones():
     assert sum(size < 16 for size in sizes) <= 6  # while the last image is refined
 
 
-def test_batches_are_full_at_full_size():
-    """Many paths are in work at once, whatever a path could come to hold."""
+def test_batches_are_full_with_large_images():
+    """Enough paths are unfinished at once, however much memory a path could need."""
     sizes = []
 
     def spied(x):
         if len(sizes) == 5:
-            raise InterruptedError  # enough was seen
+            raise InterruptedError  # these batches are enough
         sizes.append(len(x))
         return torch.sin(9 * x[:, 0].mean((1, 2))) + x[:, 1].mean((1, 2))
 
     batch = images(4, 299)[torch.arange(120) % 4]
     with pytest.raises(InterruptedError):
-        explain(detector(Flat(spied), size=299), batch, batch_size=128, most=1000)
+        explain(detector(Flat(spied), size=299), batch, batch_size=128, max_steps=1000)
     assert sizes == [128] * 5
 
 
-def test_full_memory_halves_the_batch_and_goes_on():
+def test_if_memory_is_full_the_batch_is_halved():
     def small(x):
         if len(x) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -298,18 +320,18 @@ def test_full_memory_halves_the_batch_and_goes_on():
     wanted = explain(roomy, images(4), batch_size=64)
     found = explain(detector(Flat(small)), images(4), batch_size=64)
     for one, other in zip(found, wanted, strict=True):
-        assert np.allclose(one.map, other.map, atol=1e-7)
+        assert np.allclose(one.heatmap, other.heatmap, atol=1e-7)
         assert one.steps == other.steps
-    captum, theirs = (
-        with_captum(network, pairs(images(4)), 10, BatchSize(64))
+    found, wanted = (
+        captum(network, pairs(images(4)), steps=10, batch_size=64)
         for network in (detector(Flat(small)), roomy)
     )
-    for one, other in zip(captum, theirs, strict=True):
-        assert np.allclose(one.map, other.map, atol=1e-7)
+    for one, other in zip(found, wanted, strict=True):
+        assert np.allclose(one.heatmap, other.heatmap, atol=1e-7)
 
 
 @pytest.mark.parametrize("engine", ["ours", "captum"])
-def test_more_baselines_than_fit_at_once(engine):
+def test_an_image_may_have_more_baselines_than_fit_into_memory(engine):
     def small(x):
         if len(x) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -320,18 +342,18 @@ def test_more_baselines_than_fit_at_once(engine):
     for function, maps in ((small, found), (lambda x: small(x[:5]), wanted)):
         network = detector(Flat(function))
         for one in zip(images(2), starts, strict=True):
-            size = BatchSize(16 if function is small else 1)
+            size = 16 if function is small else 1
             if engine == "captum":
-                maps += with_captum(network, [one], 6, size)
+                maps += captum(network, [one], steps=6, batch_size=size)
             else:
-                maps += integrated_gradients(network, [one], Accuracy(), size)
+                maps += attribute(network, [one], size)
     for one, other in zip(found, wanted, strict=True):
-        assert np.allclose(one.map, other.map, atol=1e-7)
+        assert np.allclose(one.heatmap, other.heatmap, atol=1e-7)
         assert one.steps == other.steps
         assert one.baseline_logit == pytest.approx(other.baseline_logit, abs=1e-6)
 
 
-def test_what_the_memory_held_is_remembered():
+def test_the_halved_batch_size_is_kept_for_later_calls():
     tried = []
 
     def small(x):
@@ -342,20 +364,20 @@ def test_what_the_memory_held_is_remembered():
 
     batches = BatchSize(16)
     for _ in range(2):
-        given = pairs(images(4))
-        list(integrated_gradients(detector(Flat(small)), given, Accuracy(), batches))
+        network, given = detector(Flat(small)), pairs(images(4))
+        list(integrated_gradients(network, given, Accuracy(), batch_size=batches))
     assert batches.images == 4
     assert sum(size > 5 for size in tried) == 2
 
 
-def test_a_long_path_does_not_keep_its_batches():
-    """A map is kept without the other maps that were computed beside it."""
+def test_a_long_path_does_not_keep_whole_batches_in_memory():
+    """A stored heatmap does not keep the other heatmaps of its batch alive."""
     held = []
 
     def spied(x):
         paths = [one for one in gc.get_objects() if type(one) is IntegrationPath]
-        for map in (map for path in paths for map in path.maps.values()):
-            held.append(map.untyped_storage().nbytes() / map.nbytes)
+        for heatmap in (one for path in paths for one in path.heatmaps.values()):
+            held.append(heatmap.untyped_storage().nbytes() / heatmap.nbytes)
         return torch.sigmoid(400 * (x[:, 0, 0, 0] - 0.1))
 
     explain(detector(Flat(spied), 0, 1), images(6), batch_size=16)
@@ -363,7 +385,7 @@ def test_a_long_path_does_not_keep_its_batches():
     assert max(held) == 1
 
 
-def test_one_image_that_does_not_fit_is_an_error():
+def test_an_image_that_does_not_fit_into_memory_is_an_error():
     def full(x):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -371,28 +393,25 @@ def test_one_image_that_does_not_fit_is_an_error():
         explain(detector(Flat(full)), images(1))
 
 
-def test_what_low_precision_gets_wrong_is_done_anew_in_float32():
+def test_an_image_that_low_precision_cannot_explain_is_computed_in_float32():
     def f(x):
         low = torch.is_autocast_enabled("cpu")
         return torch.tanh(x[:, 0, 0, 0]) * (3 if low else 1)
 
     batch = images(3)
     exact = explain(detector(Flat(f)), batch)
-    low = integrated_gradients(
-        detector(Flat(f)), pairs(batch), Accuracy(), BatchSize(16), torch.bfloat16
-    )
+    low = attribute(detector(Flat(f)), pairs(batch), precision=torch.bfloat16)
     for one, other in zip(low, exact, strict=True):
-        assert np.array_equal(one.map, other.map)
-        assert one.steps == LOW_PRECISION_STEPS + other.steps
+        assert np.array_equal(one.heatmap, other.heatmap)
+        assert one.steps == MAX_LOW_PRECISION_STEPS + other.steps
 
 
-def test_low_precision_holds_the_same_bound():
+def test_low_precision_keeps_the_same_error_bound():
     torch.manual_seed(0)
     network = detector(timm.create_model("test_resnet", num_classes=1))
     batch = images(6)
-    accuracy = Accuracy(tolerance=0.002)
     exact, found = (
-        integrated_gradients(network, pairs(batch), accuracy, BatchSize(16), dtype)
+        attribute(network, pairs(batch), tolerance=0.002, precision=dtype)
         for dtype in (torch.float32, torch.bfloat16)
     )
     for one, other in zip(found, exact, strict=True):
@@ -400,7 +419,7 @@ def test_low_precision_holds_the_same_bound():
         assert one.logit == pytest.approx(other.logit, abs=1e-6)  # ends are in float32
 
 
-def test_memory_is_planned_by_what_the_network_saves():
+def test_the_batch_is_planned_from_what_the_network_saves():
     torch.manual_seed(0)
     network = detector(timm.create_model("test_resnet", num_classes=1))
     small = saved_bytes(network, torch.zeros(3, SIZE, SIZE))
@@ -413,8 +432,8 @@ def test_memory_is_planned_by_what_the_network_saves():
 
 
 @pytest.mark.slow
-def test_memory_hangs_on_the_batch_and_not_on_the_number_of_images():
-    """In processes of their own: the peak of one is never given back."""
+def test_memory_depends_on_the_batch_and_not_on_the_number_of_images():
+    """In one process each, because a process never forgets its peak."""
     peaks = []
     for count in (10, 1000):
         command = [sys.executable, "-c", PEAK, str(count), "16"]
@@ -441,7 +460,8 @@ pairs = (
     (torch.rand(3, 70, 70, generator=draw), torch.zeros(1, 3, 70, 70))
     for _ in range(count)
 )
-for found in integrated_gradients(detector, pairs, Accuracy(), BatchSize(batch)):
+size = BatchSize(batch)
+for found in integrated_gradients(detector, pairs, Accuracy(), batch_size=size):
     assert found.error() <= 0.05
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -1,4 +1,4 @@
-"""Originals of fakes: the same frames, cut out alike."""
+"""Originals of fakes: the same frames and boxes, from the original videos."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.attributions.original_alignment import (
-    ALIGNED_DB,
+    MIN_ALIGNED_PSNR,
     original_crops,
     psnr_outside,
     write_originals,
@@ -51,7 +51,7 @@ def originals(corpus) -> dict[tuple[str, str], Path]:
 
 
 def by_fake(files: dict, compression: str) -> dict[str, Path]:
-    """The original of each fake of the shard: of its target, in its compression."""
+    """The original of each fake of the shard: its target's video, same compression."""
     return {
         f"{method}/{target}_{source}": files[compression, target]
         for method in METHODS[:2]
@@ -61,7 +61,7 @@ def by_fake(files: dict, compression: str) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def faces(corpus, compression, tmp_path_factory) -> Path:
-    """A shard of one compression: fakes of two methods and real videos between them."""
+    """A shard of one compression with fakes of two methods and real videos."""
     path = tmp_path_factory.mktemp("faces") / f"{compression}.h5"
     detector = HaarDetector(CONFIG.min_face)
     with writing_faces(path, CONFIG.size, {}, COLUMNS | {"label": int}) as shard:
@@ -86,19 +86,26 @@ def faces(corpus, compression, tmp_path_factory) -> Path:
 def written(
     faces: Path, files: dict, path: Path, config: FacesConfig = CONFIG
 ) -> tuple[np.ndarray, ...]:
-    """Crops, PSNR and which are aligned of a file of originals, as they are stored."""
-    write_originals(path, faces, files, config, 2, {})
+    """Write originals; return their crops, PSNR and which are aligned."""
+    write_originals(path, faces, files, config=config, workers=2, provenance={})
     with Originals(path) as found:
         names = ("crops", "frames/psnr", "frames/aligned")
         return tuple(found.file[name][:] for name in names)
 
 
+def options(frame_size, size=24) -> dict:
+    """The keyword arguments of `original_crops`."""
+    return {"frame_size": frame_size, "size": size, "decoder": "auto"}
+
+
 def swapped(originals: dict) -> dict[tuple[str, str], Path]:
-    """Each fake's original is another person."""
+    """For each fake, the video of another person instead of the original."""
     return {(c, t): originals[c, s] for c in ("c23", "c40") for t, s in NAMES}
 
 
-def test_fakes_find_their_own_frames(faces, originals, compression, tmp_path):
+def test_originals_show_the_frames_of_the_fakes(
+    faces, originals, compression, tmp_path
+):
     files = by_fake(originals, compression)
     crops, psnr, aligned = written(faces, files, tmp_path / "o.h5")
     with FaceShard(faces) as shard, Originals(tmp_path / "o.h5") as found:
@@ -107,12 +114,12 @@ def test_fakes_find_their_own_frames(faces, originals, compression, tmp_path):
         assert (found.crops_of(np.flatnonzero(aligned)) == crops[aligned]).all()
     fake = frames["label"].to_numpy() == 1
     assert len(crops) == len(psnr) == len(aligned) == len(frames) > 20
-    # A real face has none: its baseline is another real face.
+    # A real face has no original: its baseline is another real face.
     assert np.isnan(psnr[~fake]).all()
     assert not crops[~fake].any()
     assert aligned[fake].mean() > (0.95 if compression == "c23" else 0.8)
-    assert (aligned == (np.nan_to_num(psnr) >= ALIGNED_DB)).all()
-    # Outside the mask they are the fakes, row for row; inside they are not.
+    assert (aligned == (np.nan_to_num(psnr) >= MIN_ALIGNED_PSNR)).all()
+    # Outside the mask they equal the fakes, row by row; inside they do not.
     away = np.abs(crops.astype(float) - fakes).mean(-1)
     for row in np.flatnonzero(aligned):
         outside, inside = away[row][~masks[row]], away[row][masks[row]]
@@ -120,28 +127,28 @@ def test_fakes_find_their_own_frames(faces, originals, compression, tmp_path):
         assert inside.mean() > 1.1 * outside.mean()
 
 
-def test_crops_are_those_that_the_original_itself_gives(corpus, compression):
-    """Same boxes, same code: a video is its own original to the bit."""
+def test_an_originals_crops_equal_its_own_extracted_crops(corpus, compression):
+    """With the same boxes, a video as its own original gives the same bits."""
     path = video_path(corpus, compression, "real", "000")
     faces = extract_video(path, None, HaarDetector(CONFIG.min_face), CONFIG)
     order = np.arange(len(faces.crops))[::-1]  # any order, and repeats
     order = np.append(order, order[:2])
     numbers, boxes = faces.frames["number"][order], faces.frames["box"][order]
     frame = (faces.height, faces.width)
-    crops, there, why = original_crops(path, numbers, boxes, frame, 48, "auto")
-    assert there.all()
-    assert why == ""
+    crops, is_cut, reason = original_crops(path, numbers, boxes, **options(frame, 48))
+    assert is_cut.all()
+    assert reason == ""
     assert (crops == faces.crops[order]).all()
 
 
-def test_another_moment_is_less_like_and_another_person_is_not_aligned(
+def test_another_moment_is_less_similar_and_another_person_is_not_aligned(
     corpus, faces, originals, compression, tmp_path
 ):
-    """No threshold tells a moment from its neighbours; five frames away it shows in
-    the mean of a video."""
+    """No threshold separates a moment from its neighbours, but the mean over a video
+    differs five frames away."""
     files = by_fake(swapped(originals), compression)
     _, psnr, aligned = written(faces, files, tmp_path / "o.h5")
-    assert np.nanmax(psnr) < ALIGNED_DB - 10
+    assert np.nanmax(psnr) < MIN_ALIGNED_PSNR - 10
     assert not aligned.any()
     with FaceShard(faces) as shard:
         frames, boxes = shard.labelled_frames(), shard.file["frames/box"][:]
@@ -150,26 +157,26 @@ def test_another_moment_is_less_like_and_another_person_is_not_aligned(
         video, at = rows.iloc[0], rows.index.to_numpy()
         path = originals[compression, video["target"]]
         numbers, frame = rows["number"].to_numpy(), (video["height"], video["width"])
-        likeness = {}
+        similarity = {}
         for shift in (0, 5):
-            crops, there, _ = original_crops(
-                path, numbers + shift, boxes[at], frame, CONFIG.size, "auto"
+            crops, is_cut, _ = original_crops(
+                path, numbers + shift, boxes[at], **options(frame, CONFIG.size)
             )
-            likeness[shift] = np.array(
+            similarity[shift] = np.array(
                 [
                     psnr_outside(fakes[row], crop, masks[row]) if had else np.nan
-                    for row, crop, had in zip(at, crops, there, strict=True)
+                    for row, crop, had in zip(at, crops, is_cut, strict=True)
                 ]
             )
-        both = np.isfinite(likeness[0] + likeness[5])
-        lead = (likeness[0] - likeness[5])[both].mean()
+        both = np.isfinite(similarity[0] + similarity[5])
+        lead = (similarity[0] - similarity[5])[both].mean()
         assert lead > (5 if compression == "c23" else 1)
 
 
-def test_without_a_mask_the_border_of_the_crop_tells(
+def test_without_a_mask_the_border_of_the_crop_is_compared(
     faces, originals, compression, tmp_path
 ):
-    """Of the whole crop no Deepfakes frame would pass: the forgery is in it."""
+    """Comparing the full crop would fail, because the forgery is inside it."""
     bare = tmp_path / "bare.h5"
     shutil.copy(faces, bare)
     with h5py.File(bare, "a") as file:
@@ -183,17 +190,17 @@ def test_without_a_mask_the_border_of_the_crop_tells(
     assert np.isnan(psnr[~fake]).all()
     files = by_fake(swapped(originals), compression)
     _, psnr, _ = written(bare, files, tmp_path / "o.h5")
-    assert np.nanmax(psnr) < ALIGNED_DB - 10
+    assert np.nanmax(psnr) < MIN_ALIGNED_PSNR - 10
 
 
-def test_what_cannot_be_used_is_said_and_nothing_raised(
+def test_originals_that_cannot_be_used_are_logged(
     faces, originals, compression, tmp_path, caplog
 ):
     caplog.set_level("INFO")
     fakes = by_fake(originals, compression)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    for files, why in (
+    for files, reason in (
         (dict.fromkeys(fakes, broken), "the original: not a video"),
         (dict.fromkeys(fakes, tmp_path / "none.mp4"), "the original: there is no"),
         ({}, "no original is known"),
@@ -203,14 +210,14 @@ def test_what_cannot_be_used_is_said_and_nothing_raised(
         assert not crops.any()
         assert np.isnan(psnr).all()
         assert not aligned.any()
-        assert f"4 videos: {why}" in caplog.text
+        assert f"4 videos: {reason}" in caplog.text
 
 
-def test_an_original_that_hangs_costs_its_own_fakes(
+def test_an_original_that_takes_too_long_only_affects_its_own_fakes(
     faces, originals, compression, tmp_path, caplog
 ):
     caplog.set_level("INFO")
-    long = tmp_path / "long.mp4"  # so that none is done within the limit
+    long = tmp_path / "long.mp4"  # no worker finishes it within the limit
     ffmpeg("-stream_loop", 5000, "-i", originals["c23", "000"], "-c", "copy", long)
     fakes = dict.fromkeys(by_fake(originals, compression), long)
     hasty = CONFIG.model_copy(update={"time_limit": 0.001})
@@ -218,8 +225,8 @@ def test_an_original_that_hangs_costs_its_own_fakes(
     assert not crops.any()
     assert np.isnan(psnr).all()
     assert not aligned.any()
-    told = "4 videos: the original: timeout: took longer than 0.001 s"
-    assert told in caplog.text
+    expected = "4 videos: the original: timeout: took longer than 0.001 s"
+    assert expected in caplog.text
 
 
 def test_an_original_of_another_size_or_too_short_is_not_used(originals):
@@ -227,44 +234,44 @@ def test_an_original_of_another_size_or_too_short_is_not_used(originals):
     video = open_video(path)
     boxes, numbers = np.tile([0, 0, 40, 40], (3, 1)), np.array([1, 2, 10**6])
     narrower = (video.height, video.width - 2)
-    _, there, why = original_crops(path, numbers, boxes, narrower, 24, "auto")
-    assert not there.any()
-    assert why == "the original is of another size"
+    _, is_cut, reason = original_crops(path, numbers, boxes, **options(narrower))
+    assert not is_cut.any()
+    assert reason == "the original is of another size"
     frame = (video.height, video.width)
-    crops, there, why = original_crops(path, numbers, boxes, frame, 24, "auto")
-    assert there.tolist() == [True, True, False]
-    assert why == "the original ends before the fake"
+    crops, is_cut, reason = original_crops(path, numbers, boxes, **options(frame))
+    assert is_cut.tolist() == [True, True, False]
+    assert reason == "the original ends before the fake"
     assert not crops[2].any()
 
 
-def test_damaged_frames_are_left_out_and_said(originals, tmp_path):
+def test_damaged_frames_are_left_out_and_reported(originals, tmp_path):
     groups = tmp_path / "groups.mp4"
-    options = ("-c:v", "libx264", "-threads", 1, "-g", 4, "-movflags", "faststart")
-    ffmpeg("-i", originals["c23", "000"], *options, groups)
-    sound = open_video(groups)
-    frame, numbers = (sound.height, sound.width), np.arange(sound.index.total)
+    encoding = ("-c:v", "libx264", "-threads", 1, "-g", 4, "-movflags", "faststart")
+    ffmpeg("-i", originals["c23", "000"], *encoding, groups)
+    video = open_video(groups)
+    frame, numbers = (video.height, video.width), np.arange(video.index.total)
     boxes = np.tile([0, 0, 200, 200], (len(numbers), 1))
-    whole, there, _ = original_crops(groups, numbers, boxes, frame, 24, "auto")
-    assert there.all()
+    intact, is_cut, _ = original_crops(groups, numbers, boxes, **options(frame))
+    assert is_cut.all()
     content = bytearray(groups.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 40] = bytes(b ^ 0x55 for b in content[middle:][:40])
     groups.write_bytes(content)
-    crops, there, why = original_crops(groups, numbers, boxes, frame, 24, "auto")
-    assert 0 < there.sum() < len(numbers)
-    assert why == "frames of the original are damaged"
-    assert (crops[there] == whole[there]).all()
-    assert not crops[~there].any()
+    crops, is_cut, reason = original_crops(groups, numbers, boxes, **options(frame))
+    assert 0 < is_cut.sum() < len(numbers)
+    assert reason == "frames of the original are damaged"
+    assert (crops[is_cut] == intact[is_cut]).all()
+    assert not crops[~is_cut].any()
 
 
-def test_psnr_by_hand():
+def test_psnr_equals_values_by_hand():
     one = np.full((32, 32, 3), 100, np.uint8)
     mask = np.zeros((32, 32), np.uint8)
     assert psnr_outside(one, one, mask) == np.inf
     assert psnr_outside(one, one + 5, mask) == pytest.approx(20 * np.log10(51))
     other = one.copy()
-    mask[10:20, 10:20], other[8:22, 8:22] = 1, 255  # two px beyond the mask
+    mask[10:20, 10:20], other[8:22, 8:22] = 1, 255  # two pixels around the mask
     assert psnr_outside(one, other, mask) == np.inf
-    other[:, 7] = 255  # the third is outside
+    other[:, 7] = 255  # the third pixel is outside
     assert np.isfinite(psnr_outside(one, other, mask))
     assert np.isnan(psnr_outside(one, other, np.ones_like(mask)))

@@ -1,4 +1,4 @@
-"""Configuration: faults are named before anything runs; documents do not drift."""
+"""Configuration: faults are named before a run starts; generated files are current."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ FAULTS = [
     ({"sources": {}}, "name at least one of miniature, faceforensics"),
     (
         {"sources": {"faceforensics": {"server": "http://example.org"}}},
-        "before you set agree_to_terms: true. The data is the authors' to give",
+        "before you set agree_to_terms: true. Only the authors can give access",
     ),
     (
         {"sources": {"faceforensics": {"server": "ftp://a", "agree_to_terms": True}}},
@@ -58,7 +58,7 @@ FAULTS = [
     ),
     (
         {"sources": {"faceforensics": {"methods": ["DeepFakeDetection"]}}},
-        "DeepFakeDetection is a source of its own",
+        "DeepFakeDetection is a separate source",
     ),
     (
         {"sources": {"miniature": {"methods": ["Deepfakes", "Deepfakes"]}}},
@@ -73,10 +73,10 @@ FAULTS = [
         {"attribution": {"baselines": ["black", "purple"]}},
         "attribution.baselines.1 = 'purple'",
     ),
-    ({"attribution": {"baselines": ["black", "black"]}}, "each baseline once"),
+    ({"attribution": {"baselines": ["black", "black"]}}, "name each baseline once"),
     (
         {"attribution": {"engine": "captum", "precision": "bfloat16"}},
-        "engine captum has no other precision than float32",
+        "engine captum computes in float32 only",
     ),
     ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
     (
@@ -115,7 +115,7 @@ FAULTS = [
 ]
 
 
-# Protocols that only the table of videos shows to be impossible.
+# Protocols that are impossible with the videos of the sources.
 PROTOCOL_FAULTS = [
     (
         {"leave_out": ["DeepFakes"]},
@@ -131,7 +131,7 @@ PROTOCOL_FAULTS = [
 
 
 @pytest.mark.parametrize(("protocol", "message"), PROTOCOL_FAULTS)
-def test_protocols_that_cannot_be_are_refused(tmp_path, protocol, message):
+def test_impossible_protocols_are_refused(tmp_path, protocol, message):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"protocols": {"p": protocol}}))
     config = check_config({"protocols": {"p": protocol}}, [file])
@@ -141,8 +141,8 @@ def test_protocols_that_cannot_be_are_refused(tmp_path, protocol, message):
     assert str(caught.value).startswith(f"{file}: protocols.p")
 
 
-def test_protocols_that_leave_nothing_to_validate_on_are_refused(tmp_path):
-    """Before anything is extracted, and not hours later."""
+def test_a_protocol_without_fakes_in_validation_is_refused(tmp_path):
+    """The error is raised before any step runs."""
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump({"protocols": {"p": {"methods": ["FaceSwap"]}}}))
     config = check_config({"protocols": {"p": {"methods": ["FaceSwap"]}}}, [file])
@@ -163,14 +163,14 @@ def test_faults_name_file_key_value_and_remedy(tmp_path, fault, message):
     assert str(caught.value).startswith(f"{file}: ")
 
 
-def test_a_value_of_the_command_line_is_not_blamed_on_a_file(tmp_path):
+def test_a_faulty_value_of_the_command_line_is_attributed_to_config_option(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("seed: 3")
     with pytest.raises(ConfigError, match=r"^--config: seed = -1"):
         check_config({"seed": -1}, [file])
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_named_in_one_error():
     with pytest.raises(ConfigError) as caught:
         check_config({"faces": {"frames": 0, "sise": 3}, "seeds": 1}, [])
     assert all(k in str(caught.value) for k in ("faces.frames", "faces.sise", "seeds"))
@@ -183,21 +183,21 @@ def test_shipped_configurations_are_valid():
         raw = yaml.safe_load(file.read_text())
         for name, source in raw.get("sources", {}).items():
             if name != "folders" and source:
-                source["root"] = str(REPOSITORY)  # the user's own to set
+                source["root"] = str(REPOSITORY)  # users set their own
         check_config(raw, [file])
 
 
-def test_default_file_holds_the_defaults():
+def test_default_file_contains_the_defaults():
     raw = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     assert check_config(raw, []) == RunConfig()
 
 
-def test_generated_documents_have_not_drifted():
+def test_generated_files_are_current():
     for path, text in documents().items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `make docs`"
 
 
-def test_every_key_is_described():
+def test_every_key_has_a_description():
     def described(section):
         for name, field in type(section).model_fields.items():
             assert field.description, name
@@ -209,11 +209,11 @@ def test_every_key_is_described():
     described(RunConfig())
 
 
-def test_model_names_are_timms():
+def test_model_names_are_those_of_timm():
     import timm
 
     registered = set(timm.list_models())
-    # What timm only knows as an old name for another model is not in its list.
+    # timm's list leaves out old names of models.
     assert registered <= timm_models()
     assert all(timm.is_model(name) for name in timm_models())
     tagged = "resnet18.a1_in1k"
@@ -225,13 +225,13 @@ def test_model_names_are_timms():
     ("content", "message"),
     [
         ("[", "cannot be read"),
-        ('{"a": 1}', "is no pair"),
-        ('[["1", "2"]]', "is no pair"),
-        ('[["../", "002"]]', "is no pair"),
+        ('{"a": 1}', "is not a pair"),
+        ('[["1", "2"]]', "is not a pair"),
+        ('[["../", "002"]]', "is not a pair"),
         ('[["004", "001"]]', "is in train.json too"),
         ('[["004", "005"], ["004", "006"]]', "in the file twice"),
         ('[["004", "004"]]', "in the file twice"),
-        ("[[4, 5]]", "is no pair"),
+        ("[[4, 5]]", "is not a pair"),
     ],
 )
 def test_bad_splits_are_refused(tmp_path, content, message):

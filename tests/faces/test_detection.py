@@ -1,4 +1,4 @@
-"""Detectors: they find faces, alone and lent to other processes, in any batch."""
+"""Face detectors find the same faces alone, from other processes, in any batch."""
 
 import multiprocessing
 
@@ -8,21 +8,21 @@ import pytest
 
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.detection.retinaface import RetinaFaceDetector
-from pipeline.faces.detection.service import LentDetector, lending
+from pipeline.faces.detection.service import RemoteDetector, serve_detector
 from pipeline.videos.miniature.scene import make_scene, real_frames
 
 
-def drawn(person: int, count: int = 1) -> np.ndarray:
+def drawn_frames(person: int, count: int = 1) -> np.ndarray:
     """Frames of a drawn person, (N, 240, 320, 3)."""
     return np.stack(list(real_frames(make_scene(0, person, (count, count)))))
 
 
 @pytest.mark.parametrize("enlarged", [1, 3])
-def test_haar_finds_the_drawn_faces_where_they_were_drawn(enlarged):
+def test_haar_finds_drawn_faces_at_their_places(enlarged):
     hits = 0
     for person in range(10):
         pose = make_scene(0, person, (2, 2)).motion.poses[0]
-        frame = drawn(person, 2)[0]
+        frame = drawn_frames(person, 2)[0]
         frame = cv2.resize(frame, None, fx=enlarged, fy=enlarged)
         (found,) = HaarDetector(0.15).detect(frame[None])
         x, y = (found.boxes[:, :2] + found.boxes[:, 2:]).T / 2 / enlarged
@@ -31,8 +31,8 @@ def test_haar_finds_the_drawn_faces_where_they_were_drawn(enlarged):
     assert hits >= 9
 
 
-def test_haar_finds_faces_down_to_the_size_asked_for():
-    face = drawn(0)[0]
+def test_haar_finds_faces_down_to_the_configured_size():
+    face = drawn_frames(0)[0]
     side = np.diff(HaarDetector(0.15).detect(face[None])[0].boxes[:, [0, 2]])[0, 0]
     frame = np.full((960, 1280, 3), 90, np.uint8)
     frame[300:540, 400:720] = face
@@ -41,10 +41,10 @@ def test_haar_finds_faces_down_to_the_size_asked_for():
     assert not len(HaarDetector(1.5 * share).detect(frame[None])[0].boxes)
 
 
-def test_haar_follows_faces_and_finds_what_a_search_of_each_frame_finds():
+def test_haar_finds_the_same_faces_by_following_as_by_searching_each_frame():
     detector = HaarDetector(0.15)
     for person in range(6):
-        film = drawn(person, 40)[::5]
+        film = drawn_frames(person, 40)[::5]
         alone = [detector.detect(frame[None])[0] for frame in film]
         for one, other in zip(detector.detect(film), alone, strict=True):
             assert len(one.boxes) == len(other.boxes) == 1
@@ -52,31 +52,32 @@ def test_haar_follows_faces_and_finds_what_a_search_of_each_frame_finds():
             assert np.abs(one.boxes - other.boxes).max() < 0.15 * side
 
 
-def test_haar_searches_all_over_where_a_face_is_lost():
-    """Here, and back again; one that comes to another that stays waits for a group."""
-    face = drawn(0)[0]
+def test_haar_searches_the_complete_frame_after_a_face_is_lost():
+    """A second face that appears beside the first is found in the next group."""
+    face = drawn_frames(0)[0]
     left, right = (np.full((240, 640, 3), 90, np.uint8) for _ in range(2))
     left[:, :320], right[:, 320:] = face, face
     both = np.hstack([face, face])
     film = np.stack([left, right, right, left, both, both, left, right, both])
     found = [one.boxes[:, 0] > 320 for one in HaarDetector(0.15).detect(film)]
-    told = [sorted(sides.tolist()) for sides in found]
-    here, there, two = [False], [True], [False, True]
-    assert told == [here, there, there, here, here, here, here, there, two]
+    found_sides = [sorted(sides.tolist()) for sides in found]
+    one, other, both_sides = [False], [True], [False, True]
+    expected = [one, other, other, one, one, one, one, other, both_sides]
+    assert found_sides == expected
 
 
 @pytest.fixture(scope="module")
 def retinaface() -> RetinaFaceDetector:
-    """RetinaFace with random weights, since the real ones are a download."""
+    """RetinaFace with random weights, because the real weights need a download."""
     import torch
 
     torch.manual_seed(0)
     detector = RetinaFaceDetector(None)
-    for module in detector.network.modules():  # so that signals stay finite, and vary
+    for module in detector.network.modules():  # keeps activations finite and different
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.fill_(20.0)
-    # Random weights are sure of nothing: keep the few highest scores.
-    frames = np.stack([drawn(0)[0], drawn(3)[0]])
+    # With random weights all scores are low: keep the few highest scores.
+    frames = np.stack([drawn_frames(0)[0], drawn_frames(3)[0]])
     scale = detector.short_side / frames.shape[1]
     large = [cv2.resize(f, None, fx=scale, fy=scale) for f in frames]
     with torch.inference_mode():
@@ -86,10 +87,10 @@ def retinaface() -> RetinaFaceDetector:
     return detector
 
 
-def test_retinaface_in_batches_equals_the_package_image_by_image(retinaface):
+def test_retinaface_in_batches_equals_the_package_on_single_images(retinaface):
     from retinaface import RetinaFace
 
-    frames = np.stack([drawn(0)[0], drawn(3)[0]])
+    frames = np.stack([drawn_frames(0)[0], drawn_frames(3)[0]])
     compared = 0
     for frame, one in zip(frames, retinaface.detect(frames), strict=True):
         theirs = RetinaFace.detect_faces(
@@ -113,10 +114,10 @@ def same(one, other) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in parts)
 
 
-def test_what_is_found_in_a_frame_does_not_hang_on_the_others(retinaface, monkeypatch):
+def test_detections_in_a_frame_do_not_depend_on_other_frames(retinaface, monkeypatch):
     monkeypatch.setattr(retinaface, "short_side", 256)
     monkeypatch.setattr(retinaface, "batch_size", 4)
-    frames = drawn(3, 6)
+    frames = drawn_frames(3, 6)
     alone = [retinaface.detect(frame[None])[0] for frame in frames[:2]]
     together = retinaface.detect(frames)
     assert sum(len(one.boxes) for one in alone)
@@ -124,27 +125,27 @@ def test_what_is_found_in_a_frame_does_not_hang_on_the_others(retinaface, monkey
 
 
 def detect_in_another_process(address, calibration, frames, answers):
-    detector = LentDetector(address, calibration)
+    detector = RemoteDetector(address, calibration)
     for batch in frames:
         answers.put([len(one.boxes) for one in detector.detect(batch)])
         answers.put(detector.detect(batch))
 
 
-def test_a_detector_is_lent_to_several_processes():
+def test_a_detector_serves_several_processes():
     own, context = HaarDetector(0.15), multiprocessing.get_context("spawn")
-    answers, frames = context.Queue(), [drawn(0, 3), drawn(4, 2)]
-    with lending(own) as address:
+    answers, frames = context.Queue(), [drawn_frames(0, 3), drawn_frames(4, 2)]
+    with serve_detector(own) as address:
         args = (address, own.calibration, frames, answers)
-        borrowers = [
+        workers = [
             context.Process(target=detect_in_another_process, args=args)
             for _ in range(2)
         ]
-        for borrower in borrowers:
-            borrower.start()
+        for worker in workers:
+            worker.start()
         given = [answers.get(timeout=60) for _ in range(8)]
-        for borrower in borrowers:
-            borrower.join(10)
-    found = [given for given in given if not isinstance(given[0], int)]
+        for worker in workers:
+            worker.join(10)
+    found = [answer for answer in given if not isinstance(answer[0], int)]
     expected = {len(batch): own.detect(batch) for batch in frames}
     assert len(found) == 4
     for answer in found:
@@ -159,8 +160,8 @@ class Broken:
         raise RuntimeError("CUDA out of memory")
 
 
-def test_what_a_lent_detector_raises_is_raised_where_it_was_asked():
-    with lending(Broken()) as address:
-        detector = LentDetector(address, Broken.calibration)
+def test_an_error_of_a_served_detector_is_raised_in_the_worker():
+    with serve_detector(Broken()) as address:
+        detector = RemoteDetector(address, Broken.calibration)
         with pytest.raises(RuntimeError, match="out of memory"):
-            detector.detect(drawn(0))
+            detector.detect(drawn_frames(0))

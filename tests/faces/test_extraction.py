@@ -1,4 +1,4 @@
-"""Extraction of a shard: the same from any workers, stopped by no bad video."""
+"""Extraction of a shard does not depend on workers, and no bad video stops it."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ CONFIG = FacesConfig(frames=4, size=48, max_failed=1.0)
 
 
 def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, workers=2):
-    """The rule's command, on files below `root`; returns what it logged."""
+    """Run the command of the rule on files below `root`; return its log."""
     table = pd.DataFrame({"video": names, "path": names, "mask": "", "label": 0})
     table = table.assign(method="youtube", split="test", problem="")
     lists = output.with_suffix(".csv"), output.with_suffix(".sha256")
@@ -49,18 +49,18 @@ def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, wor
 
 @pytest.fixture
 def many(corpus) -> tuple[Path, list[str]]:
-    """A folder, and names of videos in it; the last is not there."""
+    """A folder, and names of videos in it. The last video does not exist."""
     videos = sorted(corpus.rglob("c*/**/*.mp4"))
     return corpus, [*(str(path.relative_to(corpus)) for path in videos), "gone.mp4"]
 
 
 def tasks(root: Path, names: list[str]) -> list[Task]:
-    there = [name for name in names if (root / name).exists()]
-    sums = {name: {name: file_sha256(root / name)} for name in there}
+    existing = [name for name in names if (root / name).exists()]
+    sums = {name: {name: file_sha256(root / name)} for name in existing}
     return [Task(root, name, "", sums.get(name, {})) for name in names]
 
 
-def test_a_shard_is_the_same_from_any_workers_and_order(many, tmp_path):
+def test_a_shard_does_not_depend_on_workers_and_order(many, tmp_path):
     root, names = many
     shards = [tmp_path / f"{number}.h5" for number in range(3)]
     extract_shard(root, names, shards[0], workers=1)
@@ -74,8 +74,8 @@ def test_a_shard_is_the_same_from_any_workers_and_order(many, tmp_path):
         assert status["gone.mp4"] == "missing"
 
 
-def test_a_worker_killed_in_mid_shard_costs_nothing(many):
-    """Its video is tried again; the others never notice."""
+def test_a_killed_worker_changes_no_result(many):
+    """Its video is tried again."""
     root, names = many
     expected = list(extract_all(tasks(root, names), CONFIG, 2))
     killed = 0
@@ -103,32 +103,32 @@ def workers() -> list[psutil.Process]:
 
 
 def kill_a_worker() -> int:
-    """Send SIGSEGV to a worker; returns how many were there to be sent it."""
+    """Send SIGSEGV to a worker, if there is one. Returns the number of signals."""
     alive = workers()
     for worker in alive[:1]:
         worker.send_signal(signal.SIGSEGV)
     return min(1, len(alive))
 
 
-def test_a_video_that_kills_its_worker_is_tried_twice_and_costs_itself(many, tmp_path):
-    """Whoever has the long video open is shot."""
+def test_only_a_video_that_kills_its_worker_twice_fails(many, tmp_path):
+    """Each worker that opens the long video is killed."""
     root, names = many
     long = tmp_path / "long.mp4"
     ffmpeg("-stream_loop", "200", "-i", root / names[0], "-c", "copy", long)
-    shot: set[int] = set()
+    killed: set[int] = set()
     stop = threading.Event()
 
-    def shoot():
+    def kill():
         while not stop.wait(0.01):
             for worker in workers():
                 with contextlib.suppress(psutil.Error):
                     if any(file.path == str(long) for file in worker.open_files()):
                         worker.send_signal(signal.SIGSEGV)
-                        shot.add(worker.pid)
+                        killed.add(worker.pid)
 
-    poisoned = Task(tmp_path, "long.mp4", "", {"long.mp4": file_sha256(long)})
-    jobs = [*tasks(root, names[:3]), poisoned, *tasks(root, names[3:6])]
-    watch = threading.Thread(target=shoot)
+    deadly = Task(tmp_path, "long.mp4", "", {"long.mp4": file_sha256(long)})
+    jobs = [*tasks(root, names[:3]), deadly, *tasks(root, names[3:6])]
+    watch = threading.Thread(target=kill)
     watch.start()
     try:
         config = CONFIG.model_copy(update={"frames": 10_000})
@@ -139,10 +139,10 @@ def test_a_video_that_kills_its_worker_is_tried_twice_and_costs_itself(many, tmp
     assert [faces.crops is None for faces in found] == [k == 3 for k in range(7)]
     assert found[3].status == "crashed"
     assert found[3].reason == "its worker died, 2 times: SIGSEGV"
-    assert len(shot) == 2
+    assert len(killed) == 2
 
 
-def test_a_video_that_takes_too_long_is_given_up(many):
+def test_a_video_that_takes_too_long_times_out(many):
     root, names = many
     hasty = CONFIG.model_copy(update={"time_limit": 0.001})
     (faces,) = extract_all(tasks(root, names[:1]), hasty, 1)
@@ -150,7 +150,7 @@ def test_a_video_that_takes_too_long_is_given_up(many):
     assert "faces.time_limit" in faces.reason
 
 
-def test_a_file_that_changed_since_its_checksum_stops_the_job(many):
+def test_a_file_that_differs_from_its_checksum_stops_the_job(many):
     root, names = many
     wrong = Task(root, names[0], "", {names[0]: "0" * 64})
     with pytest.raises(ChecksumError, match="changed since its checksum"):
@@ -172,7 +172,7 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_end_with_a_job_that_is_killed(many, tmp_path):
+def test_workers_end_when_their_job_is_killed(many, tmp_path):
     root, names = many
     script = tmp_path / "job.py"
     script.write_text(ENDLESS_JOB)
@@ -192,7 +192,7 @@ def test_workers_end_with_a_job_that_is_killed(many, tmp_path):
 
 
 @pytest.mark.slow
-def test_spoilt_videos_end_as_crops_or_as_a_row_with_a_reason(tmp_path):
+def test_damaged_videos_give_crops_or_a_row_with_a_reason(tmp_path):
     from pipeline.videos.miniature.corpus import write_video
     from pipeline.videos.miniature.scene import make_scene, real_frames
 
@@ -228,7 +228,8 @@ def test_spoilt_videos_end_as_crops_or_as_a_row_with_a_reason(tmp_path):
     sound = videos["video"].str.startswith("sound_")
     assert (videos["status"][sound] == "ok").all()
     assert "Traceback" not in log
-    # What passes for good shows the face; flips that no decoder notices leave marks.
+    # Crops of accepted videos show the face; bit flips that no decoder notices leave
+    # marks.
     sound_plain = videos.index[videos["video"] == "sound_plain.mp4"][0]
     faces = crops[frames["video"] == sound_plain].astype(int)
     away = np.array([np.abs(crop - faces).mean((1, 2, 3)).min() for crop in crops])

@@ -1,4 +1,4 @@
-"""Face shards: what is written is read back, and partial files never look finished."""
+"""Face shards are read back as they were written; partial files look incomplete."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_shard_reads_back_what_was_written(corpus, tmp_path):
     with writing_faces(tmp_path / "s.h5", 64, {"why": "test"}, columns) as shard:
         shard.add({"video": "gone", "label": 1}, bad)
         shard.add({"video": "there", "label": 0}, faces)
-        assert not (tmp_path / "s.h5").exists()  # not under its name before it is done
+        assert not (tmp_path / "s.h5").exists()  # the name appears at the end
     with FaceShard(tmp_path / "s.h5") as shard:
         assert np.array_equal(shard.crops[:], faces.crops)
         assert shard.videos["status"].tolist() == ["missing", "ok"]
@@ -32,7 +32,7 @@ def test_shard_reads_back_what_was_written(corpus, tmp_path):
         assert np.array_equal(shard.frames["number"], faces.frames["number"])
 
 
-def test_an_unfinished_shard_leaves_nothing(tmp_path):
+def test_an_unfinished_shard_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt), writing_faces(tmp_path / "s.h5", 64, {}, {}):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -47,9 +47,7 @@ def test_an_old_version_is_refused_with_a_remedy(tmp_path):
         FaceShard(tmp_path / "s.h5")
 
 
-def test_contact_sheet_shows_a_crop_of_each_video_and_why_there_is_none(
-    corpus, tmp_path
-):
+def test_contact_sheet_shows_a_crop_or_a_reason_for_each_video(corpus, tmp_path):
     video = corpus / "original_sequences/youtube/c23/videos/001.mp4"
     faces = extract_video(video, None, HaarDetector(0.15), CONFIG)
     columns = {"video": str, "method": str, "path": str}
@@ -60,7 +58,7 @@ def test_contact_sheet_shows_a_crop_of_each_video_and_why_there_is_none(
     with FaceShard(tmp_path / "s.h5") as shard:
         sheet = np.asarray(contact_sheet(shard)).astype(int)
     first, second = (sheet[40:150, left + 8 : left + 120] for left in (8, 144))
-    assert (np.median(first, (0, 1)) == 0xE6).all()  # an empty cell, with writing
+    assert (np.median(first, (0, 1)) == 0xE6).all()  # an empty thumbnail with text
     assert first.min() < 0x80
     crop = faces.crops[2].repeat(2, 0).repeat(2, 1)[8:118, 8:120]
     assert np.abs(second - crop).mean() < 2
@@ -77,7 +75,7 @@ def test_contact_sheet_of_no_videos(tmp_path):
 
 
 @pytest.mark.parametrize("crops", [None, np.ones((2, 4, 4, 3), np.uint8)])
-def test_what_a_video_gave_comes_back_whole(crops):
+def test_the_result_of_a_video_is_read_back_unchanged(crops):
     frames = None if crops is None else {"number": np.arange(2), "score": np.ones(2)}
     masks = None if crops is None else np.zeros((2, 4, 4), np.uint8)
     faces = VideoFaces("ok", "ümlaut; x", 7, 9, 4, 3, True, crops, masks, frames)

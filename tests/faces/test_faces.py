@@ -1,4 +1,4 @@
-"""Faces: found, followed, cropped by the convention, with their masks."""
+"""Faces are found, followed, and cropped by the convention, with their masks."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.cropping import crop, square_boxes
-from pipeline.faces.detection.face_detector import GROUP, BoxCalibration
+from pipeline.faces.detection.face_detector import GROUP_SIZE, BoxCalibration
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.extraction import extract_video
 from pipeline.faces.video_faces import check_failures
@@ -35,28 +35,30 @@ def test_extraction_of_a_fake(corpus):
 
 
 def same(one, other) -> bool:
-    """Whether two videos gave the same, to the bit."""
+    """Whether the results of two videos are equal to the bit."""
     arrays = [(one.crops, other.crops), (one.masks, other.masks)]
     arrays += [(one.frames[name], other.frames[name]) for name in other.frames]
-    told = [(x.status, x.reason, x.looked_at, x.has_mask) for x in (one, other)]
+    outcomes = [(x.status, x.reason, x.looked_at, x.has_mask) for x in (one, other)]
     equal = [np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in arrays]
-    return all(equal) and told[0] == told[1]
+    return all(equal) and outcomes[0] == outcomes[1]
 
 
-def test_frames_in_many_chunks_give_the_same(corpus, monkeypatch):
-    """Long videos are gone through twice, a few frames at a time."""
+def test_frames_in_many_chunks_give_the_same_result(corpus, monkeypatch):
+    """Long videos are read twice, a few frames at a time."""
     folder = corpus / "manipulated_sequences/Face2Face"
     video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
     config = FacesConfig(frames=100, size=64)
-    whole = extract_video(video, mask, HaarDetector(0.15), config)
-    assert len(whole.crops) > GROUP
+    one_chunk = extract_video(video, mask, HaarDetector(0.15), config)
+    assert len(one_chunk.crops) > GROUP_SIZE
     monkeypatch.setattr(
         "pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1
     )  # a group of frames at a time
-    assert same(extract_video(video, mask, HaarDetector(0.15), config), whole)
+    assert same(extract_video(video, mask, HaarDetector(0.15), config), one_chunk)
 
 
-def test_chunks_of_a_damaged_video_are_the_same_each_time(tmp_path, monkeypatch):
+def test_chunks_of_a_damaged_video_are_the_same_in_each_iteration(
+    tmp_path, monkeypatch
+):
     film, groups = tmp_path / "film.mp4", tmp_path / "groups.mp4"
     write_video(film, real_frames(make_scene(0, 0, (40, 40))), 18)
     options = ("-c:v", "libx264", "-threads", 1, "-g", 8, "-movflags", "faststart")
@@ -75,20 +77,20 @@ def test_chunks_of_a_damaged_video_are_the_same_each_time(tmp_path, monkeypatch)
         assert np.array_equal(pixels, same_pixels)
 
 
-def test_one_frame_is_enough(corpus, tmp_path):
+def test_a_video_of_one_frame_gives_one_crop(corpus, tmp_path):
     scene = make_scene(0, 0, (1, 1))
     write_video(tmp_path / "one.mp4", real_frames(scene), 23)
     faces = extract_video(tmp_path / "one.mp4", None, HaarDetector(0.15), CONFIG)
     assert (faces.status, len(faces.crops)) == ("short", 1)
 
 
-def test_more_frames_asked_for_than_there_are(real_video):
+def test_a_video_with_fewer_frames_than_configured_is_short(real_video):
     faces = extract_video(real_video, None, HaarDetector(0.15), FacesConfig(frames=500))
     assert faces.status == "short"
     assert f"has {len(faces.crops)} frames, fewer than the 500" in faces.reason
 
 
-def test_a_video_without_a_face(tmp_path):
+def test_a_video_without_a_face_has_no_crops(tmp_path):
     rng = np.random.default_rng(0)
     empty = [rng.integers(90, 110, (240, 320, 3), np.uint8) for _ in range(6)]
     write_video(tmp_path / "empty.mp4", empty, 23)
@@ -97,7 +99,7 @@ def test_a_video_without_a_face(tmp_path):
     assert faces.crops is None
 
 
-def test_a_missing_mask_is_said_and_costs_no_video(corpus, tmp_path):
+def test_a_missing_mask_is_a_reason_but_the_video_is_used(corpus, tmp_path):
     video = corpus / "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
     faces = extract_video(video, tmp_path / "none.mp4", HaarDetector(0.15), CONFIG)
     assert faces.status == "ok"
@@ -116,7 +118,7 @@ def test_square_boxes_follow_the_convention():
     assert (squares[:, 2] - squares[:, 0] == squares[:, 3] - squares[:, 1]).all()
 
 
-def test_crops_are_cut_where_the_box_is():
+def test_crops_are_cut_at_the_box():
     frame = np.zeros((1, 100, 100, 3), np.uint8)
     frame[0, 20:60, 30:70] = 200
     cut = crop(frame, np.array([[30, 20, 70, 60]]), 40)
@@ -128,7 +130,7 @@ def test_too_many_failures_stop_the_step_and_name_the_files(tmp_path):
 
     rows = [{"path": f"{i}.mp4", "status": "ok", "reason": ""} for i in range(8)]
     rows += [{"path": "x.mp4", "status": "empty", "reason": "the file has no bytes"}]
-    check_failures(pd.DataFrame(rows), 0.0, tmp_path)  # one never stops a shard
+    check_failures(pd.DataFrame(rows), 0.0, tmp_path)  # a single failure is allowed
     rows += [{"path": "y.mp4", "status": "no_face", "reason": "no face"}]
     check_failures(pd.DataFrame(rows), 0.2, tmp_path)
     with pytest.raises(StepError, match=r"2 of 10 videos failed") as e:
@@ -161,7 +163,7 @@ def two_people(tmp_path, forged: str, empty: bool = False):
 
 
 @pytest.mark.parametrize("forged", ["left", "right"])
-def test_of_several_faces_the_forged_one_is_taken(tmp_path, forged):
+def test_the_forged_face_is_chosen_among_several(tmp_path, forged):
     film, mask, middle = two_people(tmp_path, forged)
     faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
     assert faces.has_mask
@@ -173,7 +175,7 @@ def test_of_several_faces_the_forged_one_is_taken(tmp_path, forged):
 
 
 @pytest.mark.parametrize("case", ["no mask", "empty mask"])
-def test_where_no_mask_says_who_the_largest_face_is_taken(tmp_path, case):
+def test_without_a_mask_the_largest_face_is_chosen(tmp_path, case):
     film, mask, middle = two_people(tmp_path, "left", empty=case == "empty mask")
     given = None if case == "no mask" else mask
     faces = extract_video(film, given, HaarDetector(0.15), CONFIG)
@@ -181,7 +183,7 @@ def test_where_no_mask_says_who_the_largest_face_is_taken(tmp_path, case):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_nobody_is_called_forged_where_the_mask_cannot_be_read(tmp_path, missing):
+def test_no_face_is_chosen_if_the_mask_cannot_be_read(tmp_path, missing):
     film, mask, _ = two_people(tmp_path, "left")
     mask.unlink() if missing else mask.write_text("no video")
     faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)

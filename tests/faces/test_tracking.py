@@ -1,4 +1,4 @@
-"""Faces followed through a video: one person, whatever else is in the picture."""
+"""A face is followed through a video, whatever else is in the frames."""
 
 import cv2
 import numpy as np
@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
-from pipeline.faces.appearance import colours, overlap
+from pipeline.faces.appearance import colours, histogram_overlap
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.extraction import extract_video
 from pipeline.faces.tracking import Sightings, follow_faces
 from pipeline.videos.miniature.corpus import write_video
 from pipeline.videos.miniature.scene import Scene, make_scene, real_frames
 
-LOOKS = np.eye(64, dtype=np.float32)  # each unlike all others
+LOOKS = np.eye(64, dtype=np.float32)  # histograms that do not overlap
 
 
 def sightings(*frames: list[tuple], step: float = 0.5, scenes=None) -> Sightings:
@@ -35,9 +35,9 @@ def moving(index: int, look: int = 0) -> tuple:
     return (100 + 5 * index, 80, 180 + 5 * index, 160, look)
 
 
-def test_a_passer_by_does_not_take_over():
+def test_a_passer_by_does_not_replace_the_face():
     frames = [[moving(i)] for i in range(8)]
-    frames[2] = [(20, 10, 170, 160, 1), moving(2)]  # larger, but there only once
+    frames[2] = [(20, 10, 170, 160, 1), moving(2)]  # larger, but in one frame only
     frames[5] = [(300, 20, 330, 50, 2)]  # the subject is missed
     (track,) = follow_faces(sightings(*frames), 1, 1)
     assert track.frame.tolist() == list(range(8))
@@ -46,28 +46,28 @@ def test_a_passer_by_does_not_take_over():
     assert np.isnan(track.scores[5])
 
 
-def test_a_false_find_near_the_face_is_not_taken_for_it():
+def test_a_false_detection_near_the_face_is_ignored():
     frames = [[moving(0)] for _ in range(6)]
-    frames[3] = [(140, 120, 220, 200, 3)]  # half on the face, and looks like no face
+    frames[3] = [(140, 120, 220, 200, 3)]  # half on the face, with other colours
     (track,) = follow_faces(sightings(*frames), 1, 1)
     assert np.allclose(track.boxes, [moving(0)[:4]] * 6)
     assert track.interpolated.tolist() == [i == 3 for i in range(6)]
 
 
-def test_a_long_absence_is_not_filled_in():
+def test_a_long_gap_is_not_interpolated():
     frames = [[moving(0)] if i < 4 or i > 8 else [] for i in range(12)]
     (track,) = follow_faces(sightings(*frames), 1, 1)
     assert track.frame.tolist() == [0, 1, 2, 3, 9, 10, 11]
     assert not track.interpolated.any()
 
 
-def test_frames_before_and_after_a_face_are_not_its_own():
+def test_a_track_has_no_frames_before_and_after_its_detections():
     frames = [[], [moving(1)], [moving(2)], []]
     (track,) = follow_faces(sightings(*frames), 1, 1)
     assert track.frame.tolist() == [1, 2]
 
 
-def test_a_cut_ends_a_track_unless_the_same_face_is_there_after_it():
+def test_a_cut_ends_a_track_unless_the_same_face_is_after_it():
     place = (100, 80, 180, 160)
     looks, scenes = [0] * 5 + [1] * 3 + [0] * 4, [0] * 5 + [1] * 3 + [2] * 4
     frames = [[(*place, look)] for look in looks]
@@ -76,7 +76,7 @@ def test_a_cut_ends_a_track_unless_the_same_face_is_there_after_it():
     assert other.frame.tolist() == [5, 6, 7]
 
 
-def test_everyone_is_followed_weightiest_first_and_rare_finds_are_dropped():
+def test_all_faces_are_followed_largest_first_and_rare_detections_are_dropped():
     frames = [[(10, 10, 50, 50, 1), (200, 10, 290, 100, 2)] for _ in range(6)]
     frames[1] += [(400, 10, 460, 70, 3)]
     tracks = follow_faces(sightings(*frames), 2)
@@ -84,7 +84,7 @@ def test_everyone_is_followed_weightiest_first_and_rare_finds_are_dropped():
     assert follow_faces(sightings([], []), 1) == []
 
 
-def test_sizes_are_smoothed_and_places_far_apart_in_time_are_not():
+def test_sizes_are_smoothed_and_centres_far_apart_in_time_are_not():
     rng = np.random.default_rng(0)
     true = [(100 + 20 * i, 80, 180 + 20 * i, 160) for i in range(40)]
     noisy = [[(*box[:2], *np.add(box[2:], rng.normal(0, 6)), 0)] for box in true]
@@ -97,17 +97,17 @@ def test_sizes_are_smoothed_and_places_far_apart_in_time_are_not():
     )
 
 
-def test_colours_change_little_with_light_and_much_with_the_scene():
+def test_colours_change_little_with_brightness_and_much_with_the_scene():
     rng = np.random.default_rng(0)
     one, other = (
         rng.integers(*span, (40, 40, 3), np.uint8) for span in ((0, 99), (150, 250))
     )
     assert colours(one).sum() == pytest.approx(1)
-    assert overlap(colours(one), colours(one + 8)) > 0.85
-    assert overlap(colours(one), colours(other)) < 0.2
+    assert histogram_overlap(colours(one), colours(one + 8)) > 0.85
+    assert histogram_overlap(colours(one), colours(other)) < 0.2
 
 
-# --- with the renderer, through extraction -------------------------------------------
+# --- extraction of drawn videos ------------------------------------------------------
 
 CONFIG = FacesConfig(frames=12, size=64, faces="all")
 
@@ -124,7 +124,7 @@ def extracted(folder, frames, **changes):
 
 
 def centres(faces, subject=0) -> dict[int, np.ndarray]:
-    """Where a subject's face is, by frame number."""
+    """Centres of a subject's face, by frame number."""
     own = faces.frames["subject"] == subject
     boxes = faces.frames["face"][own]
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -134,7 +134,7 @@ def centres(faces, subject=0) -> dict[int, np.ndarray]:
 def follows(
     found: dict[int, np.ndarray], scene: Scene, first=0, x=0.0, scale=1.0
 ) -> bool:
-    """Whether a track is where the renderer put a head."""
+    """Whether a track is where the head was drawn."""
     poses = [scene.motion.poses[number - first] for number in found]
     return all(
         abs(at[0] - x - scale * pose.x) < 0.35 * scale * pose.half_width
@@ -142,7 +142,7 @@ def follows(
     )
 
 
-def test_two_faces_in_the_frame(tmp_path):
+def test_two_faces_in_a_frame(tmp_path):
     (near, large), (far, small) = film(0), film(1)
     frames = []
     for one, other in zip(large, small, strict=True):
@@ -170,8 +170,8 @@ def test_a_face_that_leaves_and_returns(tmp_path):
     assert set(faces.frames["subject"]) == {0}
 
 
-def test_a_short_absence_is_not_filled_with_what_is_behind(tmp_path):
-    """Two frames missed would be interpolated; but the face is not there."""
+def test_a_short_gap_without_the_face_gives_no_crops(tmp_path):
+    """Two missed frames would be interpolated, but they show no face."""
     scene, frames = film(2)
     frames[21:29] = [scene.background] * 8
     assert list(centres(extracted(tmp_path, frames))) == [
@@ -193,7 +193,7 @@ def test_a_cut_to_another_person(tmp_path, persons):
 # --- alignment ----------------------------------------------------------------------
 
 
-def test_alignment_undoes_any_turn_size_and_shift():
+def test_alignment_undoes_rotation_scaling_and_shift():
     rng = np.random.default_rng(0)
     wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 96 - 0.5
     for _ in range(20):
@@ -207,7 +207,7 @@ def test_alignment_undoes_any_turn_size_and_shift():
 
 
 def test_alignment_is_the_least_squares_fit():
-    """Against a direct solution: a similarity is linear in four numbers."""
+    """It equals a direct solution: a similarity is linear in four numbers."""
     rng = np.random.default_rng(1)
     wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 96 - 0.5
     landmarks = TEMPLATE * 2 + rng.normal(0, 6, (5, 2))
@@ -219,5 +219,5 @@ def test_alignment_is_the_least_squares_fit():
     assert np.allclose(matrix, [[a, -b, dx], [b, a, dy]], atol=1e-3)
 
 
-def test_no_landmarks_no_alignment():
+def test_without_landmarks_there_is_no_alignment():
     assert np.isnan(alignments(np.full((2, 5, 2), np.nan, np.float32), 1.3, 96)).all()

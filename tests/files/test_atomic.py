@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, and what was killed leaves nothing for long."""
+"""Files are complete or absent; temporary files of killed processes are deleted."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ with replacing(sys.argv[1]) as part:
 """
 
 
-def test_an_error_leaves_what_was_there(tmp_path):
+def test_an_error_leaves_the_old_file(tmp_path):
     file = tmp_path / "table.csv"
     file.write_text("old")
     with pytest.raises(FileNotFoundError), replacing(file):
@@ -30,23 +30,25 @@ def test_an_error_leaves_what_was_there(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["shard.h5", "a[b]*.c.h5", "weights"])
-def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, name):
+def test_the_temporary_file_of_a_killed_process_is_deleted_by_the_next_process(
+    tmp_path, name
+):
     file = tmp_path / name
     subprocess.run([sys.executable, "-c", KILLED, file])
     (left,) = tmp_path.iterdir()
     assert left.name != name
     with replacing(file) as part:
-        part.write_text("whole")
+        part.write_text("complete")
     assert [one.name for one in tmp_path.iterdir()] == [name]
 
 
-def test_what_others_write_is_left_alone(tmp_path):
-    """Other files, and the same file where somebody else still writes to it."""
+def test_temporary_files_of_others_are_kept(tmp_path):
+    """Those of other files, and those of the same file that are still written to."""
     kept = [".other.node7.3.part.h5", ".shard.node7.3.part.csv", "shard.csv"]
     for name in kept:
         (tmp_path / name).touch()
     with replacing(tmp_path / "shard.h5") as part:
-        part.write_text("whole")
+        part.write_text("complete")
         time.sleep(0.1)
         (tmp_path / ".shard.node8.3.part.h5").touch()
     names = {one.name for one in tmp_path.iterdir()}

@@ -1,4 +1,4 @@
-"""Checksums: coreutils agrees, and a changed file is found before it is used."""
+"""Checksums: coreutils accepts them, and a changed file is found before its use."""
 
 import subprocess
 
@@ -45,8 +45,8 @@ def test_a_change_is_found(tmp_path, before, after, word):
         verify(tmp_path, "a.mp4", sums)
 
 
-def test_a_torn_file_of_checksums_is_told_of(tmp_path):
+def test_an_incomplete_line_of_checksums_is_an_error(tmp_path):
     file = tmp_path / "sums"
     file.write_text(f"{'a' * 64}  fine.mp4\n{'b' * 20}")
-    with pytest.raises(ChecksumError, match="sums: line 2 is no checksum"):
+    with pytest.raises(ChecksumError, match="sums: line 2 is not a checksum"):
         read_checksums(file)

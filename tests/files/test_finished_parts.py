@@ -1,4 +1,4 @@
-"""Finished parts of a file survive an error, and are never taken for other work."""
+"""Finished parts of a file survive an error, and are never used for other work."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_parts_are_kept_after_an_error_and_removed_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["other work", "cut", "half"])
-def test_parts_of_other_work_and_broken_ones_are_not_taken(tmp_path, harm):
+def test_parts_of_other_work_and_damaged_parts_are_not_used(tmp_path, harm):
     folder = tmp_path / ".shard.parts"
     with pytest.raises(KeyboardInterrupt), finished_parts(tmp_path / "shard.h5", "a"):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Tables and files of ours, read again."""
+"""Tables and HDF5 files are read back as they were written."""
 
 import h5py
 import numpy as np
@@ -10,7 +10,7 @@ from pipeline.files.tables import read_csv, write_csv
 from pipeline.runtime.errors import StepError
 
 
-def test_names_stay_text_and_numbers_numbers(tmp_path):
+def test_names_stay_text_and_numbers_stay_numbers(tmp_path):
     table = pd.DataFrame(
         {
             "dataset": ["001", "1e5"],
@@ -29,12 +29,12 @@ def test_names_stay_text_and_numbers_numbers(tmp_path):
     assert found["converged"].dtype == bool
 
 
-def test_a_table_without_rows_has_its_columns(tmp_path):
+def test_a_table_without_rows_keeps_its_columns(tmp_path):
     write_csv(pd.DataFrame(columns=["method", "value"]), tmp_path / "t.csv")
     assert list(read_csv(tmp_path / "t.csv")) == ["method", "value"]
 
 
-def test_files_that_are_not_ours_or_not_whole_are_named(tmp_path):
+def test_damaged_files_and_files_of_other_kinds_are_named(tmp_path):
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         mark(file, "kind", 1, {})

@@ -1,4 +1,4 @@
-"""Figures: written at a sane size and without a warning, whatever the scores are."""
+"""Figures: their size, and no warnings for any kind of scores."""
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def levels(request):
 
 
 def check(draw, path):
-    """`draw(path)` writes a picture with something on it, each time the same bytes."""
+    """`draw(path)` writes a picture that is not blank, with the same bytes twice."""
     draw(path)
     first = path.read_bytes()
     with Image.open(path) as image:
@@ -71,17 +71,17 @@ def check(draw, path):
 
 
 @pytest.mark.parametrize("plot", [plot_roc, plot_precision_recall, plot_det])
-def test_curves(plot, levels, tmp_path):
+def test_curves_of_levels(plot, levels, tmp_path):
     check(lambda path: plot(levels, "title", path), tmp_path / "figure.png")
 
 
-def test_reliability(levels, tmp_path):
+def test_reliability_diagram(levels, tmp_path):
     points = dict.fromkeys(levels, POINT)
     draw = plot_reliability
     check(lambda path: draw(levels, points, "title", path), tmp_path / "figure.png")
 
 
-def test_scores(levels, tmp_path):
+def test_scores_of_videos(levels, tmp_path):
     videos = levels["video"]
     check(lambda path: plot_scores(videos, 0.4, "title", path), tmp_path / "figure.png")
 
@@ -106,12 +106,12 @@ def test_history_of_a_training(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [np.nan, 0.0])
-def test_history_of_weights_taken_as_they_are(rate, tmp_path):
+def test_history_of_weights_that_were_not_trained(rate, tmp_path):
     table = history([0]).assign(train_loss=np.nan, learning_rate=rate)
     check(lambda path: plot_history(table, "title", path), tmp_path / "figure.png")
 
 
-def test_the_kept_epoch_is_the_first_of_the_best():
+def test_kept_epoch_is_the_first_of_equally_good_epochs():
     table = history(range(1, 5)).assign(
         val_video_auc=[0.9, 0.95, 0.95, 0.95], val_loss=[0.1, 0.4, 0.3, 0.3]
     )

@@ -1,4 +1,4 @@
-"""Published figures: the shipped table, and what may stand beside it."""
+"""Published metrics: the shipped table, and which runs are compared with it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pipeline.metrics.literature import (
 )
 from pipeline.runtime.errors import StepError
 
-SHIPPED = Path(__file__).parents[2] / "docs" / "published.csv"
+SHIPPED = Path(__file__).parents[2] / "workflow" / "resources" / "published.csv"
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 FOUR = "+".join(METHODS)
 
@@ -23,7 +23,7 @@ def published():
     return read_published(SHIPPED)
 
 
-def test_the_papers_totals_agree_with_their_parts(published):
+def test_published_totals_agree_with_their_parts(published):
     four = published[published["trained_methods"] == FOUR]
     paper = four[four["source"] == "Roessler et al. 2019"]
     assert sorted(paper["compression"].unique()) == ["c23", "c40", "raw"]
@@ -34,13 +34,13 @@ def test_the_papers_totals_agree_with_their_parts(published):
         assert values.mean()["balanced_accuracy"] == pytest.approx(parts, abs=1e-4)
 
 
-def test_networks_are_timms(published):
+def test_published_networks_exist_in_timm(published):
     timm = pytest.importorskip("timm")
     assert set(published["network"]) <= set(timm.list_models())
 
 
 def metrics(dataset="faceforensics", compression="c23", methods=METHODS):
-    """Frame-level AUC by method as `metrics_table` gives it, of one detector."""
+    """Frame AUC of one detector for each method, as in a `metrics_table`."""
     rows = [
         ("mine", "four", dataset, compression, method, "auc", 0.9 + n / 100, 0.8, 1.0)
         for n, method in enumerate(["all", *methods])
@@ -57,7 +57,7 @@ def trained(**changes):
     return pd.DataFrame([row | changes])
 
 
-def test_a_run_like_theirs_stands_beside_their_figures(published):
+def test_comparable_run_is_compared(published):
     table = beside_published(metrics(), trained(), published)
     assert list(table.columns) == BESIDE_COLUMNS
     assert set(table["source"]) == {"Yan et al. 2023 (DeepfakeBench)"}
@@ -70,7 +70,7 @@ def test_a_run_like_theirs_stands_beside_their_figures(published):
     assert beside_published(metrics(), tagged, published).equals(table)
 
 
-def test_another_compression_of_the_test_has_its_own_figure(published):
+def test_each_test_compression_has_its_own_published_value(published):
     table = beside_published(metrics(compression="c40"), trained(), published)
     assert table[["method", "published"]].values.tolist() == [["all", 0.8261]]
 
@@ -90,25 +90,25 @@ def test_another_compression_of_the_test_has_its_own_figure(published):
         ({}, {"protocol": "another"}),
     ],
 )
-def test_one_difference_makes_it_silent(tested, changes, published):
+def test_run_with_one_difference_is_not_compared(tested, changes, published):
     table = beside_published(metrics(**tested), trained(**changes), published)
     assert len(table) == 0
     assert list(table.columns) == BESIDE_COLUMNS
 
 
 @pytest.mark.parametrize(("column", "value"), [("level", "video"), ("metric", "f1")])
-def test_another_level_or_metric_makes_it_silent(column, value, published):
+def test_other_level_or_metric_is_not_compared(column, value, published):
     changed = metrics().assign(**{column: value})
     assert len(beside_published(changed, trained(), published)) == 0
 
 
-def test_all_fakes_of_another_mixture_are_another_figure(published):
+def test_metrics_over_other_methods_are_not_compared(published):
     five = metrics(methods=[*METHODS, "FaceShifter"])
     table = beside_published(five, trained(), published)
     assert set(table["method"]) == {*METHODS, "FaceShifter"}
 
 
-def test_a_network_for_one_method(published):
+def test_network_trained_on_one_method_is_compared(published):
     mine = metrics().assign(metric="balanced_accuracy")
     table = beside_published(mine, trained(trained_methods="Deepfakes"), published)
     assert table[["method", "published"]].values.tolist() == [["Deepfakes", 0.9885]]
@@ -121,7 +121,7 @@ GOOD = SHIPPED.read_text().splitlines()
     ("lines", "words"),
     [
         (["a,b", "1,2"], "columns"),
-        ([GOOD[0], GOOD[1], GOOD[1]], "line 3: says again"),
+        ([GOOD[0], GOOD[1], GOOD[1]], "line 3: repeats an earlier line"),
         ([GOOD[0], GOOD[1].replace("0.9929", "99.29")], "line 2: value"),
         ([GOOD[0], GOOD[1].replace("0.9929", "high")], "line 2: value"),
         ([GOOD[0], GOOD[1].replace("frame", "shot")], "line 2: level"),
@@ -134,7 +134,7 @@ GOOD = SHIPPED.read_text().splitlines()
         ([], "cannot be read"),
     ],
 )
-def test_a_faulty_table_is_refused_by_name_and_line(lines, words, tmp_path):
+def test_invalid_table_is_an_error_with_file_and_line(lines, words, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("\n".join(lines))
     with pytest.raises(StepError, match=words) as error:
@@ -143,7 +143,7 @@ def test_a_faulty_table_is_refused_by_name_and_line(lines, words, tmp_path):
 
 
 def run_of(**changes):
-    """What the workflow says of a detector that is comparable, but for `changes`."""
+    """The workflow's description of a comparable detector, with `changes`."""
     run = {"model": "mine", "protocol": "four", "network": "legacy_xception"}
     run |= {"trained_here": True, "train_videos": 720, "datasets": ["faceforensics"]}
     return run | {"methods": METHODS, "compressions": ["c23"]} | changes
@@ -154,9 +154,9 @@ def scored_on(*datasets):
     return pd.concat([metrics(dataset).assign(**counts) for dataset in datasets])
 
 
-def test_what_a_run_was_trained_and_scored_on():
-    told = trained_table([run_of()], scored_on("all", "celebdf", "faceforensics"))
-    assert told.iloc[0].to_dict() == trained().iloc[0].to_dict()
+def test_trained_table_of_a_comparable_run():
+    table = trained_table([run_of()], scored_on("all", "celebdf", "faceforensics"))
+    assert table.iloc[0].to_dict() == trained().iloc[0].to_dict()
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_what_a_run_was_trained_and_scored_on():
         {"trained_here": False},
         {"train_videos": 713},  # leaks dropped
         {"train_videos": 140},  # a subset
-        {"train_videos": 0},  # splits of one's own
+        {"train_videos": 0},  # other splits
         {"datasets": ["deepfakedetection", "faceforensics"]},
     ],
 )
-def test_runs_unlike_the_published_are_not_compared(changes):
+def test_runs_with_other_training_data_are_not_compared(changes):
     assert len(trained_table([run_of(**changes)], scored_on("faceforensics"))) == 0

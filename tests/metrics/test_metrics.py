@@ -1,4 +1,4 @@
-"""Metrics: scikit-learn's, cases worked by hand, and intervals that keep their word."""
+"""Metrics compared with scikit-learn and with hand calculations; their intervals."""
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,9 @@ def some_items(count=80, seed=0, ties=True):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_resampled_metrics_are_those_of_the_repeated_items(seed):
+def test_weighted_metrics_equal_those_of_repeated_items(seed):
     labels, logits, weights = some_items(seed=seed)
-    found = resampled_metrics(labels, logits, weights, *POINT_VALUES)
+    found = resampled_metrics(labels, logits, weights, POINT)
     for row, repeats in enumerate(weights):
         expected = score(np.repeat(labels, repeats), np.repeat(logits, repeats), POINT)
         assert set(found) == set(expected)
@@ -43,10 +43,7 @@ def test_resampled_metrics_are_those_of_the_repeated_items(seed):
             assert found[name][row] == pytest.approx(value, abs=1e-12), name
 
 
-POINT_VALUES = (POINT.threshold, POINT.temperature)
-
-
-def test_scores_are_scikit_learns():
+def test_scores_equal_scikit_learns():
     labels, logits, _ = some_items(400)
     values = score(labels, logits, POINT)
     assert values["auc"] == roc_auc_score(labels, logits)
@@ -74,7 +71,7 @@ def test_scores_by_hand():
 
 
 def test_calibration_error_by_hand():
-    """Two bins: 4 items at 0.9 of which 3 are fake, 6 at 0.2 of which 3 are."""
+    """Two bins: 4 items at 0.9, 3 of them fake, and 6 at 0.2, 3 of them fake."""
     chance = np.array([0.9] * 4 + [0.2] * 6)
     labels = np.array([1, 1, 1, 0, 1, 1, 1, 0, 0, 0])
     logits = np.log(chance / (1 - chance))
@@ -89,7 +86,7 @@ def test_equal_error_rate_by_hand():
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     assert equal_error_rate(labels, np.arange(8.0)) == 0.0
     assert equal_error_rate(labels, -np.arange(8.0)) == 1.0
-    # One of four on the wrong side, both ways.
+    # One of four real items and one of four fakes are on the wrong side.
     assert equal_error_rate(labels, np.array([0, 1, 2, 6, 5, 7, 8, 9.0])) == 0.25
     assert equal_error_rate(labels, np.zeros(8)) == 0.5
 
@@ -105,7 +102,7 @@ def test_equal_error_rate_is_where_the_rates_meet():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_threshold_is_the_best_of_all(seed):
+def test_no_other_threshold_is_better(seed):
     labels, logits, _ = some_items(60, seed)
     found = best_threshold(labels, logits)
     merits = {
@@ -115,13 +112,13 @@ def test_the_threshold_is_the_best_of_all(seed):
     assert merits[found] == max(merits.values())
 
 
-def test_the_threshold_between_two_apart_is_half_way():
+def test_threshold_is_half_way_between_separated_classes():
     labels = np.array([0, 0, 0, 1, 1])
     assert best_threshold(labels, np.array([-3.0, -2.5, -1.0, 2.0, 2.5])) == 0.5
     assert best_threshold(labels, np.zeros(5)) == 0.0
 
 
-def test_the_temperature_finds_what_logits_were_multiplied_by():
+def test_temperature_equals_the_factor_of_the_logits():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 50_000)
     labels = (rng.random(50_000) < expit(logits)).astype(int)
@@ -131,7 +128,7 @@ def test_the_temperature_finds_what_logits_were_multiplied_by():
     assert values["ece_calibrated"] < 0.01 < 0.1 < values["ece"]
 
 
-def test_points_are_read_as_they_were_written(tmp_path):
+def test_operating_points_are_read_exactly_as_written(tmp_path):
     labels, logits, _ = some_items(ties=False)
     table = points_table({"frame": pd.DataFrame({"label": labels, "logit": logits})})
     table.to_csv(tmp_path / "points.csv", index=False)
@@ -140,8 +137,8 @@ def test_points_are_read_as_they_were_written(tmp_path):
     assert read.threshold == best_threshold(labels, logits)
 
 
-def test_video_is_known_by_its_whole_id():
-    """Two methods' fakes of one pair share a file name, and are two videos."""
+def test_videos_are_identified_by_their_full_id():
+    """The fakes of one pair by two methods have the same file name."""
     frames = pd.DataFrame(
         {
             "video": ["d/c23/A/000_001"] * 2 + ["d/c23/B/000_001"],
@@ -156,7 +153,7 @@ def test_video_is_known_by_its_whole_id():
 
 
 def items_table(compressions=("c23",), datasets=("d",), seed=1, persons=10):
-    """In each data set and compression: 20 real items, 15 fakes of A, 15 of B."""
+    """20 real items, 15 fakes of A and 15 of B per data set and compression."""
     rng = np.random.default_rng(seed)
     parts = []
     for dataset in datasets:
@@ -176,7 +173,7 @@ def items_table(compressions=("c23",), datasets=("d",), seed=1, persons=10):
     return pd.concat(parts, ignore_index=True)
 
 
-def test_table_has_every_slice_with_its_counts():
+def test_metrics_table_has_all_slices_with_their_counts():
     items = items_table()
     table = metrics_table(items, POINT, 100, 0)
     assert set(table["method"]) == {"all", "A", "B"}
@@ -189,7 +186,7 @@ def test_table_has_every_slice_with_its_counts():
     assert (table["value"] <= table["high"] + 1e-9).mean() > 0.95
 
 
-def test_several_data_sets_and_compressions_are_told_apart():
+def test_each_data_set_and_compression_is_a_slice():
     items = items_table(("c23", "c40"), ("d", "e"))
     table = metrics_table(items, POINT, 100, 0)
     auc = table[(table.metric == "auc") & (table.method == "all")]
@@ -200,7 +197,7 @@ def test_several_data_sets_and_compressions_are_told_apart():
     assert row.value == roc_auc_score(part.label, part.logit)
 
 
-def test_intervals_do_not_hang_on_how_many_resamples_fit_into_memory(monkeypatch):
+def test_intervals_do_not_depend_on_the_memory_limit(monkeypatch):
     items = items_table()
     one = metrics_table(items, POINT, 150, 0)
     monkeypatch.setattr("pipeline.statistics.bootstrap.MAX_WEIGHTS", 1000)
@@ -208,7 +205,7 @@ def test_intervals_do_not_hang_on_how_many_resamples_fit_into_memory(monkeypatch
 
 
 def simulated(rng, persons=100, signal=1.5):
-    """Two real and three fake videos of each person, whose looks shift all logits."""
+    """Two real and three fake videos per person, with one random shift per person."""
     labels = np.tile([0, 0, 1, 1, 1], persons)
     person = np.repeat(np.arange(persons), 5)
     looks = rng.normal(0, 0.7, persons)[person]
@@ -216,17 +213,18 @@ def simulated(rng, persons=100, signal=1.5):
     return labels, signal * labels + looks + noise, person
 
 
-def test_intervals_cover_the_truth():
-    """95 % +/- 3 of the intervals hold the metric's value in the population."""
+def test_intervals_cover_the_true_value():
+    """92 to 98 % of the intervals contain the metric of the population."""
     rng = np.random.default_rng(0)
-    point = (0.75, 1.0)
+    point = OperatingPoint(threshold=0.75, temperature=1.0)
     labels, logits, _ = simulated(rng, 100_000)
-    truth = score(labels, logits, OperatingPoint(*point))
+    truth = score(labels, logits, point)
     inside = dict.fromkeys(("auc", "eer", "balanced_accuracy", "brier"), 0)
     runs = 600
     for seed in range(runs):
         labels, logits, person = simulated(rng)
-        drawn = bootstrap(labels, logits, person, *point, 400, seed)
+        options = {"point": point, "resamples": 400, "seed": seed}
+        drawn = bootstrap(labels, logits, person, **options)
         for name in inside:
             low, high = interval(drawn[name])
             inside[name] += low <= truth[name] <= high
@@ -234,21 +232,23 @@ def test_intervals_cover_the_truth():
     assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
 
 
-def test_intervals_that_take_videos_for_persons_would_be_too_narrow():
-    """The reason for the groups: ten videos of a person are not ten persons."""
+def test_intervals_from_single_videos_would_be_too_narrow():
+    """Ten videos of one person carry less information than videos of ten persons."""
     rng = np.random.default_rng(0)
     labels = np.repeat(rng.integers(0, 2, 60), 10)
     person = np.repeat(np.arange(60), 10)
     logits = labels + rng.normal(0, 1, 60)[person] + rng.normal(0, 0.1, 600)
-    widths = [
-        np.subtract(*interval(bootstrap(labels, logits, g, 0, 1, 300, 0)["auc"])[::-1])
-        for g in (person, np.arange(600))
-    ]
+    point = OperatingPoint(threshold=0, temperature=1)
+    widths = []
+    for groups in (person, np.arange(600)):
+        drawn = bootstrap(labels, logits, groups, point=point, resamples=300, seed=0)
+        low, high = interval(drawn["auc"])
+        widths.append(high - low)
     assert widths[0] > 2 * widths[1]
 
 
 def test_differences_are_paired():
-    """Two models that differ by a little noise differ by little, both being unsure."""
+    """The difference of two similar models has a narrow interval."""
     items = items_table(persons=25)
     near = items.assign(logit=items["logit"] + np.tile([0.01, -0.01], 25))
     blind = items.assign(logit=np.random.default_rng(5).normal(size=50))
@@ -269,7 +269,7 @@ def test_differences_are_paired():
     assert far.low > 0
 
 
-def test_overview_has_a_row_a_slice():
+def test_overview_has_a_row_per_slice():
     table = metrics_table(items_table(), POINT, 100, 0)
     table.insert(0, "model", "m")
     table.insert(1, "protocol", "p")

@@ -1,11 +1,11 @@
-"""The model card says what it must."""
+"""Model cards: their content, warnings and tables."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.config.models import ModelConfig
-from pipeline.metrics.model_card import METRICS, model_card
+from pipeline.metrics.model_card import CARD_METRICS, model_card
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.scores import metrics_table
 
@@ -44,7 +44,7 @@ def history(epochs):
 
 
 def scored(dataset):
-    """Tidy metrics of two methods, one of them told from real without a mistake."""
+    """Tidy metrics of two methods; the detector makes no mistake on `Deepfakes`."""
     rng = np.random.default_rng(0)
     places = {"real": -4.0, "Deepfakes": 40.0, "NeuralTextures": -3.0}
     rows = [
@@ -68,7 +68,7 @@ def card(tables, dataset="faceforensics", epochs=(1, 2, 3), **changes):
     return model_card("mine", top, history(list(epochs)), table, table, POINTS)
 
 
-def test_it_says_what_it_must(tables):
+def test_card_has_all_required_statements(tables):
     text = card(tables)
     for words in (
         "# mine\n",
@@ -76,7 +76,7 @@ def test_it_says_what_it_must(tables):
         "299 x 299 px",
         "| methods trained on | Deepfakes, Face2Face |",
         "69000, 23000 of them real",
-        "3 epochs were run; the weights are epoch 2's",
+        "Training ran for 3 epochs. The weights are those of epoch 2",
         "| augment.flip | 0.5 |",
         "| seed | 7 |",
         "| version of torch | 2.14.0 |",
@@ -85,18 +85,18 @@ def test_it_says_what_it_must(tables):
         "| video | -0.25 | 0.5 | 0.378 |",
         "never on test data",
         "## Intended use",
-        "Not for deciding about single persons",
-        "no proof",
+        "Do not use the detector to decide about single persons",
+        "not proof",
         "interval of width zero",
-        "no certainty",
+        "not certainty",
         "bootstrap over target persons",
     ):
         assert words in text
 
 
-def test_metrics_stand_with_their_intervals(tables):
+def test_metrics_have_their_intervals(tables):
     text = card(tables)
-    for name in METRICS.values():
+    for name in CARD_METRICS.values():
         assert text.count(f" {name} |") == 2  # by video and by frame
     rows = [line for line in text.splitlines() if line.startswith("| faceforensics |")]
     kinds = ["all", "Deepfakes", "NeuralTextures (not trained on)"] * 2
@@ -106,7 +106,7 @@ def test_metrics_stand_with_their_intervals(tables):
     assert f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]" in rows[0]
 
 
-def test_pipes_do_not_break_tables(tables):
+def test_pipes_in_values_do_not_break_tables(tables):
     text = card(tables)
     assert "| output | one logit, positive \\| for fake |" in text
     columns = None
@@ -119,7 +119,7 @@ def test_pipes_do_not_break_tables(tables):
         columns = count
 
 
-def test_the_miniature_corpus_alone_is_warned_of(tables):
+def test_only_the_miniature_data_set_has_a_warning(tables):
     assert "evidence about real deepfakes" in card(tables, "miniature")
     assert "evidence about real deepfakes" not in card(tables)
     assert "miniature" not in card(tables)
@@ -127,13 +127,13 @@ def test_the_miniature_corpus_alone_is_warned_of(tables):
     assert "evidence about real deepfakes" in card(drawn)
 
 
-def test_a_control_is_called_one(tables):
+def test_control_has_a_warning(tables):
     model = ModelConfig(timm="legacy_xception", shuffle_labels=True).model_dump()
     assert "shuffled labels" in card(tables, model=model)
     assert "shuffled labels" not in card(tables)
 
 
-def test_weights_taken_as_they_are(tables):
+def test_card_of_weights_that_were_not_trained(tables):
     text = card(tables, epochs=[0], pretrained=None)
-    assert "Nothing was trained" in text
+    assert "There was no training" in text
     assert "SHA-256" not in text

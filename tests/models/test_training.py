@@ -1,4 +1,4 @@
-"""Training: it learns, repeats itself, and its weights load anywhere."""
+"""Training: learning, repeatability, resuming, and files of weights."""
 
 import io
 import json
@@ -28,7 +28,7 @@ from pipeline.models.networks import ForgeryDetector
 from pipeline.models.pretrained import build_detector
 from pipeline.models.training import NotANumber, train
 from pipeline.runtime.errors import StepError
-from pipeline.train_model import remedies_named
+from pipeline.train_model import explain_failures
 from tests.support.shards import write_marked_shard
 
 CONFIG = ModelConfig(
@@ -48,7 +48,7 @@ def same_weights(one, two):
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_learns_what_can_be_learnt(tmp_path):
+def test_training_learns_a_simple_mark(tmp_path):
     data = FaceCrops(
         [write_marked_shard(tmp_path / "a.h5"), write_marked_shard(tmp_path / "b.h5")]
     )
@@ -59,7 +59,7 @@ def test_learns_what_can_be_learnt(tmp_path):
 
 
 def test_overfits_sixteen_images_to_zero_loss(tmp_path):
-    """Of pure noise: only the crops themselves can be learnt."""
+    """The crops are noise: the network can only memorise them."""
     data = FaceCrops(
         [write_marked_shard(tmp_path / "a.h5", videos=16, frames=1, marked=False)]
     )
@@ -70,7 +70,7 @@ def test_overfits_sixteen_images_to_zero_loss(tmp_path):
     assert history["val_loss"].min() < 0.01
 
 
-def test_the_same_seed_gives_the_same_weights(tmp_path):
+def test_same_seed_gives_same_weights(tmp_path):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     (one, first), (two, second), (other, _) = (
         trained(data, data, s) for s in (0, 0, 1)
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     assert not same_weights(one, other)
 
 
-def test_mixed_precision_does_not_round_the_pixels(tmp_path, monkeypatch):
+def test_mixed_precision_does_not_round_the_input(tmp_path, monkeypatch):
     seen = []
     forward = ForgeryDetector.forward
 
@@ -96,7 +96,7 @@ def test_mixed_precision_does_not_round_the_pixels(tmp_path, monkeypatch):
     assert torch.allclose(levels, levels.round(), atol=1e-4)
 
 
-def test_readers_change_nothing(tmp_path):
+def test_readers_do_not_change_the_weights(tmp_path):
     data = FaceCrops(
         [write_marked_shard(tmp_path / "a.h5"), write_marked_shard(tmp_path / "b.h5")]
     )
@@ -104,8 +104,8 @@ def test_readers_change_nothing(tmp_path):
     assert same_weights(one, two)
 
 
-def test_parts_of_a_step_make_up_the_whole(tmp_path):
-    """With no batch statistics, no augmentation and no rounding: the same training."""
+def test_accumulated_parts_equal_one_batch(tmp_path):
+    """Without batch statistics, augmentation and rounding, both are the same."""
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     changes = {"timm": "test_vit", "input_size": 160, "augment": None, "epochs": 1}
     changes |= {"precision": "float32", "optimizer": "sgd"}
@@ -116,8 +116,8 @@ def test_parts_of_a_step_make_up_the_whole(tmp_path):
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in pairs)
 
 
-def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
-    """Here the second of three: its weights are the model's, not the last ones."""
+def test_weights_of_the_best_epoch_are_kept(tmp_path, monkeypatch):
+    """The second of three epochs is the best one."""
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     seen = []
 
@@ -133,7 +133,7 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     assert not all(torch.equal(a, b) for a, b in zip(kept, seen[2], strict=True))
 
 
-def test_stops_early(tmp_path, monkeypatch):
+def test_training_stops_early(tmp_path, monkeypatch):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     scores = {"val_loss": 1.0, "val_frame_auc": 0.5, "val_video_auc": 0.5}
     monkeypatch.setattr(training, "validate", lambda *_: scores)
@@ -154,7 +154,7 @@ def test_learning_rate_rises_then_falls(tmp_path):
     assert 0 < rates[-1] < 0.001
 
 
-def test_weight_decay_spares_norms_and_biases():
+def test_weight_decay_excludes_norms_and_biases():
     detector = build_detector("test_resnet", 48)
     config = CONFIG.model_copy(update={"weight_decay": 0.1})
     learner = prepare(make_fabric(config), detector, config, 8, 0)
@@ -164,8 +164,8 @@ def test_weight_decay_spares_norms_and_biases():
     assert all(p.ndim > 1 for p in decays[0.1])
 
 
-def test_what_is_kept_is_the_moving_average(tmp_path, monkeypatch):
-    """Worked by hand from the weights after each step; its decay warms up."""
+def test_moving_average_of_the_weights_is_kept(tmp_path, monkeypatch):
+    """Computed from the weights after each step; its decay increases at first."""
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     steps = []
     take = training.take_step
@@ -195,8 +195,8 @@ class Interrupt(Exception):
     pass
 
 
-def killed_after(monkeypatch, steps, how):
-    """Make training die in the step after so many."""
+def interrupt_after(monkeypatch, steps, how):
+    """Call `how()` in the step after `steps` steps."""
     take, count = training.take_step, []
 
     def dying(*arguments):
@@ -213,12 +213,14 @@ def crash():
 
 
 @pytest.mark.parametrize("steps", [1, 4, 6, 9, 11])
-def test_killed_and_resumed_ends_in_the_same_weights(tmp_path, monkeypatch, steps):
+def test_killed_and_resumed_training_ends_with_the_same_weights(
+    tmp_path, monkeypatch, steps
+):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])  # 4 steps an epoch
     expected, history = trained(data, data)
     state = {"state_file": tmp_path / "state.pt", "fingerprint": "f"}
     with monkeypatch.context() as patch:
-        killed_after(patch, steps, crash)
+        interrupt_after(patch, steps, crash)
         with pytest.raises(Interrupt):
             trained(data, data, **state)
     assert (tmp_path / "state.pt").exists() == (steps >= 4)
@@ -228,13 +230,15 @@ def test_killed_and_resumed_ends_in_the_same_weights(tmp_path, monkeypatch, step
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_saves_in_mid_epoch_and_nothing_is_lost(tmp_path, monkeypatch, number):
+def test_signal_saves_the_state_within_an_epoch(tmp_path, monkeypatch, number):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     expected, history = trained(data, data)
     state = {"state_file": tmp_path / "state.pt", "fingerprint": "f"}
     with monkeypatch.context() as patch:
-        killed_after(patch, 5, lambda: os.kill(os.getpid(), number))
-        with pytest.raises(StepError, match=r"epoch 2 after 2 of 4 steps; the same"):
+        interrupt_after(patch, 5, lambda: os.kill(os.getpid(), number))
+        with pytest.raises(
+            StepError, match=r"epoch 2 after 2 of 4 steps; run the same"
+        ):
             trained(data, data, **state)
     taken = []
     take = training.take_step
@@ -247,7 +251,7 @@ def test_a_signal_saves_in_mid_epoch_and_nothing_is_lost(tmp_path, monkeypatch, 
     assert history.equals(again)
 
 
-def test_the_state_of_another_training_is_left_aside(tmp_path, caplog):
+def test_state_of_another_training_is_ignored(tmp_path, caplog):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     expected, _ = trained(data, data)
     state = tmp_path / "state.pt"
@@ -260,7 +264,7 @@ def test_the_state_of_another_training_is_left_aside(tmp_path, caplog):
     assert "cannot be read" in caplog.text
 
 
-def test_training_that_runs_away_names_its_videos(tmp_path, monkeypatch):
+def test_loss_that_is_not_a_number_names_the_videos(tmp_path, monkeypatch):
     shards = [write_marked_shard(tmp_path / f"{n}.h5") for n in "ab"]
     data = FaceCrops(shards)
     bad = data.table["video"].eq("b/v2").to_numpy()
@@ -278,7 +282,7 @@ def test_training_that_runs_away_names_its_videos(tmp_path, monkeypatch):
     assert len(error.value.videos) <= CONFIG.batch_size
 
 
-def test_empty_shards_do_no_harm(tmp_path):
+def test_empty_shards_do_not_change_the_training(tmp_path):
     full, empty = (
         write_marked_shard(tmp_path / "a.h5"),
         write_marked_shard(tmp_path / "b.h5", videos=0),
@@ -288,7 +292,7 @@ def test_empty_shards_do_no_harm(tmp_path):
     assert one.equals(two)
 
 
-def test_batches_are_balanced_over_real_and_each_method(tmp_path):
+def test_batches_are_balanced_between_real_and_each_method(tmp_path):
     shard = write_marked_shard(
         tmp_path / "a.h5", videos=40, methods=("A", "A", "A", "B")
     )
@@ -297,16 +301,16 @@ def test_batches_are_balanced_over_real_and_each_method(tmp_path):
     drawn = table.iloc[order]
     assert drawn["method"].value_counts().to_dict() == {"real": 80, "A": 40, "B": 40}
     times = np.bincount(order, minlength=len(table))[table["method"] == "real"]
-    assert set(times) == {1}  # all before any comes again
+    assert set(times) == {1}  # each crop once before any is repeated
     assert not np.array_equal(order, balanced_order(table, 160, seed=1))
     assert len(balanced_order(table, 3, seed=0)) == 3
-    for batch in np.split(order, 10):  # each of 16: 8 real, 4 of A, 4 of B
+    for batch in np.split(order, 10):  # of 16 crops: 8 real, 4 of A, 4 of B
         counts = table.iloc[batch]["method"].value_counts()
         assert abs(counts["real"] - 8) <= 1
         assert abs(counts["A"] - 4) <= 2
 
 
-def test_protocols_choose_what_is_trained_on(tmp_path):
+def test_protocol_chooses_the_training_crops(tmp_path):
     shard = write_marked_shard(tmp_path / "a.h5", videos=16, methods=("A", "B"))
     for protocol, methods, kinds in (
         (ProtocolConfig(), {"real", "A", "B"}, {"c23", "c40"}),
@@ -328,7 +332,7 @@ def test_protocols_choose_what_is_trained_on(tmp_path):
         assert torch.equal(read, whole.__getitems__([(int(place), 0)])[0])
 
 
-def test_shuffled_labels_say_nothing_of_the_true_ones(tmp_path):
+def test_shuffled_labels_do_not_correlate_with_the_true_ones(tmp_path):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5", videos=40)])
     true = data.labels.copy()
     data.shuffle_labels(0)
@@ -344,7 +348,7 @@ NONE = dict.fromkeys(AugmentConfig.model_fields, 0.0)
 
 
 @pytest.mark.parametrize("name", [*sorted({*NONE} - {"jpeg"}), "all"])
-def test_each_augmentation_keeps_the_range_and_repeats(name):
+def test_each_augmentation_keeps_the_range_and_is_repeatable(name):
     config = AugmentConfig(
         **dict.fromkeys(NONE, 1.0) if name == "all" else NONE | {name: 1.0}
     )
@@ -358,10 +362,10 @@ def test_each_augmentation_keeps_the_range_and_repeats(name):
     assert one.min() >= 0
     assert one.max() <= 1
     changed = (one != images).flatten(1).any(1)
-    assert changed.sum() >= 5  # a shift may be by nothing
+    assert changed.sum() >= 5  # a random shift may be zero
 
 
-def test_no_augmentation_changes_nothing():
+def test_augmentation_with_zero_shares_changes_nothing():
     images = torch.rand(6, 3, 40, 40)
     generator = torch.Generator().manual_seed(0)
     assert torch.equal(augment(images, AugmentConfig(**NONE), generator), images)
@@ -369,7 +373,7 @@ def test_no_augmentation_changes_nothing():
     assert not jpeg_qualities(100, AugmentConfig(**NONE), generator).any()
 
 
-def test_jpeg_is_what_pillow_writes(tmp_path):
+def test_jpeg_compression_agrees_with_pillow(tmp_path):
     crops = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     (plain,), (spoilt,) = (crops.__getitems__([(3, q)])[0].numpy() for q in (0, 50))
     coded = io.BytesIO()
@@ -379,7 +383,7 @@ def test_jpeg_is_what_pillow_writes(tmp_path):
     assert np.abs(spoilt.astype(int) - expected).mean() < 1.5
 
 
-def test_weights_repeat_and_load_without_this_project(tmp_path):
+def test_weights_are_repeatable_and_load_without_this_project(tmp_path):
     torch.manual_seed(0)
     detector = build_detector("test_resnet", 48).eval()
     save_detector(detector, tmp_path / "w.safetensors", {"seed": 0})
@@ -398,7 +402,7 @@ def test_weights_repeat_and_load_without_this_project(tmp_path):
     assert torch.allclose(loaded(image), expected, atol=1e-5)
 
 
-def test_weights_given_as_a_file_are_used(tmp_path):
+def test_weights_from_a_file_are_used(tmp_path):
     torch.manual_seed(1)
     network = timm.create_model("test_resnet", num_classes=1000)
     save_file(network.state_dict(), tmp_path / "imagenet.safetensors")
@@ -411,7 +415,7 @@ def test_weights_given_as_a_file_are_used(tmp_path):
 
 
 def test_weights_of_another_input_size_are_resampled(tmp_path):
-    """As timm does it: a transformer's position embeddings hang on the size."""
+    """Compared with timm: the shape of position embeddings depends on the size."""
     torch.manual_seed(1)
     network = timm.create_model("test_vit", num_classes=10)
     save_file(network.state_dict(), tmp_path / "w.safetensors")
@@ -427,20 +431,20 @@ def test_weights_of_another_input_size_are_resampled(tmp_path):
     )
 
 
-def test_prefixes_are_taken_off_only_where_that_helps(tmp_path):
+def test_prefixes_are_removed_only_if_more_names_match(tmp_path):
     network = timm.create_model("test_resnet", num_classes=1)
-    state = network.state_dict()
+    state, file = network.state_dict(), str(tmp_path / "w.pth")
     for prefix in ("", "module.model.", "backbone."):
         named = {prefix + k: v for k, v in state.items()}
-        torch.save({"epoch": 3, **named}, tmp_path / "w.pth")
-        built = build_detector("test_resnet", 48, str(tmp_path / "w.pth"), True).network
+        torch.save({"epoch": 3, **named}, file)
+        built = build_detector("test_resnet", 48, file, with_head=True).network
         assert torch.equal(built.fc.weight, network.fc.weight)
     old = {k: v for k, v in state.items() if "num_batches_tracked" not in k}
-    torch.save(old, tmp_path / "w.pth")
-    build_detector("test_resnet", 48, str(tmp_path / "w.pth"), True)
+    torch.save(old, file)
+    build_detector("test_resnet", 48, file, with_head=True)
 
 
-def test_a_file_without_a_detectors_head_is_not_taken_as_it_is(tmp_path):
+def test_weights_without_a_suitable_head_need_training(tmp_path):
     network = timm.create_model("test_resnet", num_classes=1000)
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     file = str(tmp_path / "w.safetensors")
@@ -456,7 +460,7 @@ class Evil:
         return (os.system, ("touch /tmp/deepfake-atlas-was-here",))
 
 
-def test_pickled_code_is_refused(tmp_path):
+def test_pickled_code_is_an_error(tmp_path):
     torch.save({"weights": Evil()}, tmp_path / "evil.pth")
     (tmp_path / "evil2.pth").write_bytes(pickle.dumps(Evil()))
     for name in ("evil.pth", "evil2.pth"):
@@ -467,23 +471,23 @@ def test_pickled_code_is_refused(tmp_path):
         read_weights(tmp_path / "empty.pth")
 
 
-def test_a_split_without_fakes_is_an_error(tmp_path):
+def test_split_without_fakes_is_an_error(tmp_path):
     data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
     data.table["label"] = 0
     with pytest.raises(StepError, match=r"train split has no fake face.*faces/\*\.png"):
         check_classes(data, "train")
 
 
-def test_a_training_that_does_not_fit_into_the_memory_names_the_remedy(tmp_path):
+def test_full_gpu_memory_and_invalid_losses_have_helpful_errors(tmp_path):
     fabric, weights = make_fabric(ModelConfig(timm="resnet18")), tmp_path / "w"
     with (
         pytest.raises(StepError, match=r"/w: .*memory .*`accumulate`.*`batch_size`"),
-        remedies_named(fabric, weights, tmp_path / "note.csv"),
+        explain_failures(fabric, weights, tmp_path / "note.csv"),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory.")
     with (
         pytest.raises(StepError, match=r"/w: loss; see .*note\.csv"),
-        remedies_named(fabric, weights, tmp_path / "note.csv"),
+        explain_failures(fabric, weights, tmp_path / "note.csv"),
     ):
         raise NotANumber("loss", ["a/b.mp4"])
     assert (tmp_path / "note.csv").read_text() == "video\na/b.mp4\n"

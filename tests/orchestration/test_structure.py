@@ -1,4 +1,4 @@
-"""The layout of the tests: they mirror the packages, and share code by `support`."""
+"""The layout of the tests: folders mirror packages; shared code is in `support`."""
 
 import ast
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ PACKAGES = {
     *("videos", "faces", "models", "metrics", "attributions", "atlases"),
     "orchestration",
 }
-# Beside the packages: rule scripts as programs, whole runs, documents, shared code.
+# Other folders: rule scripts as programs, complete runs, SLURM, documents, shared code.
 OTHERS = {"steps", "workflow", "slurm", "docs", "support"}
 MODULES = sorted(TESTS.rglob("*.py"))
 
 
 def imported(module: Path) -> Iterator[str]:
-    """Full names of all that a module imports, wherever in it."""
+    """The full names of everything that a module imports, also inside functions."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -27,7 +27,7 @@ def imported(module: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def test_no_module_imports_a_test():
+def test_no_module_imports_a_test_module():
     tests = {file.stem for file in MODULES if file.stem.startswith("test_")}
     importing = {
         str(module.relative_to(TESTS))
@@ -35,9 +35,11 @@ def test_no_module_imports_a_test():
         for name in imported(module)
         if {"conftest", *tests} & {*name.split(".")}
     }
-    assert importing <= {"slurm/test_without_accounting.py"}  # until it shares support
+    assert importing <= {
+        "slurm/test_without_accounting.py"
+    }  # until its helpers are in `support`
 
 
-def test_folders_are_the_packages_and_a_few_more():
+def test_each_package_has_a_folder_of_tests():
     folders = {file.parent.relative_to(TESTS) for file in MODULES}
     assert {str(folder) for folder in folders} - {"."} == PACKAGES | OTHERS

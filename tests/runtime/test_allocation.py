@@ -1,4 +1,4 @@
-"""Steps use what a SLURM job was given, and not all that its node has."""
+"""Steps use what their SLURM job was given, not all that its node has."""
 
 import os
 
@@ -24,14 +24,14 @@ JOB = {"SLURM_JOB_ID": "7", "SLURMD_NODENAME": "n1"}
         (64, JOB | {"SLURM_CPUS_ON_NODE": "1"}, 1),
         (64, JOB | {"SLURM_CPUS_ON_NODE": "99"}, HERE),
         (1, JOB | {"SLURM_CPUS_ON_NODE": "99"}, 1),
-        (64, {"SLURM_CPUS_ON_NODE": "1"}, HERE),  # of no job
+        (64, {"SLURM_CPUS_ON_NODE": "1"}, HERE),  # not in a job
     ],
 )
-def test_cores(asked, environment, cores):
+def test_a_step_uses_the_cores_of_its_job(asked, environment, cores):
     assert usable_cores(asked, environment) == cores
 
 
-def test_a_job_without_a_gpu_leaves_its_nodes_alone():
+def test_a_job_without_a_gpu_does_not_use_its_nodes_gpus():
     assert may_use_gpu({})
     assert not may_use_gpu(JOB)
     assert not may_use_gpu(JOB | {"CUDA_VISIBLE_DEVICES": ""})
@@ -40,7 +40,7 @@ def test_a_job_without_a_gpu_leaves_its_nodes_alone():
 
 
 @pytest.mark.parametrize("detector", ["haar", "retinaface"])
-def test_as_many_workers_as_the_memory_was_asked_for(detector):
+def test_workers_fit_into_the_memory_that_was_requested(detector):
     for workers in range(1, HERE + 1):
         memory = extraction_mb(detector, workers)
         assert workers_that_fit(HERE, detector, memory, {}) == workers
@@ -48,7 +48,7 @@ def test_as_many_workers_as_the_memory_was_asked_for(detector):
     assert workers_that_fit(HERE, detector, 10**6, {}) == HERE
 
 
-def test_a_jobs_log_says_what_it_was_given():
+def test_a_job_is_described_with_its_cores_and_gpus():
     given = JOB | {"SLURM_CPUS_ON_NODE": "4"}
     assert described(given) == "SLURM job 7 on n1: cores 4, GPU none"
     assert described(given | {"CUDA_VISIBLE_DEVICES": "0"}).endswith("GPU 0")

@@ -1,11 +1,27 @@
-"""What a step says when it fails."""
+"""What a step logs when it fails."""
 
 import errno
 import os
+import sys
+from dataclasses import dataclass
 
 import pytest
 
-from pipeline.runtime.command_line import run as run_step
+from pipeline.runtime.command_line import run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A step without arguments."""
+
+
+@pytest.fixture(autouse=True)
+def command_line(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["step"])
+
+
+def run_step(main):
+    run(lambda _: main(), Arguments)
 
 
 @pytest.mark.parametrize(
@@ -15,10 +31,10 @@ from pipeline.runtime.command_line import run as run_step
         RuntimeError(
             "Can't decrement id ref count (errno = 28, error message = 'No "
             "space left on device')"
-        ),  # HDF5, closing a file
+        ),  # HDF5, when a file is closed
     ],
 )
-def test_full_disk_is_told_whoever_meets_it(error, caplog):
+def test_a_full_disk_is_reported_with_a_remedy(error, caplog):
     def main():
         raise error
 

@@ -1,4 +1,4 @@
-"""What a step computes on, and what it leaves to its next batch."""
+"""Which device a step computes on, and that it keeps freed memory."""
 
 import platform
 import subprocess
@@ -27,23 +27,23 @@ print(*(faults() for _ in range(12)))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
-def test_later_batches_take_no_new_pages_from_the_system():
-    """Were freed memory given back, all batches would take thousands. Now and then a
-    block has no place among those that are free, and the heap grows by it once."""
-    told = subprocess.check_output([sys.executable, "-c", FAULTS], text=True)
-    first, *later = map(int, told.split())
-    assert first > 10_000  # 64 MB of activations, and what belongs to them
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_later_batches_use_the_memory_of_earlier_ones():
+    """If freed memory were returned to the system, each batch would cause thousands of
+    page faults. Sometimes no free block is large enough, and the heap grows once."""
+    printed = subprocess.check_output([sys.executable, "-c", FAULTS], text=True)
+    first, *later = map(int, printed.split())
+    assert first > 10_000  # 64 MB of activations and their gradients
     assert np.median(later) < first / 50
 
 
 @pytest.mark.parametrize("usable", [True, False])
-def test_a_gpu_that_torch_cannot_use_is_none(monkeypatch, caplog, usable):
-    """Where the driver is too old, torch counts the GPU, and says it is not usable."""
+def test_a_gpu_that_torch_cannot_use_is_ignored(monkeypatch, caplog, usable):
+    """If the driver is too old, torch counts the GPU but reports it as unavailable."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for name in (*GPU_VARIABLES, "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     assert usable_gpus() == int(usable)
     assert pick_device().type == ("cuda" if usable else "cpu")
-    assert ("the driver (nvidia-smi) is too old" in caplog.text) == (not usable)
+    assert ("(nvidia-smi) is too old" in caplog.text) == (not usable)

@@ -1,64 +1,84 @@
-"""A real SLURM cluster of one node, and runs that submit to it."""
+"""A real SLURM cluster on this machine, and runs that submit to it."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import pytest
 import yaml
 
 from tests.support.runs import REPOSITORY, Run
 
 SCRIPT = Path(__file__).with_name("cluster.sh")
-CONFIGURATION = Path("/etc/slurm/slurm.conf")
-OURS = "# of deepfake-atlas' tests"  # its first line
+PROMPT_SNAKEMAKE = Path(__file__).with_name("prompt_snakemake.py")
+PORT = 17817  # of the cluster with accounting
 PROFILE = REPOSITORY / "profiles/slurm"
-FIELDS = "JobID State Partition Start End ReqMem AllocTRES Comment".split()
-ON_GPU = ["train_model", "predict_frames", "attribute_frames"]
-LARGE = ["extract_faces", *ON_GPU]  # steps that ask for more than this node has
+SACCT_FIELDS = (
+    "JobID State Partition Start End ReqMem TimelimitRaw AllocTRES Comment WorkDir"
+).split()
+GPU_STEPS = ["train_model", "predict_frames", "attribute_frames"]
+LARGE_STEPS = ["extract_faces", *GPU_STEPS]  # they ask for more than a node here has
 
 
 class Cluster:
     """A cluster, from `start` to `stop`."""
 
     def __init__(self, accounting: bool = True) -> None:
-        # SLURM's users must reach it, which they cannot in pytest's folders.
+        # SLURM's users must be able to enter it, unlike pytest's folders.
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
         self.folder.chmod(0o755)
-        self.environment = {**os.environ, "ACCOUNTING": "yes" if accounting else "no"}
+        self.environment = {
+            **os.environ,
+            "ACCOUNTING": "yes" if accounting else "no",
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            # Threads that wait must not spin: they would take the cores of other jobs.
+            "OMP_WAIT_POLICY": "passive",
+        }
 
     def start(self) -> None:
         self._script("start")
 
     def _script(self, command: str) -> None:
-        told = self.folder / command
-        with open(told, "w") as output:  # no pipe: the daemons would hold it open
+        log = self.folder / command
+        with open(log, "w") as output:  # not a pipe: the daemons would keep it open
             done = subprocess.run(
                 ["bash", SCRIPT, command, self.folder],
                 env=self.environment,
                 stdout=output,
                 stderr=output,
-                timeout=900,  # with the packages' installation
+                timeout=900,  # includes the installation of the packages
             )
-        assert done.returncode == 0, told.read_text()
+        assert done.returncode == 0, log.read_text()
 
     def stop(self) -> None:
         self._script("stop")
         shutil.rmtree(self.folder)
 
-    def jobs(self, folder: Path) -> pd.DataFrame:
-        """What accounting knows of the jobs of a run in `folder`."""
-        told = _printed(
-            *("sacct", "--allocations", "--parsable2", "--duplicates"),
-            *("--starttime=now-2hours", f"--format={','.join([*FIELDS, 'WorkDir'])}"),
+    def output(self, *command: str) -> str:
+        """What one of SLURM's commands prints."""
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=self.environment
         )
-        rows = [line.split("|") for line in told.splitlines()]
+        return done.stdout
+
+    def jobs(self, folder: Path) -> pd.DataFrame:
+        """The jobs of the runs in `folder`, as accounting knows them.
+
+        A job that was queued again has a row for each of its attempts.
+        """
+        printed = self.output(
+            *("sacct", "--allocations", "--parsable2", "--duplicates"),
+            *("--starttime=now-2hours", f"--format={','.join(SACCT_FIELDS)}"),
+        )
+        rows = [line.split("|") for line in printed.splitlines()]
         table = pd.DataFrame(rows[1:], columns=rows[0])
         table = table[table["WorkDir"] == str(folder.resolve())]
         for column in ("Start", "End"):
@@ -66,71 +86,88 @@ class Cluster:
         table["step"] = table["Comment"].str.removeprefix("rule_")
         return table.reset_index(drop=True)
 
-    def running(self, state: str = "RUNNING") -> dict[str, str]:
-        """Rule and wildcards of the jobs that run, by their IDs."""
-        told = _printed("squeue", "--noheader", f"--states={state}", "--format=%i %k")
-        return dict(line.split(maxsplit=1) for line in told.splitlines())
+    def queue(self, folder: Path, state: str = "RUNNING") -> dict[str, str]:
+        """Rule and wildcards of the jobs in this state, by their IDs."""
+        printed = self.output(
+            "squeue", "--noheader", f"--states={state}", "--format=%i|%Z|%k"
+        )
+        rows = [line.split("|", 2) for line in printed.splitlines()]
+        return {job: step for job, at, step in rows if at == str(folder.resolve())}
 
-    def wait_for(self, step: str, process: subprocess.Popen) -> str:
-        """Wait until a job of this step runs; its ID."""
+    def wait_for(self, run: "SlurmRun", step: str, other_than: str = "") -> str:
+        """Wait until a job of this step runs, which is not `other_than`; its ID."""
         found: list[str] = []
 
         def runs() -> bool:
-            found[:] = [i for i, told in self.running().items() if step in told]
+            queue = self.queue(run.folder)
+            jobs = [job for job, name in queue.items() if step in name]
+            found[:] = [job for job in jobs if job != other_than]
             return bool(found)
 
-        wait_until(runs, process)
+        run.wait_until(runs)
         return found[0]
 
 
-def _printed(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def wait_until(
-    condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 180
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the run ended too early"
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 class SlurmRun(Run):
-    """A run whose steps are SLURM jobs, as the README says, but for shorter pauses."""
+    """A run whose steps are SLURM jobs, with the project's profile.
 
-    site: Path
+    The only difference from the README's command: the states of jobs are queried more
+    often.
+    """
 
-    def at_site(self, steps: dict | None = None, **more: object) -> "SlurmRun":
-        """Write the site's file: small jobs, with `steps` resources put over them."""
-        resources: dict[str, dict] = {n: {"mem_mb": "3000 * attempt"} for n in LARGE}
-        for name in ON_GPU:
-            resources[name]["slurm_partition"] = "gpu"
-        for name, keys in (steps or {}).items():
-            resources[name] |= keys
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        super().__init__(folder)
+        self.environment = cluster.environment
+        self.niceness = 0  # of Snakemake and of its jobs
+        self.site = folder / "site.yaml"
+        self.process: subprocess.Popen | None = None  # the Snakemake that was started
+
+    def at_site(
+        self,
+        steps: dict[str, dict] | None = None,
+        gpu_partition: str = "gpu",
+        threads: int = 2,
+        **keys: object,
+    ) -> "SlurmRun":
+        """Write the site's file: small jobs; `steps` has resources of its own."""
+        resources: dict[str, dict] = {
+            n: {"mem_mb": "3000 * attempt"} for n in LARGE_STEPS
+        }
+        for name in GPU_STEPS:
+            resources[name]["slurm_partition"] = gpu_partition
+        for name, own in (steps or {}).items():
+            resources[name] |= own
         site = yaml.safe_load((PROFILE / "site.yaml").read_text())
         site["jobs"] = 50
         site["set-resources"] = resources
-        site["set-threads"] = dict.fromkeys(LARGE, 2)
-        self.site = self.folder / "site.yaml"
-        self.site.write_text(yaml.safe_dump(site | more))
+        site["set-threads"] = dict.fromkeys(LARGE_STEPS, threads)
+        self.site.write_text(yaml.safe_dump(site | keys))
         return self
 
     def command(self, *arguments: str) -> list[str]:
         plain = super().command(*arguments)
-        at = plain.index("--cores")
-        del plain[at : at + 2]
-        pauses = ["--slurm-init-seconds-before-status-checks", "1"]
-        pauses += ["--seconds-between-status-checks", "1"]
-        profiles = ["--workflow-profile", str(PROFILE), "--profile", str(self.site)]
-        return [*plain, *profiles, *pauses]
+        assert plain[:3] == [sys.executable, "-m", "snakemake"]
+        cores = plain.index("--cores")
+        return [
+            *("nice", "-n", str(self.niceness), sys.executable, str(PROMPT_SNAKEMAKE)),
+            *plain[3:cores],
+            *plain[cores + 2 :],
+            *("--workflow-profile", str(PROFILE), "--profile", str(self.site)),
+            *("--slurm-init-seconds-before-status-checks", "1"),
+        ]
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        """Run Snakemake; returns all that it printed."""
+        self.start(*arguments)
+        printed = self.end()
+        assert not check or self.code == 0, printed[-6000:]
+        return printed
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        """Start a run whose output goes to `printed`."""
-        self.printed = self.folder / f"printed-{time.monotonic_ns()}"
-        with open(self.printed, "w") as output:
-            return subprocess.Popen(
+        """Start Snakemake; its output goes to the file `log`."""
+        self.log = self.folder / f"printed-{time.monotonic_ns()}"
+        with open(self.log, "w") as output:
+            self.process = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
                 stdout=output,
@@ -138,44 +175,63 @@ class SlurmRun(Run):
                 start_new_session=True,
                 env={**self.environment, "COLUMNS": "200"},
             )
+        return self.process
 
-    def end(self, process: subprocess.Popen, seconds: float = 600) -> str:
-        """Wait for a started run; what it printed."""
+    def printed(self) -> str:
+        return self.log.read_text()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 300) -> None:
+        """Wait while the started Snakemake runs."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.printed()[-6000:]
+            assert time.monotonic() < deadline, self.printed()[-6000:]
+            time.sleep(0.2)
+
+    def end(self, seconds: float = 900) -> str:
+        """Wait for the started Snakemake's end; returns what it printed."""
         try:
-            self.code = process.wait(seconds)
+            self.code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise AssertionError(self.printed.read_text()[-6000:]) from None
-        return self.printed.read_text()
+            self.kill()
+            raise AssertionError(self.printed()[-6000:]) from None
+        return self.printed()
+
+    def kill(self) -> None:
+        """Kill the started Snakemake; its SLURM jobs stay."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def pause(self, step: str) -> None:
+        """Stop the process of this step, so that it waits and uses no core.
+
+        It goes on when SLURM signals its job: SLURM sends SIGCONT before other signals.
+        """
+        (process,) = step_processes(self.folder, step)
+        os.kill(process, signal.SIGSTOP)
 
 
-def why_not() -> str:
+def step_processes(folder: Path, step: str) -> list[int]:
+    """The processes that run this step's program in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            here = (process / "cwd").readlink() == folder.resolve()
+        except OSError:  # it has ended meanwhile
+            continue
+        if here and f"pipeline.{step}".encode() in words:
+            found.append(int(process.name))
+    return found
+
+
+def reason_to_skip() -> str:
     """Why there can be no cluster here; "" if there can."""
     if os.getuid():
-        return "SLURM is not tested: starting its daemons needs root"
+        return "SLURM is not tested: only root can start its daemons"
     if shutil.which("apt-get") is None:
-        return "SLURM is not tested: its packages are taken with apt-get"
-    if CONFIGURATION.exists():
-        if not CONFIGURATION.read_text().startswith(OURS):
-            return f"SLURM is not tested: this machine has one, {CONFIGURATION}"
-        if subprocess.run(["scontrol", "ping"], capture_output=True).returncode == 0:
-            return "SLURM is not tested: a cluster of these tests is up already"
+        return "SLURM is not tested: its packages are installed with apt-get"
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            return f"SLURM is not tested: port {PORT} is in use, by another test run?"
     return ""
-
-
-def started(accounting: bool = True) -> Iterator[Cluster]:
-    """A fixture's cluster; none is left behind."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    cluster = Cluster(accounting)
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    yield from started()

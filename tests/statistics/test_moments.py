@@ -1,4 +1,4 @@
-"""Mergeable statistics of maps: numpy's numbers, in any order, in constant memory."""
+"""Merged statistics of maps equal those of NumPy and need constant memory."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
 from pipeline.statistics.poisson_bootstrap import Replicates, weights
-from pipeline.statistics.significance import FEWEST, significant_difference
+from pipeline.statistics.significance import MIN_IDENTITIES, significant_difference
 
 
 def maps(count=40, seed=0, size=6) -> np.ndarray:
@@ -20,7 +20,7 @@ def parts(all_maps: np.ndarray) -> list[np.ndarray]:
     return [all_maps[a:b] for a, b in pairwise(edges)]
 
 
-def test_moments_are_numpys():
+def test_merged_moments_equal_those_of_numpy():
     found = tree_merge((Moments.of(v) for v in parts(maps())), _merge)
     assert found.count == 40
     assert np.allclose(found.mean, maps().mean(0), rtol=1e-12, atol=1e-15)
@@ -33,7 +33,7 @@ def _merge(one, other):
 
 
 @pytest.mark.parametrize("count", [*range(1, 10), 1000])
-def test_parts_are_merged_in_a_balanced_tree_and_few_are_held(count):
+def test_parts_are_merged_in_a_balanced_tree_with_few_in_memory(count):
     made, merges, most = 0, 0, 0
 
     def leaves():
@@ -55,9 +55,9 @@ def test_parts_are_merged_in_a_balanced_tree_and_few_are_held(count):
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 40])
-def test_medians_are_within_their_bound(count):
+def test_medians_are_within_their_error_bound(count):
     sample = maps(count)
-    sample[: count // 3, 0, 0] = 0  # some that are exactly nothing
+    sample[: count // 3, 0, 0] = 0  # some exact zeros
     sample[:, 1, 1] = np.linspace(-30, 30, count)  # beyond the range
     sketch = Sketch.of(sample[: count // 2 + 1])
     rest = sample[count // 2 + 1 :]
@@ -72,12 +72,12 @@ def test_medians_are_within_their_bound(count):
         assert np.allclose(found, wanted, **near)
 
 
-def test_more_maps_take_no_more_room():
+def test_memory_does_not_grow_with_the_number_of_maps():
     few, many = (Sketch.of(maps(n)).counts.nbytes for n in (10, 1000))
     assert few == many
 
 
-def test_weights_hang_on_name_and_seed_alone():
+def test_weights_depend_only_on_name_and_seed():
     names = [f"person {n}" for n in range(50)]
     drawn = weights(names, 400, 7)
     assert drawn.mean() == pytest.approx(1, abs=0.03)
@@ -88,7 +88,7 @@ def test_weights_hang_on_name_and_seed_alone():
 
 
 def resampled(values: np.ndarray, frames: int, seed=0, first=0) -> Replicates:
-    """Of values (people, P), each seen in so many equal frames."""
+    """Replicates of values (people, P), each in `frames` equal frames."""
     names = [f"p{first + n}" for n in range(len(values))]
     found = None
     for value, drawn in zip(values, weights(names, 400, seed), strict=True):
@@ -97,7 +97,7 @@ def resampled(values: np.ndarray, frames: int, seed=0, first=0) -> Replicates:
     return found
 
 
-def test_people_are_the_unit_not_frames():
+def test_people_are_resampled_and_not_frames():
     values = np.random.default_rng(1).normal(size=(60, 30))
     errors = [resampled(values, frames).means().std(0).mean() for frames in (1, 3)]
     analytic = (values.std(0, ddof=1) / 60**0.5).mean()
@@ -105,7 +105,7 @@ def test_people_are_the_unit_not_frames():
     assert errors[1] == pytest.approx(errors[0])
 
 
-def test_a_planted_difference_is_found_where_it_is():
+def test_a_planted_difference_is_found_at_its_place():
     rng = np.random.default_rng(2)
     one, other = rng.normal(size=(2, 40, 64))
     one[:, 5] += 3
@@ -118,12 +118,12 @@ def test_a_planted_difference_is_found_where_it_is():
 
 
 @pytest.mark.parametrize(
-    ("people", "paired"),  # with the real faces of the same people
-    [(FEWEST, True), (FEWEST, False), (12, True), (30, False)],
+    ("people", "paired"),  # paired: with the real faces of the same people
+    [(MIN_IDENTITIES, True), (MIN_IDENTITIES, False), (12, True), (30, False)],
 )
-def test_false_alarms_are_rare_over_all_squares_together(people, paired):
+def test_false_positives_are_rare_over_all_values_together(people, paired):
     rng = np.random.default_rng(3)
-    alarms = 0
+    false_positives = 0
     for trial in range(40):
         one, other = rng.normal(size=(2, people, 1024))
         a, b = (
@@ -136,8 +136,8 @@ def test_false_alarms_are_rare_over_all_squares_together(people, paired):
             - Replicates(b.T @ other, b.sum(0)).means(),
             people,
         )
-        alarms += where.any()
-    assert alarms <= 7  # 2 are expected; 8 or more have a chance below 0.1 %
+        false_positives += where.any()
+    assert false_positives <= 7  # 2 are expected; 8 or more have a probability < 0.1 %
 
 
 def weights_of(people: int, seed: int, first=0) -> np.ndarray:
@@ -145,7 +145,7 @@ def weights_of(people: int, seed: int, first=0) -> np.ndarray:
     return weights(names, 400, seed).astype(np.float64)
 
 
-def test_few_people_or_no_spread_call_nothing_different():
+def test_with_few_people_or_without_spread_no_difference_is_significant():
     values = np.ones((3, 8))
     a = resampled(values, 1)
     assert not significant_difference(np.ones(8), a.means(), 3).any()

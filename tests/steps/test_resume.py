@@ -1,4 +1,4 @@
-"""Steps killed in the middle of a shard go on from their last finished part."""
+"""Steps that were killed within a shard continue after their last finished part."""
 
 import json
 import re
@@ -21,7 +21,7 @@ FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
 
 
 def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path]:
-    """The command of extraction, on the corpus, and its output."""
+    """The command that extracts the corpus, and its output file."""
     folder.mkdir(exist_ok=True)
     names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
     rows = [f"{name},{name},,0,youtube,test," for name in names]
@@ -45,7 +45,7 @@ def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path
 def attribution(
     finished, folder: Path, baseline: str, settings: dict
 ) -> tuple[list[str], Path]:
-    """The command of attribution, on a shard of a finished run, and its output."""
+    """The command that explains a shard of a finished run, and its output file."""
     folder.mkdir(exist_ok=True)
     results, output = finished.folder / "results", folder / "maps.h5"
     words = {
@@ -81,33 +81,33 @@ def kill_after_parts(command: list[str], output: Path, count: int) -> None:
 
 
 def finish(command: list[str]) -> int:
-    """Run to the end; how many parts were taken up."""
+    """Run to the end. Returns how many finished parts were reused."""
     done = forked.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = re.search(r"going on after (\d+) finished parts", done.stderr)
     return int(found[1]) if found else 0
 
 
-def assert_killed_ends_like_undisturbed(make, folder: Path, other: dict) -> None:
-    command, whole = make(folder / "whole")
+def assert_killed_gives_the_same_file(make, folder: Path, other: dict) -> None:
+    command, undisturbed = make(folder / "undisturbed")
     assert finish(command) == 0
     command, output = make(folder / "run")
     kill_after_parts(command, output, 2)
     assert finish(command) >= 2
-    assert file_sha256(output) == file_sha256(whole)
+    assert file_sha256(output) == file_sha256(undisturbed)
     left = {file.name for file in output.parent.iterdir() if ".parts" in file.name}
     assert not left
     output.unlink()
     kill_after_parts(command, output, 2)
     command, output = make(folder / "run", other)
-    assert finish(command) == 0  # nothing of the other work
+    assert finish(command) == 0  # parts of other work are not reused
 
 
-def test_extraction_goes_on_video_by_video(corpus, tmp_path):
+def test_extraction_continues_after_the_last_video(corpus, tmp_path):
     def make(folder, faces=FACES):
         return extraction(corpus, folder, faces)
 
-    assert_killed_ends_like_undisturbed(make, tmp_path, FACES | {"frames": 3})
+    assert_killed_gives_the_same_file(make, tmp_path, FACES | {"frames": 3})
     with h5py.File(tmp_path / "run/shard.h5") as shard:
         assert len(shard["crops"]) > 0
 
@@ -124,17 +124,19 @@ def test_extraction_goes_on_video_by_video(corpus, tmp_path):
         pytest.param("noise", {"first_steps": 33}, id="adaptive"),
     ],
 )
-def test_attribution_goes_on_chunk_by_chunk(finished, tmp_path, baseline, engine):
+def test_attribution_continues_after_the_last_chunk(
+    finished, tmp_path, baseline, engine
+):
     slow = engine | {"frames": None, "batch_size": 4}
 
     def make(folder, settings=slow):
         return attribution(finished, folder, baseline, settings)
 
-    assert_killed_ends_like_undisturbed(make, tmp_path, slow | {"tolerance": 0.2})
+    assert_killed_gives_the_same_file(make, tmp_path, slow | {"tolerance": 0.2})
 
 
 @pytest.mark.parametrize("baseline", ["grey", "white", "blurred", "mean_face", "noise"])
-def test_every_baseline_gives_maps_that_add_up(finished, tmp_path, baseline):
+def test_maps_from_every_baseline_are_complete(finished, tmp_path, baseline):
     command, output = attribution(finished, tmp_path, baseline, {"noise_draws": 3})
     assert finish(command) == 0
     with AttributionShard(output) as shard:

@@ -1,4 +1,4 @@
-"""Steps as command-line programs: without Snakemake, on what is rare."""
+"""Steps as programs without Snakemake, on rare and on damaged input."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ def step(name: str, folder: Path, **arguments) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_shard_into_which_no_video_falls(finished, tmp_path):
-    """With few videos and many shards some are empty: that is no fault."""
+def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
+    """If there are few videos and many shards, some shards are empty."""
     run = finished.copy(tmp_path / "run")
     results = run.folder / "results"
     table = pd.read_csv(results / "videos/miniature-test-000.csv").iloc[:0]
@@ -108,8 +108,8 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
     with FaceShard(full) as shard:
         assert len(pd.read_csv(tmp_path / "s.csv")) == len(shard.videos)
     assert len(pd.read_csv(tmp_path / "empty-p.csv")) == 0
-    whole = results / "metrics/small/all/predictions"
-    tables = [*sorted(whole.glob("*-test-*.csv")), tmp_path / "empty-p.csv"]
+    predictions = results / "metrics/small/all/predictions"
+    tables = [*sorted(predictions.glob("*-test-*.csv")), tmp_path / "empty-p.csv"]
     evaluated = step(
         "evaluate_model",
         tmp_path,
@@ -118,22 +118,35 @@ def test_a_shard_into_which_no_video_falls(finished, tmp_path):
         predicted="p.csv",
         videos="v.csv",
         frames="f.csv",
-        **{k: f"{k}.png" for k in ("roc", "recall", "det", "reliability", "scores")},
         model="small",
         protocol="all",
         config='{"bootstrap": 100}',
         seed=0,
     )
     assert evaluated.returncode == 0, evaluated.stderr[-3000:]
-    assert (tmp_path / "p.csv").read_bytes() == (whole / "videos.csv").read_bytes()
+    figures = ("roc", "recall", "det", "reliability", "scores")
+    drawn = step(
+        "draw_scores",
+        tmp_path,
+        predictions=tables,
+        points=results / "metrics/small/all/operating_point.csv",
+        **{name: f"{name}.png" for name in figures},
+        model="small",
+        protocol="all",
+    )
+    assert drawn.returncode == 0, drawn.stderr[-3000:]
+    assert all((tmp_path / f"{name}.png").exists() for name in figures)
+    assert (tmp_path / "p.csv").read_bytes() == (
+        predictions / "videos.csv"
+    ).read_bytes()
     assert pd.read_csv(tmp_path / "cells.csv")["frames"].sum() > 0
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("not a file of weights", "is no safetensors file"),
-        (None, "is no safetensors file"),
+        ("not a file of weights", "is not a safetensors file"),
+        (None, "is not a safetensors file"),
     ],
 )
 def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
@@ -155,28 +168,30 @@ def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_face_shard_explains_itself(finished):
+def test_a_face_shard_records_how_it_was_made(finished):
     with FaceShard(finished.folder / "results/faces/miniature-test-000.h5") as shard:
         provenance = json.loads(shard.file.attrs["provenance"])
     assert provenance["faces"]["margin"] == 1.3
     assert set(provenance["versions"]) >= {"decord", "h5py"}
 
 
-@pytest.mark.parametrize("spoilt_part", ["fc.weight", "fc.bias"])
-def test_maps_that_are_no_numbers_are_refused(finished, tmp_path, spoilt_part):
-    """A bias is in the logit, and in no gradient."""
+@pytest.mark.parametrize("damaged_part", ["fc.weight", "fc.bias"])
+def test_attributions_that_are_not_finite_end_the_step(
+    finished, tmp_path, damaged_part
+):
+    """A bias is part of the logit, but not of its gradient."""
     results = finished.folder / "results"
-    spoilt = tmp_path / "weights.safetensors"
+    damaged = tmp_path / "weights.safetensors"
     with safe_open(results / "models/small/all/weights.safetensors", "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = file.metadata()
-    (last,) = (name for name in tensors if name.endswith(spoilt_part))
+    (last,) = (name for name in tensors if name.endswith(damaged_part))
     tensors[last].view(-1)[0] = float("nan")
-    save_file(tensors, spoilt, about)
+    save_file(tensors, damaged, about)
     done = step(
         "attribute_frames",
         tmp_path,
-        weights=spoilt,
+        weights=damaged,
         faces=results / "faces/miniature-test-000.h5",
         references=results / "attributions/references/all.h5",
         originals="",
@@ -187,6 +202,6 @@ def test_maps_that_are_no_numbers_are_refused(finished, tmp_path, spoilt_part):
         threads=1,
     )
     assert done.returncode == 1
-    assert f"{spoilt}: the model's logit or its gradient is not finite" in done.stderr
+    assert f"{damaged}: the model's logit or its gradient is not finite" in done.stderr
     assert "lower `learning_rate`" in done.stderr
     assert not (tmp_path / "maps.h5").exists()

@@ -1,4 +1,4 @@
-"""Training as a program: killed, stopped, on several processes, from given weights."""
+"""Training as a program: killed, stopped, in several processes, with given weights."""
 
 import json
 import random
@@ -29,7 +29,7 @@ CONFIG = {
 
 
 def command(folder: Path, changes: dict | None = None, protocol: dict | None = None):
-    """Train on two small shards in `folder`, which may be called again to go on."""
+    """The command that trains on two small shards in `folder`; again, to resume."""
     folder.mkdir(exist_ok=True)
     for name in ("train", "val"):
         if not (folder / f"{name}.h5").exists():
@@ -120,18 +120,18 @@ def test_stopped_by_the_scheduler_and_resumed(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     process = start(folder)
     process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=120)[1]
+    printed = process.communicate(timeout=120)[1]
     assert process.returncode == 1
-    assert "stopped by SIGTERM in epoch" in told
-    assert "Traceback" not in told
+    assert "stopped by SIGTERM in epoch" in printed
+    assert "Traceback" not in printed
     assert "going on after" in run(folder).stderr
     assert_same(folder, undisturbed)
 
 
 def test_two_processes_train_one_model(tmp_path):
-    """As on two GPUs: half of each batch each, one history, the weights of both."""
-    told = run(tmp_path / "run", changes={"devices": 2, "epochs": 6})
-    assert "training on 2 x cpu" in told.stderr
+    """Each process computes half of a batch, as two GPUs would."""
+    done = run(tmp_path / "run", changes={"devices": 2, "epochs": 6})
+    assert "training on 2 x cpu" in done.stderr
     history = pd.read_csv(tmp_path / "run/history.csv")
     assert len(history) == 6
     assert history["val_video_auc"].iloc[-1] == 1.0
@@ -139,18 +139,18 @@ def test_two_processes_train_one_model(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_stop_and_go_on_together(tmp_path):
+def test_two_processes_stop_and_resume_together(tmp_path):
     changes = {"devices": 2, "epochs": 12}
-    run(tmp_path / "whole", changes=changes)
-    folder = copy_shards(tmp_path / "whole", tmp_path / "run")
+    run(tmp_path / "undisturbed", changes=changes)
+    folder = copy_shards(tmp_path / "undisturbed", tmp_path / "run")
     process = start(folder, changes=changes)
     process.send_signal(signal.SIGTERM)
     assert "stopped by SIGTERM" in process.communicate(timeout=120)[1]
     run(folder, changes=changes)
-    assert_same(folder, tmp_path / "whole")
+    assert_same(folder, tmp_path / "undisturbed")
 
 
-def test_a_loss_that_is_no_number_leaves_a_note(tmp_path):
+def test_a_loss_that_is_not_a_number_lists_the_videos_of_its_batch(tmp_path):
     done = run(
         tmp_path / "run",
         check=False,
@@ -165,26 +165,27 @@ def test_a_loss_that_is_no_number_leaves_a_note(tmp_path):
         },
     )
     assert done.returncode == 1
-    assert "is no number: lower this model's learning_rate" in done.stderr
-    note = pd.read_csv(tmp_path / "run/not_a_number.csv")
-    assert set(note["video"]) <= {f"train/v{n}" for n in range(16)}
-    assert len(note)
+    assert "is not a finite number: lower this model's learning_rate" in done.stderr
+    listed = pd.read_csv(tmp_path / "run/not_a_number.csv")
+    assert set(listed["video"]) <= {f"train/v{n}" for n in range(16)}
+    assert len(listed)
     assert not (tmp_path / "run/weights.safetensors").exists()
 
 
-def test_what_is_written_says_what_it_was_trained_on(tmp_path):
+def test_the_weights_record_their_training_data(tmp_path):
     run(tmp_path / "run", changes={"epochs": 1}, protocol={"leave_out": ["B"]})
     from pipeline.models.header import read_header
 
-    told = read_header(tmp_path / "run/weights.safetensors")["provenance"]
-    assert told["methods"] == ["A"]
-    assert told["compressions"] == ["c23", "c40"]
-    assert (told["videos"], told["crops"], told["real_crops"]) == (12, 48, 32)
-    assert told["pretrained"] is None
+    provenance = read_header(tmp_path / "run/weights.safetensors")["provenance"]
+    assert provenance["methods"] == ["A"]
+    assert provenance["compressions"] == ["c23", "c40"]
+    counts = [provenance[name] for name in ("videos", "crops", "real_crops")]
+    assert counts == [12, 48, 32]
+    assert provenance["pretrained"] is None
 
 
 def two_class_checkpoint(folder: Path) -> tuple[Path, torch.nn.Module]:
-    """A (real, fake) detector as other projects save it: wrapped, its head renamed."""
+    """A (real, fake) detector of another project, with other names of its weights."""
     torch.manual_seed(1)
     network = timm.create_model("test_resnet", num_classes=2).eval()
     state = {
@@ -195,7 +196,7 @@ def two_class_checkpoint(folder: Path) -> tuple[Path, torch.nn.Module]:
     return folder / "other.pth", network
 
 
-def test_another_projects_detector_is_taken_as_it_is(tmp_path):
+def test_a_detector_of_another_project_is_used_without_training(tmp_path):
     file, network = two_class_checkpoint(tmp_path)
     changes = {"pretrained": str(file), "epochs": 0}
     run(tmp_path / "run", changes=changes)
@@ -212,7 +213,7 @@ def test_another_projects_detector_is_taken_as_it_is(tmp_path):
     assert read_header(weights)["provenance"]["pretrained"]["sha256"] == sha256sum
 
 
-def test_weights_are_started_from(tmp_path):
+def test_training_starts_from_given_weights(tmp_path):
     torch.manual_seed(1)
     network = timm.create_model("test_resnet", num_classes=10)
     save_file(network.state_dict(), tmp_path / "w.safetensors")

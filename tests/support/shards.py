@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.attributions.completeness import completeness_error
-from pipeline.attributions.shards import KEYS, writing_attributions
+from pipeline.attributions.shards import KEY_COLUMNS, writing_attributions
 from pipeline.faces.shards import FaceShard, writing_faces
 from pipeline.faces.video_faces import VideoFaces
 
@@ -56,7 +56,7 @@ def write_maps(
     found = {"logit": logits, "baseline_logit": 0.0, "attribution_sum": sums}
     found |= {"completeness_error": error, "converged": error <= 0.05}
     found |= {"steps": 9, "aligned": False}
-    rows = frames.assign(crop=np.arange(len(frames)))[KEYS].assign(**found)
+    rows = frames.assign(crop=np.arange(len(frames)))[KEY_COLUMNS].assign(**found)
     with writing_attributions(path, maps.shape[1], {}, "black") as out:
         out.add(stored, rows)
 

@@ -1,4 +1,4 @@
-"""Decoding: exactly the frames asked for, and a reason for every bad file."""
+"""Decoding gives exactly the frames asked for, and a reason for every bad file."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ DECODERS = ("pyav", "decord", "torchcodec")
 
 
 def ffmpeg(*arguments: object) -> bytes:
-    """What the ffmpeg command writes to its standard output."""
+    """Run the ffmpeg command; returns its standard output."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     command += [str(argument) for argument in arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
@@ -32,7 +32,7 @@ def every_frame(path: Path, height: int, width: int) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3)
 
 
-# Kinds of files: how the ffmpeg command makes one of an ordinary H.264 file.
+# Kinds of files: options of the ffmpeg command, from an H.264 file; suffix.
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-threads", "1")
 KINDS = {
     "plain": (("-c", "copy"), "mp4"),
@@ -69,9 +69,11 @@ KINDS = {
     "MPEG-4 in AVI": (("-c:v", "mpeg4", "-bf", "2", "-q:v", "3"), "avi"),
     "Motion JPEG": (("-c:v", "mjpeg", "-q:v", "3"), "avi"),
 }
-UNKNOWN_TO = {("AV1", "decord")}  # its FFmpeg is too old
-LARGEST, MEAN = 3, 0.5  # difference by two ways of turning YUV into RGB
-ROUGHER = {"10 bits": 30}  # at edges of colours, which two swscales enlarge two ways
+UNSUPPORTED = {("AV1", "decord")}  # its FFmpeg is too old
+# Grey levels between two conversions of YUV to RGB.
+MAX_DIFFERENCE, MAX_MEAN_DIFFERENCE = 3, 0.5
+# At edges of colours, which two versions of swscale enlarge differently.
+MAX_DIFFERENCE_OF_KIND = {"10 bits": 30}
 
 
 @pytest.fixture(scope="session")
@@ -113,14 +115,16 @@ def test_evenly_spaced(total, wanted):
     assert numbers.max() < total
     gaps = np.diff(numbers)
     assert gaps.size == 0 or gaps.max() - gaps.min() <= 1
-    assert abs(numbers[0] - (total - 1 - numbers[-1])) <= 1  # as far from both ends
+    assert (
+        abs(numbers[0] - (total - 1 - numbers[-1])) <= 1
+    )  # the same distance from both ends
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames_are_those_that_the_ffmpeg_command_decodes(files, kind, decoder):
-    if (kind, decoder) in UNKNOWN_TO:
-        pytest.skip(f"{decoder} does not know {kind}")
+def test_frames_equal_those_of_the_ffmpeg_command(files, kind, decoder):
+    if (kind, decoder) in UNSUPPORTED:
+        pytest.skip(f"{decoder} does not support {kind}")
     video = opened(files[kind], decoder)
     expected = every_frame(files[kind], video.height, video.width)
     assert video.index.total == len(expected)
@@ -132,13 +136,13 @@ def test_frames_are_those_that_the_ffmpeg_command_decodes(files, kind, decoder):
         pixels, there = video.read(numbers)
         assert there.all()
         difference = np.abs(pixels.astype(int) - expected[numbers])
-        assert difference.max() <= ROUGHER.get(kind, LARGEST)
-        assert difference.mean() <= MEAN
+        assert difference.max() <= MAX_DIFFERENCE_OF_KIND.get(kind, MAX_DIFFERENCE)
+        assert difference.mean() <= MAX_MEAN_DIFFERENCE
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_rotation_in_the_metadata_turns_the_picture(clip, tmp_path, turn, decoder):
+def test_rotation_in_the_metadata_is_applied(clip, tmp_path, turn, decoder):
     target = tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", turn, "-i", clip, "-c", "copy", target)
     video = opened(target, decoder)
@@ -149,14 +153,14 @@ def test_rotation_in_the_metadata_turns_the_picture(clip, tmp_path, turn, decode
 
 
 def edit_list(clip: Path, folder: Path) -> tuple[Path, int]:
-    """A file of which an edit list shows only the middle, and how many frames."""
+    """A file with an edit list that shows only the middle, and the number of frames."""
     target = folder / "edited.mp4"
     ffmpeg("-ss", "1.0", "-i", clip, "-t", "0.6", "-c", "copy", target)
     return target, len(every_frame(target, 240, 320))
 
 
 @pytest.mark.parametrize("decoder", ["pyav", "torchcodec"])
-def test_an_edit_list_shows_what_it_shows_and_no_copies(clip, tmp_path, decoder):
+def test_only_the_frames_of_an_edit_list_are_shown(clip, tmp_path, decoder):
     path, shown = edit_list(clip, tmp_path)
     video = opened(path, decoder)
     assert video.index.total == shown < 40
@@ -166,20 +170,20 @@ def test_an_edit_list_shows_what_it_shows_and_no_copies(clip, tmp_path, decoder)
     assert np.abs(pixels.astype(int) - expected).mean() < 0.5
 
 
-def test_decord_would_pad_an_edit_list_and_is_stopped(clip, tmp_path):
+def test_decord_is_refused_for_an_edit_list(clip, tmp_path):
     path, _ = edit_list(clip, tmp_path)
     with pytest.raises(VideoError, match=r"decord counts .* use decoder pyav"):
         open_video(path, "decord")
 
 
 def test_torchcodec_without_ffmpeg_stops_the_job(clip, monkeypatch):
-    """It tells only when it opens a video, which then seemed to be what is wrong."""
+    """Otherwise torchcodec fails at the first video, as if the video were bad."""
     torchcodec = pytest.importorskip("torchcodec")
     monkeypatch.setattr(torchcodec, "ffmpeg_major_version", None)
     monkeypatch.delitem(
         sys.modules, "pipeline.videos.decoding.with_torchcodec", raising=False
     )
-    with pytest.raises(StepError, match="wants FFmpeg's shared libraries"):
+    with pytest.raises(StepError, match="needs FFmpeg's shared libraries"):
         open_video(clip, "torchcodec")
 
 
@@ -202,16 +206,16 @@ def index_of(pts, keyframe) -> FrameIndex:
     )
 
 
-def test_only_what_wanted_frames_need_is_decoded():
+def test_only_needed_packets_are_decoded():
     index = index_of([0, 2, 1, 3, 5, 4, 6], [1, 0, 0, 1, 0, 0, 1])
-    needed, whole = needed_packets(index, np.array([4]))
+    needed, in_full = needed_packets(index, np.array([4]))
     assert needed.tolist() == [False] * 3 + [True, True] + [False] * 2
-    assert np.flatnonzero(whole).tolist() == [4]
+    assert np.flatnonzero(in_full).tolist() == [4]
     needed, _ = needed_packets(index, np.array([1, 6]))
     assert np.flatnonzero(needed).tolist() == [0, 1, 6]
 
 
-def test_a_key_frame_that_earlier_frames_follow_is_no_place_to_begin():
+def test_decoding_does_not_start_at_the_key_frame_of_an_open_group():
     index = index_of([0, 1, 4, 2, 3, 5], [1, 0, 1, 0, 0, 0])
     needed, _ = needed_packets(index, np.array([3]))
     assert np.flatnonzero(needed).tolist() == [0, 1, 2, 3]
@@ -225,7 +229,7 @@ def flipped(path: Path, target: Path, where: float) -> Path:
     return target
 
 
-def test_damaged_frames_and_those_that_rest_on_them_are_left_out(clip, tmp_path):
+def test_damaged_frames_and_those_that_refer_to_them_are_left_out(clip, tmp_path):
     groups = tmp_path / "groups.mp4"
     ffmpeg("-i", clip, *H264, "-g", "10", "-bf", "2", "-movflags", "faststart", groups)
     video = open_video(flipped(groups, tmp_path / "damaged.mp4", 0.5))
@@ -234,13 +238,13 @@ def test_damaged_frames_and_those_that_rest_on_them_are_left_out(clip, tmp_path)
     lost = numbers[~there]
     assert 1 <= len(lost) <= 10  # up to the next key frame
     assert lost.max() - lost.min() < 10
-    whole, _ = open_video(groups).read(numbers)
-    assert np.array_equal(pixels, whole[there])  # the rest is as if nothing had been
+    undamaged, _ = open_video(groups).read(numbers)
+    assert np.array_equal(pixels, undamaged[there])
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_a_hole_in_the_file_is_seen_by_all_decoders(clip, tmp_path, decoder):
-    """Zeros may decode to smears, without any error; a torn download leaves them."""
+def test_all_decoders_leave_out_frames_after_a_hole(clip, tmp_path, decoder):
+    """An unfinished download leaves zero bytes, which decode without any error."""
     groups, holed = tmp_path / "groups.mp4", tmp_path / "holed.mp4"
     options = ("-pix_fmt", "yuv444p", "-g", "10", "-movflags", "faststart")
     ffmpeg("-i", clip, *H264, *options, groups)
@@ -253,12 +257,12 @@ def test_a_hole_in_the_file_is_seen_by_all_decoders(clip, tmp_path, decoder):
         _, there = video.read(np.arange(60))
         assert 1 <= (~there).sum() <= 20
     else:  # the frames before the hole
-        lost = np.flatnonzero(~video.index.trusted())[0]
+        lost = np.flatnonzero(~video.index.undamaged())[0]
         assert not video.read(np.array([lost]))[1].any()
         assert video.read(np.array([0]))[1].all()
 
 
-def test_metadata_in_another_alphabet_is_no_fault(clip, tmp_path):
+def test_metadata_that_is_not_utf8_is_accepted(clip, tmp_path):
     path = tmp_path / "named.mp4"
     ffmpeg("-i", clip, "-c", "copy", "-metadata", "title=XXXX", path)
     path.write_bytes(path.read_bytes().replace(b"XXXX", b"\xd0\xff\xe9t"))
@@ -267,7 +271,7 @@ def test_metadata_in_another_alphabet_is_no_fault(clip, tmp_path):
 
 
 def faststart(source, target):
-    """The same video with its index in front, so that a cut file still opens."""
+    """Copy a video with its index at the front, so that a cut file still opens."""
     ffmpeg("-i", source, "-c", "copy", "-movflags", "faststart", target)
 
 
@@ -276,13 +280,13 @@ def spoil(kind, video, target):
     if kind == "zero bytes":
         target.write_bytes(b"")
     elif kind == "text":
-        target.write_text("these are words and no video\n" * 500)
+        target.write_text("these are words, not a video\n" * 500)
     elif kind == "cut, index gone":
         target.write_bytes(content[: len(content) // 2])
     elif kind == "cut, index in front":
         faststart(video, target)
-        whole = target.read_bytes()
-        target.write_bytes(whole[: len(whole) * 2 // 3])
+        complete = target.read_bytes()
+        target.write_bytes(complete[: len(complete) * 2 // 3])
     elif kind == "audio only":
         sine = ("-f", "lavfi", "-i", "sine=duration=1")
         ffmpeg(*sine, "-c:a", "aac", target)
@@ -302,7 +306,7 @@ def spoil(kind, video, target):
         ("cut, index gone", "unreadable", "not a video"),
         ("cut, index in front", "unreadable", r"cut short: \d+ of \d+ frames"),
         ("audio only", "unreadable", "no video stream"),
-        ("playlist", "unreadable", "not a video"),  # it could name any file or address
+        ("playlist", "unreadable", "not a video"),  # it may name any file or address
         ("list of files", "unreadable", "not a video"),
     ],
 )

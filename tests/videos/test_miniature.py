@@ -1,4 +1,4 @@
-"""The miniature corpus: real files, in FaceForensics++'s layout, from one seed."""
+"""The miniature corpus: H.264 files in FaceForensics++'s layout, from one seed."""
 
 import av
 import numpy as np
@@ -49,7 +49,7 @@ def test_stronger_compression_is_smaller(corpus):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_masks_mark_what_was_manipulated(corpus, method):
+def test_masks_mark_the_manipulated_pixels(corpus, method):
     forged = corpus / f"manipulated_sequences/{method}"
     fake = decode(forged / "c23/videos/000_001.mp4")
     mask = decode(forged / "masks/videos/000_001.mp4")[..., 0] > 127
@@ -62,7 +62,7 @@ def test_masks_mark_what_was_manipulated(corpus, method):
     assert change[mask].mean() > 3 * change[~mask].mean()
 
 
-def test_lengths_follow_the_methods(corpus):
+def test_each_method_gives_the_right_length(corpus):
     forged = corpus / "manipulated_sequences"
     originals = corpus / "original_sequences/youtube/c23/videos"
     target, source = (len(decode(originals / f"{n}.mp4")) for n in ("000", "001"))
@@ -84,8 +84,8 @@ def test_same_seed_gives_the_same_bytes(tmp_path):
     assert written[0] == written[1] != written[2]
 
 
-def test_bytes_do_not_hang_on_where_things_lie_in_memory(tmp_path):
-    """x264's AVX-512 code takes other decisions for other memory addresses."""
+def test_bytes_do_not_depend_on_memory_addresses(tmp_path):
+    """Those that x264's AVX-512 code writes do."""
     target, source = make_scene(0, 2, (6, 8)), make_scene(0, 3, (6, 8))
     written, kept = set(), []
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_bytes_do_not_hang_on_where_things_lie_in_memory(tmp_path):
     assert len(written) == 1
 
 
-def test_default_test_set_can_show_a_difference():
+def test_the_default_test_set_is_large_enough():
     table = list_videos(MiniatureConfig(), "miniature")
     test = table[table.split == "test"]
     assert (test.label == 0).sum() >= 12
@@ -116,7 +116,7 @@ def test_no_person_is_in_two_splits():
     assert (people.groupby("target").split.nunique() == 1).all()
 
 
-def test_shard_of_a_video_hangs_on_its_id_alone():
+def test_the_shard_of_a_video_depends_on_its_id_only():
     few, many = (
         list_source("miniature", config).set_index("video")["shard"]
         for config in (

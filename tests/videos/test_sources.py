@@ -1,4 +1,4 @@
-"""Sources: the same table from every data set's own layout, by names alone."""
+"""Each source lists its data set in the same table, from names only."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import pytest
 from benchmarks.made_up_lists import PLACES, SIZES, write_names, write_splits
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.sources import SourcesConfig
-from pipeline.videos.download.dataset import read_first_sums
+from pipeline.videos.download.dataset import read_manifest
 from pipeline.videos.download.lists import fetch_lists
 from pipeline.videos.listing import leak_report, list_source, list_videos
 from pipeline.videos.paths import path_fault
@@ -30,7 +30,7 @@ def root(tmp_path_factory) -> Path:
     return folder
 
 
-def whole(root: Path, **changes) -> SourcesConfig:
+def complete_config(root: Path, **changes) -> SourcesConfig:
     """All of FaceForensics++ and DeepFakeDetection, from a server."""
     served = {"root": str(root), "server": "http://localhost", "agree_to_terms": True}
     own = {"official_splits": False, "methods": METHODS, **changes}
@@ -41,8 +41,8 @@ def sequences(table: pd.DataFrame) -> set[str]:
     return {*table["target"], *table["source"]} - {""}
 
 
-def test_all_of_faceforensics_on_paper(root):
-    table = list_videos(whole(root))
+def test_faceforensics_has_the_official_numbers_of_videos(root):
+    table = list_videos(complete_config(root))
     assert list(table.columns) == [*COLUMNS, "shard"]
     assert table["video"].is_unique
     assert table["path"].is_unique
@@ -76,8 +76,8 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
     return fakes.join(real.add_suffix("_real"), on="original")
 
 
-def test_every_fake_knows_the_video_that_it_was_made_of(root):
-    table = list_videos(whole(root, compressions=["raw", "c40"]))
+def test_every_fake_has_its_original(root):
+    table = list_videos(complete_config(root, compressions=["raw", "c40"]))
     found = originals(table)
     assert (found["compression"] == found["compression_real"]).all()
     assert (found["target"] == found["target_real"]).all()
@@ -93,47 +93,48 @@ def test_every_fake_knows_the_video_that_it_was_made_of(root):
     assert (scenes[0] == scenes[1]).all()
 
 
-def test_two_videos_that_could_be_the_original_are_none(tmp_path):
+def test_an_ambiguous_original_is_left_empty(tmp_path):
     table = own(
         tmp_path,
         "path,label,target\na.mp4,real,ann\nb.mp4,real,bob\nc.mp4,real,bob\n"
         "d.mp4,fake,ann\ne.mp4,fake,bob\nf.mp4,fake,\n",
     )
-    told = table.set_index("path")
-    assert told.loc["d.mp4", "original"] == told.loc["a.mp4", "video"]
-    assert (told["original"] == "").sum() == 5
+    table = table.set_index("path")
+    assert table.loc["d.mp4", "original"] == table.loc["a.mp4", "video"]
+    assert (table["original"] == "").sum() == 5
 
 
-def test_an_original_that_is_left_out_is_none(celeb):
-    """Whether others train changes no row of a testing video, hence no test shard."""
+def test_a_video_that_is_left_out_is_not_an_original(celeb):
+    """Training videos change no row of a testing video, so test shards are stable."""
     config = SourcesConfig(celebdf={"root": str(celeb)}).celebdf
     tested = list_source("celebdf", config)
-    whole = list_source("celebdf", config.model_copy(update={"use": "all"}))
-    again = whole[whole["split"] == "test"].reset_index(drop=True)
+    everything = list_source("celebdf", config.model_copy(update={"use": "all"}))
+    again = everything[everything["split"] == "test"].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, tested)
-    assert originals(whole)["left_out_real"].eq("").all()
+    assert originals(everything)["left_out_real"].eq("").all()
 
 
-def test_dfdc_originals_lie_in_the_fakes_own_folder(tmp_path):
+def test_dfdc_originals_are_in_the_folder_of_the_fake(tmp_path):
     for part in ("a", "b"):
         (tmp_path / part).mkdir()
         about = {"x.mp4": {"label": "REAL"}}
         about["y.mp4"] = {"label": "FAKE", "original": "x.mp4"}
         (tmp_path / part / "metadata.json").write_text(json.dumps(about))
     table = list_source("dfdc", SourcesConfig(dfdc={"root": str(tmp_path)}).dfdc)
-    told = originals(table).set_index("path")["path_real"]
-    assert told.to_dict() == {"a/y.mp4": "a/x.mp4", "b/y.mp4": "b/x.mp4"}
+    original_paths = originals(table).set_index("path")["path_real"]
+    assert original_paths.to_dict() == {"a/y.mp4": "a/x.mp4", "b/y.mp4": "b/x.mp4"}
 
 
-def test_nobody_is_in_two_splits(root):
-    table = used(list_videos(whole(root, leaks="drop", compressions=["raw", "c40"])))
+def test_no_person_is_in_two_splits(root):
+    config = complete_config(root, leaks="drop", compressions=["raw", "c40"])
+    table = used(list_videos(config))
     for _, part in table.groupby("dataset"):
         places = [sequences(rows) for _, rows in part.groupby("split")]
         assert sum(map(len, places)) == len(set().union(*places))
 
 
-def test_actors_are_apart_and_what_that_costs_is_told(root):
-    table = list_videos(whole(root))
+def test_each_actor_is_in_one_split_and_mixed_fakes_are_left_out(root):
+    table = list_videos(complete_config(root))
     table = table[table["dataset"] == "deepfakedetection"]
     out = table[table["left_out"] != ""]
     assert set(out["left_out"]) == {"its two actors are in different splits"}
@@ -155,7 +156,7 @@ def test_actors_are_apart_and_what_that_costs_is_told(root):
     assert len(table) == 363 + 3068
 
 
-def test_deepfakedetection_on_disk_is_what_lies_there(root, tmp_path):
+def test_deepfakedetection_on_disk_is_listed_from_its_folders(root, tmp_path):
     names = {
         "original_sequences/actors/c23/videos": ["01__a_b", "25__a"],
         "manipulated_sequences/DeepFakeDetection/c23/videos": ["25_28__a__ABCD1234"],
@@ -171,34 +172,36 @@ def test_deepfakedetection_on_disk_is_what_lies_there(root, tmp_path):
         "manipulated_sequences/DeepFakeDetection/masks/videos/25_28__a__ABCD1234.mp4"
     )
     (tmp_path / next(iter(names)) / "x; rm -rf.mp4").touch()
-    with pytest.raises(ValueError, match="is no name of DeepFakeDetection like 01__"):
+    with pytest.raises(
+        ValueError, match="is not a name of DeepFakeDetection like 01__"
+    ):
         list_source("deepfakedetection", config.deepfakedetection)
 
 
 def test_the_leak_report_names_the_seven_videos(root):
-    leaks = leak_report(list_videos(whole(root)))
+    leaks = leak_report(list_videos(complete_config(root)))
     assert leaks["what"].nunique() == 7
-    told = {tuple(row) for row in leaks[["split", "members"]].values}
-    assert told == {(place, name) for name, place in PLACES.items()}
+    reported = {tuple(row) for row in leaks[["split", "members"]].values}
+    assert reported == {(place, name) for name, place in PLACES.items()}
 
 
-def test_dropping_leaks_costs_training_alone(root):
-    kept = list_videos(whole(root))
-    dropped = list_videos(whole(root, leaks="drop"))
+def test_dropping_leaks_removes_training_videos_only(root):
+    kept = list_videos(complete_config(root))
+    dropped = list_videos(complete_config(root, leaks="drop"))
     assert not len(leak_report(dropped))
     out = dropped[(dropped["left_out"] != "") & (dropped["dataset"] == "faceforensics")]
     assert out["left_out"].str.contains("of one YouTube video, in two splits").all()
     before = kept.set_index("video")["split"]
     assert set(before[out["video"]]) == {"train"}
-    # Of each of the seven: itself, and as target and as source in 5 methods.
+    # For each of the seven: itself, and its fakes as target and source in 5 methods.
     assert out.groupby("method").size().to_dict() == {
         "real": 7,
         **dict.fromkeys(METHODS, 14),
     }
 
 
-def test_a_subset_takes_whole_pairs(root):
-    table = list_videos(whole(root, videos=51))
+def test_a_subset_has_complete_pairs(root):
+    table = list_videos(complete_config(root, videos=51))
     table = table[table["dataset"] == "faceforensics"]
     for _, part in table.groupby("split"):
         assert part.groupby("method").size().to_dict() == dict.fromkeys(
@@ -208,8 +211,8 @@ def test_a_subset_takes_whole_pairs(root):
         assert sequences(fakes) == sequences(part[part["label"] == 0])
 
 
-def test_a_subset_of_actors_scenes_keeps_their_fakes(root):
-    config = whole(root).deepfakedetection.model_copy(update={"videos": 6})
+def test_a_subset_of_scenes_keeps_their_fakes(root):
+    config = complete_config(root).deepfakedetection.model_copy(update={"videos": 6})
     table = list_source("deepfakedetection", config)
     real = table[table["label"] == 0]
     assert real.groupby("split").size().to_dict() == dict.fromkeys(SIZES, 6)
@@ -220,11 +223,11 @@ def test_a_subset_of_actors_scenes_keeps_their_fakes(root):
     assert len(fakes) > 50
 
 
-def test_only_the_authors_split_files_are_taken(root):
-    config = whole(root, official_splits=True)
+def test_split_files_other_than_the_authors_are_refused(root):
+    config = complete_config(root, official_splits=True)
     with pytest.raises(ValueError, match=r"train\.json: is not the authors'") as caught:
         list_videos(config)
-    assert faceforensics.OFFICIAL["train"] in str(caught.value)
+    assert faceforensics.OFFICIAL_SHA256["train"] in str(caught.value)
     assert "official_splits: false" in str(caught.value)
 
 
@@ -243,7 +246,7 @@ def listed_by(server, folder, monkeypatch, official=True) -> SourcesConfig:
     }
     if official:
         digests = {split: digest.hexdigest() for split, digest in sums.items()}
-        monkeypatch.setattr(faceforensics, "OFFICIAL", digests)
+        monkeypatch.setattr(faceforensics, "OFFICIAL_SHA256", digests)
     server.prefix = "/v3"
     served = {"server": server.address, "agree_to_terms": True, "root": str(folder)}
     address = f"{server.address}/v3/splits"
@@ -262,14 +265,16 @@ def test_lists_are_fetched_once(server, tmp_path, monkeypatch):
     assert len(server.asked) == asked
 
 
-def test_lists_that_are_not_the_authors_are_not_kept(server, tmp_path, monkeypatch):
+def test_fetched_split_files_other_than_the_authors_are_refused(
+    server, tmp_path, monkeypatch
+):
     config = listed_by(server, tmp_path, monkeypatch, official=False)
     with pytest.raises(ValueError, match=r"cannot be fetched .*should be e59386911255"):
         fetch_lists(config, FetchConfig())
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_page_in_place_of_a_list_is_not_kept(server, tmp_path, monkeypatch):
+def test_a_web_page_instead_of_a_list_is_refused(server, tmp_path, monkeypatch):
     config = listed_by(server, tmp_path, monkeypatch)
     listed = server.root / "misc/deepfake_detection_filenames.json"
     content = listed.read_bytes()
@@ -279,34 +284,37 @@ def test_a_page_in_place_of_a_list_is_not_kept(server, tmp_path, monkeypatch):
     listed.write_bytes(content)
     fetch_lists(config, FetchConfig())
     assert len(list_videos(config)) == 5 * 1000 + 3431
-    assert read_first_sums(tmp_path) == {
+    assert read_manifest(tmp_path) == {
         "misc/deepfake_detection_filenames.json": hashlib.sha256(content).hexdigest()
     }
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "message"),
     [
         ({"actors": ["25__a"] * 2 + ["25__a.mp4"], "DeepFakesDetection": []}, None),
-        ({"actors": ["25__" + "a" * 300], "DeepFakesDetection": []}, "is no name of"),
-        ({"actors": ["../25__a"], "DeepFakesDetection": []}, "is no name of"),
+        (
+            {"actors": ["25__" + "a" * 300], "DeepFakesDetection": []},
+            "is not a name of",
+        ),
+        ({"actors": ["../25__a"], "DeepFakesDetection": []}, "is not a name of"),
         ({"actors": [3], "DeepFakesDetection": []}, "cannot be read as"),
         ({"actors": []}, "cannot be read as"),
     ],
 )
-def test_lists_of_names_are_not_trusted(tmp_path, listed, said):
+def test_lists_of_names_are_checked(tmp_path, listed, message):
     names = tmp_path / "names.json"
     names.write_text(json.dumps(listed))
     section = {"root": str(tmp_path), "names": str(names)}
     config = SourcesConfig(deepfakedetection=section).deepfakedetection
-    if said is None:
+    if message is None:
         assert list_source("deepfakedetection", config)["video"].is_unique
     else:
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             list_source("deepfakedetection", config)
 
 
-def test_lists_that_cannot_be_had(server, tmp_path, monkeypatch):
+def test_a_list_that_cannot_be_fetched(server, tmp_path, monkeypatch):
     config = listed_by(server, tmp_path, monkeypatch)
     server.standing["misc/deepfake_detection_filenames.json"] = "404"
     with pytest.raises(ValueError, match="404 Not Found") as caught:
@@ -340,7 +348,7 @@ def celeb(tmp_path) -> Path:
     return tmp_path
 
 
-def test_celebdf_tests_on_its_list(celeb):
+def test_celebdf_tests_on_its_list_of_testing_videos(celeb):
     config = SourcesConfig(celebdf={"root": str(celeb)})
     table = list_source("celebdf", config.celebdf)
     assert set(table["split"]) == {"test"}
@@ -348,10 +356,12 @@ def test_celebdf_tests_on_its_list(celeb):
     row = table.set_index("path").loc["Celeb-synthesis/id2_id3_0000.mp4"]
     assert (row["label"], row["target"], row["source"]) == (1, "id2", "id3")
     assert set(table["compression"]) == {"native"}
-    told = originals(table).set_index("path")["path_real"]
-    assert told["Celeb-synthesis/id2_id3_0000.mp4"] == "Celeb-real/id2_0000.mp4"
-    # That of the fifth fake is not among the testing videos.
-    assert len(told) == 4
+    original_paths = originals(table).set_index("path")["path_real"]
+    assert (
+        original_paths["Celeb-synthesis/id2_id3_0000.mp4"] == "Celeb-real/id2_0000.mp4"
+    )
+    # The original of the fifth fake is not among the testing videos.
+    assert len(original_paths) == 4
 
 
 def test_a_subset_of_celebdf_has_both_kinds(celeb):
@@ -360,12 +370,12 @@ def test_a_subset_of_celebdf_has_both_kinds(celeb):
     assert table.groupby("label").size().to_dict() == {0: 2, 1: 2}
 
 
-def test_a_slash_at_a_folders_end_is_no_other_folder(celeb):
+def test_a_slash_at_the_end_of_a_folder_is_ignored(celeb):
     config = SourcesConfig(celebdf={"root": f"{celeb}/"}).celebdf
     assert config.root == str(celeb)
 
 
-def test_celebdf_trains_on_no_testing_recording_and_tells_of_its_people(celeb):
+def test_celebdf_trains_on_no_testing_recording_and_reports_shared_persons(celeb):
     config = SourcesConfig(celebdf={"root": str(celeb), "use": "all"})
     table = list_videos(config)
     assert len(table) == sum(map(len, CELEB.values()))
@@ -388,21 +398,21 @@ def test_celebdf_trains_on_no_testing_recording_and_tells_of_its_people(celeb):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("0 Celeb-real/id0_0001.mp4", "1 stands for real there"),
         ("1 Celeb-synthesis/id0_id1_0001.mp4", "1 stands for real there"),
-        ("1 Celeb-real/../../etc/passwd", "no video of Celeb-DF's"),
-        ("1 /etc/passwd", "no video of Celeb-DF's"),
+        ("1 Celeb-real/../../etc/passwd", "not a video of Celeb-DF"),
+        ("1 /etc/passwd", "not a video of Celeb-DF"),
         ("1 Celeb-real/id0_0000.mp4", "is listed twice"),
-        ("nonsense", "no video of Celeb-DF's"),
+        ("nonsense", "not a video of Celeb-DF"),
     ],
 )
-def test_celebdf_lists_that_are_amiss_are_refused_with_the_line(celeb, line, said):
+def test_invalid_lines_of_the_celebdf_list_are_refused(celeb, line, message):
     with open(celeb / "List_of_testing_videos.txt", "a") as file:
         file.write(f"{line}\n")
     config = SourcesConfig(celebdf={"root": str(celeb)})
-    with pytest.raises(ValueError, match=f"line 11: .*{said}"):
+    with pytest.raises(ValueError, match=f"line 11: .*{message}"):
         list_source("celebdf", config.celebdf)
 
 
@@ -419,7 +429,7 @@ def write_dfdc(root: Path, folders: int) -> None:
         (folder / "metadata.json").write_text(json.dumps(about))
 
 
-def test_dfdc_folders_go_to_splits_as_a_whole(tmp_path):
+def test_each_dfdc_folder_is_in_one_split(tmp_path):
     write_dfdc(tmp_path, 10)
     config = SourcesConfig(dfdc={"root": str(tmp_path), "use": "all"})
     table = list_videos(config)
@@ -441,7 +451,7 @@ def test_dfdc_folders_go_to_splits_as_a_whole(tmp_path):
     assert set(table["split"]) == {"test"}
 
 
-def test_dfdc_of_a_single_folder_is_for_testing(tmp_path):
+def test_a_single_dfdc_folder_can_only_be_used_for_testing(tmp_path):
     write_dfdc(tmp_path, 1)
     inside = SourcesConfig(dfdc={"root": str(tmp_path / "dfdc_train_part_0")}).dfdc
     table = list_source("dfdc", inside)
@@ -451,21 +461,21 @@ def test_dfdc_of_a_single_folder_is_for_testing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("about", "said"),
+    ("about", "message"),
     [
         ("[", "cannot be read"),
-        ("[1]", "holds no object"),
-        ('{"../a.mp4": {"label": "REAL"}}', "is no name of a clip"),
+        ("[1]", "is not a JSON object"),
+        ('{"../a.mp4": {"label": "REAL"}}', "is not a name of a clip"),
         ('{"a.mp4": {"label": "real"}}', "neither REAL nor FAKE"),
         ('{"a.mp4": 3}', "neither REAL nor FAKE"),
-        ('{"a.mp4": {"label": "FAKE", "original": "../../x"}}', "no name of a clip"),
-        ('{"a\\n.mp4": {"label": "REAL"}}', "is no name of a clip"),
+        ('{"a.mp4": {"label": "FAKE", "original": "../../x"}}', "not a name of a clip"),
+        ('{"a\\n.mp4": {"label": "REAL"}}', "is not a name of a clip"),
     ],
 )
-def test_dfdc_metadata_that_is_amiss_is_refused(tmp_path, about, said):
+def test_invalid_dfdc_metadata_is_refused(tmp_path, about, message):
     (tmp_path / "metadata.json").write_text(about)
     config = SourcesConfig(dfdc={"root": str(tmp_path)})
-    with pytest.raises(ValueError, match=rf"metadata\.json.*{said}"):
+    with pytest.raises(ValueError, match=rf"metadata\.json.*{message}"):
         list_source("dfdc", config.dfdc)
 
 
@@ -534,7 +544,7 @@ def test_hostile_names_are_refused_with_their_row(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             "path,label\na.mp4,real\nb.mp4,real\na.mp4,fake\n",
@@ -544,13 +554,16 @@ def test_hostile_names_are_refused_with_their_row(tmp_path, name):
         ("path,label\na.mp4,maybe\n", "row 2: label = 'maybe': is neither real nor"),
         (
             "path,label,split\na.mp4,real,dev\n",
-            "row 2: split = 'dev': is none of",
+            "row 2: split = 'dev': is not one of",
         ),
-        ("path,label,method\na.mp4,fake,a b\n", "row 2: method = 'a b': is no name"),
+        ("path,label,method\na.mp4,fake,a b\n", "row 2: method = 'a b': is not a name"),
         ("path,label,method\na.mp4,fake,all\n", "row 2: method = 'all'"),
         ("path,label,method\na.mp4,fake,real\n", "row 2: method = 'real'"),
         ("path,label,mask\na.mp4,fake,/m.mp4\n", "row 2: mask = '/m.mp4': is absolute"),
-        ("path,label,sha256\na.mp4,fake,xyz\n", "row 2: sha256 = 'xyz': is no SHA-256"),
+        (
+            "path,label,sha256\na.mp4,fake,xyz\n",
+            "row 2: sha256 = 'xyz': is not a SHA-256",
+        ),
         ("path,label,compression\na.mp4,fake,c99\n", "row 2: compression = 'c99'"),
         ("path,label,target\na.mp4,fake,\x00\n", "row 2: target"),
         ("path,lable\na.mp4,fake\n", "'lable' is unknown, 'label' is needed"),
@@ -558,13 +571,13 @@ def test_hostile_names_are_refused_with_their_row(tmp_path, name):
         ("", "cannot be read as a table"),
     ],
 )
-def test_tables_that_are_amiss_are_refused(tmp_path, text, said):
-    with pytest.raises(ValueError, match=said) as caught:
+def test_invalid_tables_are_refused(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message) as caught:
         own(tmp_path, text)
     assert str(tmp_path / "clips.csv") in str(caught.value)
 
 
-def test_many_faults_are_told_together_and_cut_short(tmp_path):
+def test_many_faults_are_reported_together_and_shortened(tmp_path):
     rows = "".join(f"/{n}.mp4,maybe\n" for n in range(20))
     with pytest.raises(ValueError, match=r"\.\.\. and 30 more") as caught:
         own(tmp_path, f"path,label\n{rows}")
@@ -577,7 +590,7 @@ def test_a_person_in_two_splits_is_refused(tmp_path):
         own(tmp_path, text)
 
 
-def test_a_tables_own_splits_hold_when_it_is_only_tested_on(tmp_path):
+def test_a_table_that_is_only_for_testing_keeps_its_own_splits(tmp_path):
     text = "path,label,split\na.mp4,real,train\nb.mp4,real,test\nc.mp4,fake,test\n"
     assert own(tmp_path, text, use="test")["path"].tolist() == ["b.mp4", "c.mp4"]
     text = "path,label\na.mp4,real\nb.mp4,fake\n"
@@ -602,16 +615,16 @@ def test_folders_of_real_and_fake_clips(tmp_path):
         "fake/d.mkv": "fake",
         "fake/lip-sync/e.mp4": "lip-sync",
     }
-    (tmp_path / "real/._a.mp4").touch()  # of a Mac's copy
+    (tmp_path / "real/._a.mp4").touch()  # as macOS leaves it when it copies
     assert len(own(tmp_path, use="test")) == 4
     (tmp_path / "fake/a b").mkdir()
     (tmp_path / "fake/a b/g.mp4").touch()
-    with pytest.raises(ValueError, match="'a b' is none"):
+    with pytest.raises(ValueError, match="'a b' is not: use letters"):
         own(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["real", "all"])
-def test_folders_of_methods_with_a_meaning_are_refused(tmp_path, name):
+def test_reserved_names_of_methods_are_refused(tmp_path, name):
     (tmp_path / "fake" / name).mkdir(parents=True)
     (tmp_path / "fake" / name / "a.mp4").touch()
     with pytest.raises(ValueError, match="and neither real nor all"):
@@ -619,19 +632,19 @@ def test_folders_of_methods_with_a_meaning_are_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [b"a\nb.mp4", b"\xff.mp4"])
-def test_file_names_that_cannot_be_are_refused(tmp_path, name):
+def test_invalid_file_names_are_refused(tmp_path, name):
     (tmp_path / "real").mkdir()
     Path(str(tmp_path / "real") + "/" + name.decode("utf-8", "surrogateescape")).touch()
     with pytest.raises(ValueError, match="rename it"):
         own(tmp_path)
 
 
-def test_an_empty_folder_is_told_of(tmp_path):
+def test_a_folder_without_videos_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no videos in the folders `real` and `fake`"):
         own(tmp_path)
 
 
-def test_splits_of_a_folder_hang_on_the_target_alone(tmp_path):
+def test_splits_of_a_folder_depend_on_the_target_only(tmp_path):
     rows = [
         f"{n}-{k}.mp4,{'real' if k else 'fake'},p{n}"
         for n in range(400)
@@ -648,7 +661,7 @@ def test_splits_of_a_folder_hang_on_the_target_alone(tmp_path):
     assert (both[["split", "shard"]] == few[["split", "shard"]]).all().all()
 
 
-def test_clips_of_two_people_in_two_splits_are_left_out(tmp_path):
+def test_clips_whose_two_persons_are_in_two_splits_are_left_out(tmp_path):
     people = [f"p{n}" for n in range(60)]
     rows = [f"{p}.mp4,real,{p}," for p in people]
     rows += [f"{p}{q}.mp4,fake,{p},{q}" for p in people for q in people[:20] if p != q]
@@ -660,8 +673,8 @@ def test_clips_of_two_people_in_two_splits_are_left_out(tmp_path):
     assert sum(map(len, places)) == len(people)
 
 
-def test_a_second_source_moves_no_shard_of_the_first(root, celeb):
-    first = whole(root)
+def test_a_second_source_does_not_change_the_shards_of_the_first(root, celeb):
+    first = complete_config(root)
     both = first.model_copy(
         update={"celebdf": SourcesConfig(celebdf={"root": str(celeb)}).celebdf}
     )
@@ -678,7 +691,7 @@ def test_a_second_source_moves_no_shard_of_the_first(root, celeb):
     assert shard_names(both, "train") == shard_names(first, "train")
 
 
-def test_what_lacks_for_training_is_told(celeb):
+def test_a_run_without_training_videos_is_refused(celeb):
     config = SourcesConfig(celebdf={"root": str(celeb)})
     with pytest.raises(ValueError, match="the split 'train' has no real video"):
         list_videos(config)
@@ -687,31 +700,31 @@ def test_what_lacks_for_training_is_told(celeb):
 @pytest.mark.parametrize(
     "path", ["a.mp4", "a/b c.mp4", "ä/💥'\"$(x);&|[]*?~.mp4", "-rf"]
 )
-def test_odd_but_harmless_paths_are_fine(path):
+def test_unusual_but_harmless_paths_are_accepted(path):
     assert path_fault(path) == ""
 
 
-def test_rows_are_numbered_as_in_the_file_and_blank_lines_are_none(tmp_path):
+def test_blank_lines_are_skipped_but_count_in_row_numbers(tmp_path):
     assert len(own(tmp_path, "path,label\n\na.mp4,real\n,\nb.mp4,fake\n\n")) == 2
     with pytest.raises(ValueError, match="row 5: path = '/x': is absolute"):
         own(tmp_path, "path,label\n\na.mp4,real\n\n/x,fake\n")
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
-        ("path,label\na.mp4,real,\nb.mp4,fake,\n", "a comma at their ends"),
+        ("path,label\na.mp4,real,\nb.mp4,fake,\n", "a comma at their end"),
         ("path,label\na.mp4,1\n", "'1': is neither real nor fake"),
-        ("path,label,target\na.mp4,real,anna \n", "it would be somebody else"),
+        ("path,label,target\na.mp4,real,anna \n", "that would be another person"),
     ],
 )
-def test_tables_that_would_be_misread_are_refused(tmp_path, table, said):
-    with pytest.raises(ValueError, match=said):
+def test_tables_that_could_be_misread_are_refused(tmp_path, table, message):
+    with pytest.raises(ValueError, match=message):
         own(tmp_path, table)
 
 
 def test_linked_folders_of_methods_are_listed(tmp_path):
-    """Their clips, whatever their endings; a link in a circle is refused."""
+    """Their clips are listed, with any suffix; circular links are refused."""
     root = tmp_path / "mine"
     for name in ("elsewhere/a.MPG", "mine/real/b.mp4", "mine/fake/own/c.ts"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -721,11 +734,11 @@ def test_linked_folders_of_methods_are_listed(tmp_path):
     assert set(found["path"]) == {"real/b.mp4", "fake/own/c.ts", "fake/linked/a.MPG"}
     assert set(found["method"]) == {"real", "own", "linked"}
     (root / "fake/again").symlink_to(root)
-    with pytest.raises(ValueError, match="links to a folder that it lies in"):
+    with pytest.raises(ValueError, match="links to a folder that contains it"):
         own(root)
 
 
-def test_one_file_in_two_splits_by_two_sources_is_refused(tmp_path):
+def test_a_file_in_different_splits_of_two_sources_is_refused(tmp_path):
     rows = [
         f"{label}{split}.mp4,{label},{split}"
         for split in ("train", "val", "test")

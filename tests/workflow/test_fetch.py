@@ -14,7 +14,7 @@ import pytest
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.faces.shards import FaceShard
 from pipeline.orchestration.run_summary import summarize
-from pipeline.videos.download.dataset import FIRST_SUMS
+from pipeline.videos.download.dataset import MANIFEST
 from pipeline.videos.sources.miniature import miniature_pairs
 from tests.support import forked
 from tests.support.disks import SmallDisk, needs_mount
@@ -85,7 +85,7 @@ def test_fetched_videos_are_the_servers_and_are_fetched_once(server, served, tmp
     for name in names:
         assert (root / name).read_bytes() == (served / name).read_bytes()
     assert not list(root.rglob("*.part*"))
-    subprocess.run(["sha256sum", "-c", "--quiet", FIRST_SUMS], cwd=root, check=True)
+    subprocess.run(["sha256sum", "-c", "--quiet", MANIFEST], cwd=root, check=True)
     assert server.most_at_once <= 4
     table = pd.read_csv(run.folder / "results/videos/faceforensics-train-000.csv")
     assert (table["bytes"] > 0).all()
@@ -315,7 +315,7 @@ def test_killed_in_mid_fetch_it_goes_on_where_it_was(server, tmp_path):
         rest = (server.root / path).stat().st_size - size
         assert server.sent[path] == rest
     assert len(videos(run)) == 54
-    subprocess.run(["sha256sum", "-c", "--quiet", FIRST_SUMS], cwd=root, check=True)
+    subprocess.run(["sha256sum", "-c", "--quiet", MANIFEST], cwd=root, check=True)
 
 
 @pytest.mark.slow

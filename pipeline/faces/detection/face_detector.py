@@ -1,27 +1,30 @@
-"""What a face detector is given, and what it gives."""
+"""The interface of face detectors."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-GROUP = 8  # frames in a row that a detector may look at together
+GROUP_SIZE = 8  # number of consecutive frames that a detector may examine together
 
 
 @dataclass(frozen=True)
 class Detections:
-    """Faces found in one frame; K may be 0."""
+    """The K faces found in one frame; K may be 0."""
 
     boxes: np.ndarray  # (K, 4) float32: left, top, right, bottom in px
-    scores: np.ndarray  # (K,) float32, higher is surer; scale hangs on the detector
-    landmarks: np.ndarray  # (K, 5, 2) float32 px: eyes, nose, mouth corners; or NaN
+    scores: (
+        np.ndarray
+    )  # (K,) float32, higher is more certain; each detector has its scale
+    landmarks: np.ndarray  # (K, 5, 2) float32 px: eyes, nose, mouth corners; may be NaN
 
 
 @dataclass(frozen=True)
 class BoxCalibration:
-    """How a detector's box differs from dlib's, which FaceForensics++ crops by.
+    """How boxes of a detector differ from those of dlib, which FaceForensics++ uses.
 
-    Dlib's box has `scale` times the side, and its centre lies `shift` sides lower.
+    The side of dlib's box is `scale` times as long. Its centre is lower by `shift`
+    times this side.
     """
 
     scale: float
@@ -29,13 +32,14 @@ class BoxCalibration:
 
 
 class FaceDetector(Protocol):
-    """Anything that finds faces."""
+    """A face detector."""
 
     calibration: BoxCalibration
 
     def detect(self, frames: np.ndarray) -> list[Detections]:
-        """Find the faces of each of `frames`, (N, H, W, 3) uint8 RGB.
+        """Find the faces in each of `frames`, (N, H, W, 3) uint8 RGB.
 
-        They are a video's, in their order, and begin a group of GROUP.
+        The frames are of one video, in their order. The first frame starts a group of
+        GROUP_SIZE frames.
         """
         ...

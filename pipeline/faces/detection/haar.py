@@ -1,47 +1,56 @@
-"""The Haar cascade of Viola & Jones (2001), for machines without weights."""
+"""The Haar cascade of Viola and Jones (2001), which needs no weights."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
+from cv2.data import haarcascades
 
-from pipeline.faces.detection.face_detector import GROUP, BoxCalibration, Detections
+from pipeline.faces.detection.face_detector import (
+    GROUP_SIZE,
+    BoxCalibration,
+    Detections,
+)
 
-WINDOW = 24  # px: the size that the smallest face sought is shrunk to
-AROUND = 0.5  # sides about a face within which the next frame's is looked for
-SMALLER, LARGER = 0.75, 1.33  # its side, as parts of the one before
+WINDOW = 24  # px: frames are shrunk until the smallest face has this side
+SEARCH_MARGIN = 0.5  # margin around the last box in which a face is searched, in sides
+MIN_GROWTH, MAX_GROWTH = 0.75, 1.33  # of the side from one examined frame to the next
 
 
 class HaarDetector:
-    """The Haar cascade `frontalface_alt2` inside OpenCV's wheel, on the CPU."""
+    """The Haar cascade `frontalface_alt2` of OpenCV, on the CPU."""
 
-    # Measured on 144 frames of real clips against dlib's boxes.
+    # Measured against the boxes of dlib on 144 frames of real clips.
     calibration = BoxCalibration(scale=1 / 1.11, shift=0.08)
 
     def __init__(self, min_face: float) -> None:
-        """`min_face`: the smallest face's side, as a share of a frame's shorter side.
+        """`min_face` is the smallest side of a face as a share of a frame's shorter
+        side.
 
-        Frames are shrunk until such a face is barely large enough for the cascade: that
-        found as many faces as full frames did, in a quarter of the time.
+        Frames are shrunk until such a face is just large enough for the cascade. This
+        finds as many faces as in full frames, in a quarter of the time.
         """
         self.min_face = min_face
-        folder = Path(cv2.data.haarcascades)
+        folder = Path(haarcascades)
         self.cascade = cv2.CascadeClassifier(
             str(folder / "haarcascade_frontalface_alt2.xml")
         )
 
     def detect(self, frames: np.ndarray) -> list[Detections]:
-        """See Detector.
+        """See `FaceDetector.detect`.
 
-        The first frame of each group is searched all over, the others where faces were
-        found in the frame before, and all over if one is not found there again. That
-        takes less than half the time, and finds the same boxes to some 2 % of a side.
+        The first frame of each group is searched completely. Each other frame is
+        searched near the faces of the frame before it, and completely if one of these
+        is not found again. This takes less than half the time, and boxes differ by
+        about 2 % of their side.
         """
         found: list[Detections] = []
         for number, frame in enumerate(frames):
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-            again = self._follow(grey, found[-1].boxes) if number % GROUP else None
-            found.append(again or self._search(grey))
+            followed = (
+                self._follow(grey, found[-1].boxes) if number % GROUP_SIZE else None
+            )
+            found.append(followed or self._search(grey))
         return found
 
     def _search(self, grey: np.ndarray) -> Detections:
@@ -51,33 +60,43 @@ class HaarDetector:
         return _detections(boxes, scores)
 
     def _follow(self, grey: np.ndarray, before: np.ndarray) -> Detections | None:
-        """The faces `before`, (K, 4) px, in the next frame; None if one is lost."""
+        """The faces with boxes `before` (K, 4) px in the next frame.
+
+        Returns None if one of them is not found, or if one is found twice.
+        """
         scale, smallest = self._scale(grey)
         boxes = np.zeros((0, 4), np.float32)
         scores: list[float] = []
         for left, top, right, bottom in before:
             side = right - left
-            corner = np.maximum([left - AROUND * side, top - AROUND * side], 0)
+            corner = np.maximum(
+                [left - SEARCH_MARGIN * side, top - SEARCH_MARGIN * side], 0
+            )
             x, y = corner.astype(int)
-            end_x, end_y = int(right + AROUND * side), int(bottom + AROUND * side)
+            end_x, end_y = (
+                int(right + SEARCH_MARGIN * side),
+                int(bottom + SEARCH_MARGIN * side),
+            )
             part = grey[y:end_y, x:end_x]
-            limits = max(SMALLER * side, smallest), LARGER * side
-            near, sure = self._find(part, scale, *limits)
+            limits = max(MIN_GROWTH * side, smallest), MAX_GROWTH * side
+            near, certainties = self._find(part, scale, *limits)
             if not len(near):
                 return None
-            best = near[sure.argmax()] + np.float32([x, y, x, y])
+            offset = np.array([x, y, x, y], np.float32)
+            best = near[certainties.argmax()] + offset
             centre = (best[:2] + best[2:]) / 2
             inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
-            if inside.all(1).any():  # of two faces, one is seen twice
+            if inside.all(1).any():  # the same face as one before
                 return None
             boxes = np.vstack([boxes, best])
-            scores.append(sure.max())
+            scores.append(certainties.max())
         return _detections(boxes, np.array(scores, np.float32)) if scores else None
 
     def _scale(self, grey: np.ndarray) -> tuple[float, float]:
-        """What a frame is shrunk by, and the smallest side to look for, px.
+        """The scale by which a frame is shrunk, and the smallest side of a face in px.
 
-        Both searches shrink alike: on another ladder of sizes, boxes were 5 % larger.
+        Both searches use the same scale, because with different scales boxes differed
+        by 5 % in size.
         """
         smallest = self.min_face * min(grey.shape)
         return min(1.0, WINDOW / smallest), smallest
@@ -85,18 +104,22 @@ class HaarDetector:
     def _find(
         self, grey: np.ndarray, scale: float, smallest: float, largest: float = np.inf
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Faces with sides from `smallest` to `largest` px: (K, 4) px, (K,) scores."""
+        """Faces with sides from `smallest` to `largest` px.
+
+        Returns boxes (K, 4) float32 px and scores (K,) float32.
+        """
         if scale < 1:
-            how = cv2.INTER_AREA
-            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=how)
-        least = max(1, round(smallest * scale))
-        most = round(min(largest * scale, max(grey.shape)))
+            grey = cv2.resize(
+                grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+            )
+        min_side = max(1, round(smallest * scale))
+        max_side = round(min(largest * scale, max(grey.shape)))
         found, _, weights = self.cascade.detectMultiScale3(
             grey,
             scaleFactor=1.15,
             minNeighbors=3,
-            minSize=(least, least),
-            maxSize=(most, most),
+            minSize=(min_side, min_side),
+            maxSize=(max_side, max_side),
             outputRejectLevels=True,
         )
         boxes = np.array(found, np.float32).reshape(-1, 4) / np.float32(scale)

@@ -1,8 +1,9 @@
-"""RetinaFace (Deng et al. 2020) of the retina-face package, on batches."""
+"""RetinaFace (Deng et al. 2020), the network of the retina-face package, in batches."""
 
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ os.environ["DEEPFACE_BACKEND_ENGINE"] = "pytorch"
 from retinaface.commons import postprocess
 from retinaface.model.retinaface_pth_model import RetinaFace
 
-# Anchor boxes (left, top, right, bottom px) about a cell, by the cells' stride.
+# Anchor boxes (left, top, right, bottom in px) around a cell, by the stride of cells.
 ANCHORS = {
     32: ((-248.0, -248.0, 263.0, 263.0), (-120.0, -120.0, 135.0, 135.0)),
     16: ((-56.0, -56.0, 71.0, 71.0), (-24.0, -24.0, 39.0, 39.0)),
@@ -24,15 +25,27 @@ ANCHORS = {
 }
 
 
+class _Candidates(NamedTuple):
+    """The n anchors of one frame whose score is at least the threshold."""
+
+    scores: np.ndarray  # (n,) float32
+    anchors: np.ndarray  # (n, 4) float32 px
+    deltas: np.ndarray  # (n, 4) float32: from anchors to boxes
+    points: np.ndarray  # (n, 5, 2) float32: from anchors to landmarks
+
+
 class RetinaFaceDetector:
-    """The package's network and post-processing; batching and device are ours."""
+    """The network and the post-processing of the retina-face package, in batches."""
 
     calibration = BoxCalibration(scale=1.0, shift=0.0)  # not measured yet
-    short_side, long_side = 1024, 1980  # px that frames are scaled to, as trained
-    threshold, overlap = 0.9, 0.4  # score kept from; overlap of two boxes of one face
+    short_side, long_side = (
+        1024,
+        1980,
+    )  # px: frames are scaled to this size, as in training
+    threshold, overlap = 0.9, 0.4  # smallest score; largest overlap of two faces
 
     def __init__(self, weights: Path | None) -> None:
-        """`weights` is a file as the package names it; None leaves random weights."""
+        """`weights` is `retinaface.pth` of the package; None takes random weights."""
         self.device = pick_device()
         self.half = self.device.type == "cuda"
         self.batch_size = 16 if self.half else 4
@@ -42,10 +55,10 @@ class RetinaFaceDetector:
         self.network = network.eval().requires_grad_(False).to(self.device)
 
     def detect(self, frames: np.ndarray) -> list[Detections]:
-        """See Detector.
+        """See `FaceDetector.detect`.
 
-        Batches are always full: their size decides how a GPU rounds, and what is found
-        in a frame must not hang on how many others came with it.
+        Batches are padded to the full size. The size of a batch decides how a GPU
+        rounds, and the result for a frame must not depend on the number of others.
         """
         found: list[Detections] = []
         for start in range(0, len(frames), self.batch_size):
@@ -65,35 +78,30 @@ class RetinaFaceDetector:
         with torch.autocast(self.device.type, torch.float16, enabled=self.half):
             outputs = self.network(pixels.permute(0, 2, 3, 1))
         return [
-            self._finish(*faces, size, scale) for faces in self._sure(outputs, size)
+            self._finish(candidates, size, scale)
+            for candidates in self._candidates(outputs)
         ]
 
-    def _sure(
-        self, outputs: list[torch.Tensor], size: tuple[int, int]
-    ) -> list[tuple[np.ndarray, ...]]:
-        """What the network is sure of: for each frame, of n anchors, scores (n,),
-        anchors (n, 4), box deltas (n, 4) and landmark deltas (n, 5, 2).
-
-        Nearly all anchors are dropped here, on the device.
-        """
+    def _candidates(self, outputs: list[torch.Tensor]) -> list[_Candidates]:
+        """The candidates of each frame. The device drops nearly all anchors."""
         levels = [outputs[3 * level : 3 * level + 3] for level in range(len(ANCHORS))]
         batch = len(outputs[0])
-        kinds = len(next(iter(ANCHORS.values())))
+        shapes = len(next(iter(ANCHORS.values())))  # anchors of each cell
         flat = [
             torch.cat([level[k].float().reshape(batch, -1, last) for level in parts], 1)
             for k, last, parts in (
-                (0, 1, [(scores[..., kinds:],) for scores, _, _ in levels]),
+                (0, 1, [(scores[..., shapes:],) for scores, _, _ in levels]),
                 (1, 4, levels),
                 (2, 10, levels),
             )
         ]
         anchors = _anchors(tuple(tuple(level[1].shape[1:3]) for level in levels))
-        sure = (flat[0][..., 0] >= self.threshold).cpu().numpy()
-        frame, anchor = np.nonzero(sure)
+        certain = (flat[0][..., 0] >= self.threshold).cpu().numpy()
+        frame, anchor = np.nonzero(certain)
         where = torch.as_tensor(frame), torch.as_tensor(anchor)
         scores, deltas, points = (part[where].cpu().numpy() for part in flat)
         return [
-            (
+            _Candidates(
                 scores[frame == k, 0],
                 anchors[anchor[frame == k]],
                 deltas[frame == k],
@@ -103,20 +111,14 @@ class RetinaFaceDetector:
         ]
 
     def _finish(
-        self,
-        scores: np.ndarray,
-        anchors: np.ndarray,
-        deltas: np.ndarray,
-        points: np.ndarray,
-        size: tuple[int, int],
-        scale: float,
+        self, candidates: _Candidates, size: tuple[int, int], scale: float
     ) -> Detections:
-        """One frame's faces, each once, in px of the frame."""
-        order = scores.argsort()[::-1]
-        scores, anchors = scores[order], anchors[order]
-        boxes = postprocess.bbox_pred(anchors, deltas[order])
+        """The faces of one frame without duplicates, in px of the frame."""
+        order = candidates.scores.argsort()[::-1]
+        scores, anchors, deltas, points = (values[order] for values in candidates)
+        boxes = postprocess.bbox_pred(anchors, deltas)
         boxes = postprocess.clip_boxes(boxes, size) / scale
-        points = postprocess.landmark_pred(anchors, points[order]) / scale
+        points = postprocess.landmark_pred(anchors, points) / scale
         ranked = np.hstack([boxes, scores[:, None]]).astype(np.float32)
         keep = postprocess.cpu_nms(ranked, self.overlap) if len(ranked) else []
         return Detections(
@@ -128,7 +130,7 @@ class RetinaFaceDetector:
 
 @lru_cache(maxsize=4)
 def _anchors(grids: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """All anchors of frames whose levels have these (rows, columns), (A, 4) px."""
+    """The anchors (A, 4) px of a frame whose levels have these (rows, columns)."""
     return np.concatenate(
         [
             postprocess.anchors_plane(

@@ -1,10 +1,14 @@
-"""What can be wrong with a video."""
+"""The error that a video raises which cannot be read."""
 
 from pipeline.videos.status import VideoStatus
 
 
 class VideoError(Exception):
-    """A video that gives no frames; `status` is a word, the message a reason."""
+    """A video cannot be read; the message says why.
+
+    Attributes:
+        status: what becomes of the video in the tables.
+    """
 
     def __init__(self, status: VideoStatus, reason: str) -> None:
         super().__init__(reason)

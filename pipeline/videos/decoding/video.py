@@ -1,9 +1,10 @@
 """Open a video for reading chosen frames by their numbers.
 
-Three libraries do the decoding. The frames' numbers and times come from one index
-(`frame_index`), so that frame 17 is the same picture in each.
+One of three libraries decodes. The numbers and times of frames are from one index
+(`frame_index`), so that frame 17 is the same picture with each library.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -14,32 +15,40 @@ from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex, read_index
 from pipeline.videos.status import VideoStatus
 
-MAX_PIXELS = 2**26  # of a frame: 8192 x 8192; more is a damaged or a hostile header
+MAX_PIXELS = 2**26  # of a frame, 8192 x 8192; a header with more is damaged or hostile
 
 
 class Video(Protocol):
-    """An open video: its size as shown, after any rotation, and its frames."""
+    """An open video.
+
+    Attributes:
+        index: its frames as the container lists them.
+        width: in px, as shown (after rotation).
+        height: in px, as shown.
+    """
 
     index: FrameIndex
     width: int
     height: int
 
     def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode those of the frames `numbers` (N,), increasing, that can be had.
+        """Decode the frames `numbers` (N,), which must be increasing.
 
-        Returns their pixels (M, height, width, 3) uint8 RGB and which of `numbers`
-        they are, (N,) bool with M true. Raises VideoError.
+        Returns the pixels (M, height, width, 3) uint8 RGB of the M frames that can be
+        decoded, and which of `numbers` these are, (N,) bool. Raises VideoError if the
+        video cannot be read.
         """
         ...
 
 
 def open_video(path: Path, decoder: str = "auto") -> Video:
-    """Open a video with `decoder`, which is auto, pyav, decord or torchcodec.
+    """Open a video with `decoder`: auto, pyav, decord or torchcodec.
 
-    `auto` is PyAV: it took the least time of the three, for few and for all frames
-    (benchmarks/decoding.py), and is the only one that tells of damaged frames.
-    It also stands in for the others where they are known to find wrong frames. Raises
-    VideoError for a file that is missing, empty, no video, or cut short.
+    `auto` is PyAV. It took the least time of the three, for few and for all frames
+    (benchmarks/decoding.py), and only PyAV reports damaged frames. PyAV also replaces
+    the other two for videos in which they find wrong frames. Raises VideoError for a
+    file that is missing, empty, not a video, or cut short, and StepError if torchcodec
+    cannot be loaded.
     """
     if not path.is_file():
         raise VideoError(VideoStatus.MISSING, "there is no such file")
@@ -51,11 +60,12 @@ def open_video(path: Path, decoder: str = "auto") -> Video:
         raise VideoError(
             VideoStatus.UNREADABLE, f"claims frames of {size} px; is it damaged?"
         )
-    return _reader(decoder if index.plain else "pyav")(path, index)
+    video_class = _video_class(decoder if index.is_seekable else "pyav")
+    return video_class(path, index)
 
 
-def _reader(decoder: str) -> type[Video]:
-    """The class that reads with `decoder`; the libraries take time to import."""
+def _video_class(decoder: str) -> Callable[[Path, FrameIndex], Video]:
+    """The class for `decoder`; imports only its library, since imports take time."""
     if decoder == "decord":
         from pipeline.videos.decoding.with_decord import DecordVideo
 
@@ -65,7 +75,7 @@ def _reader(decoder: str) -> type[Video]:
             from pipeline.videos.decoding.with_torchcodec import TorchcodecVideo
         except (ImportError, OSError, RuntimeError) as error:
             raise StepError(
-                "torchcodec cannot be loaded: it wants FFmpeg's shared libraries, from "
+                "torchcodec cannot be loaded: it needs FFmpeg's shared libraries, from "
                 f"your system or conda; or set faces.decoder to auto ({error})"
             ) from error
         return TorchcodecVideo

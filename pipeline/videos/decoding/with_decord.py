@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ class DecordVideo:
         self.index = index
         self.reader = _call(decord.VideoReader, str(path), num_threads=1)
         if len(self.reader) != index.total:
-            # It would fill up with copies of the last frame, and say nothing.
+            # decord would return copies of the last frame without an error.
             raise VideoError(
                 VideoStatus.UNREADABLE,
                 f"decord counts {len(self.reader)} frames where the container shows "
@@ -31,44 +32,45 @@ class DecordVideo:
         self.height, self.width = _call(self.reader.get_batch, [0]).shape[1:3]
 
     def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Video. Of damage, only holes are seen: the decoder tells of none."""
-        there = self.index.trusted()[self.index.order[numbers]]
-        numbers = numbers[there]
+        """See Video. Only holes are recognized as damage: decord reports none."""
+        available = self.index.undamaged()[self.index.order[numbers]]
+        numbers = numbers[available]
         if not len(numbers):
-            return np.empty((0, self.height, self.width, 3), np.uint8), there
+            return np.empty((0, self.height, self.width, 3), np.uint8), available
         if 2 * len(numbers) < self.index.total:
-            return _call(self.reader.get_batch, numbers).asnumpy(), there
-        # Many frames: going through all takes a third of get_batch's time.
+            return _call(self.reader.get_batch, numbers).asnumpy(), available
+        # For many frames, reading all in turn takes a third of get_batch's time.
         _call(self.reader.seek_accurate, int(numbers[0]))
         pixels = np.empty((len(numbers), self.height, self.width, 3), np.uint8)
-        place = {int(number): k for k, number in enumerate(numbers)}
+        row_of = {int(number): row for row, number in enumerate(numbers)}
         for number in range(numbers[0], numbers[-1] + 1):
             frame = _call(self.reader.next)
-            if number in place:
-                pixels[place[number]] = frame.asnumpy()
-        return pixels, there
+            if number in row_of:
+                pixels[row_of[number]] = frame.asnumpy()
+        return pixels, available
 
 
-def _call(function: Callable, *args: Any, **options: Any) -> Any:
+def _call(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call decord. Raises VideoError in place of its errors."""
     with _quiet_stderr():
         try:
             return function(*args, **options)
         except (decord.DECORDError, RuntimeError, IndexError, StopIteration) as error:
-            reason = f"decord: {_first(error)}"
+            reason = f"decord: {_main_line(error)}"
             raise VideoError(VideoStatus.UNREADABLE, reason) from None
 
 
-def _first(error: Exception) -> str:
-    """The telling line of one of decord's errors, which are C++ stack traces."""
+def _main_line(error: Exception) -> str:
+    """The line that names the error in decord's messages, which are stack traces."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [t for t in lines if "Check failed" in t or "ERROR" in t] or lines
+    lines = [line for line in lines if re.search("Check failed|ERROR", line)] or lines
     text = lines[0] if lines else type(error).__name__
     return text.rpartition("Error: ")[2].split("] ")[-1][:200]
 
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep FFmpeg's own lines, which name no file, out of the log."""
+    """Keep FFmpeg's messages out of the log: they do not name the file."""
     sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)

@@ -1,4 +1,4 @@
-"""Read chosen frames with torchcodec: on an NVIDIA GPU's decoder where there is one."""
+"""Read chosen frames with torchcodec, on the decoder of an NVIDIA GPU if possible."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pipeline.videos.decoding.errors import VideoError
 from pipeline.videos.decoding.frame_index import FrameIndex
 from pipeline.videos.status import VideoStatus
 
-if torchcodec.ffmpeg_major_version is None:  # it only says so at the first video
+if torchcodec.ffmpeg_major_version is None:  # otherwise the first video would fail
     raise ImportError("no version of FFmpeg that it knows is found")
 
 
@@ -29,7 +29,7 @@ class TorchcodecVideo:
             )
         except (RuntimeError, ValueError) as error:
             raise VideoError(
-                VideoStatus.UNREADABLE, f"torchcodec: {_first(error)}"
+                VideoStatus.UNREADABLE, f"torchcodec: {_first_line(error)}"
             ) from None
         if len(self.decoder) != index.total:
             raise VideoError(
@@ -39,18 +39,18 @@ class TorchcodecVideo:
             )
 
     def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See Video. Of damage, only holes are seen: the decoder tells of none."""
-        there = self.index.trusted()[self.index.order[numbers]]
-        if not there.any():
-            return np.empty((0, self.height, self.width, 3), np.uint8), there
+        """See Video. Only holes are recognized as damage: torchcodec reports none."""
+        available = self.index.undamaged()[self.index.order[numbers]]
+        if not available.any():
+            return np.empty((0, self.height, self.width, 3), np.uint8), available
         try:
-            batch = self.decoder.get_frames_at(numbers[there].tolist())
+            batch = self.decoder.get_frames_at(numbers[available].tolist())
         except (RuntimeError, IndexError) as error:
             raise VideoError(
-                VideoStatus.UNREADABLE, f"torchcodec: {_first(error)}"
+                VideoStatus.UNREADABLE, f"torchcodec: {_first_line(error)}"
             ) from None
-        return batch.data.cpu().numpy(), there
+        return batch.data.cpu().numpy(), available
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:200]

@@ -1,10 +1,9 @@
-"""A file that is being downloaded, and the note beside it.
+"""A file that is being downloaded, and what is needed to resume it.
 
-The bytes that were received are in `.<name>.part`. The note `.<name>.part.json` holds
+The received bytes are in `.<name>.part`. The file `.<name>.part.json` beside it holds
 the address, the server's validator and the length of the complete file.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -15,61 +14,87 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import lock_descriptor
+
 log = logging.getLogger(__name__)
+
+LOCK_INTERVAL = 1.0  # s between two attempts to lock a file
 
 
 @dataclass(frozen=True)
-class Note:
-    """What a partial file is part of."""
+class ResumeState:
+    """Which file of which server the bytes of a partial file belong to.
+
+    Attributes:
+        url: the address; "" where it is unknown.
+        validator: the server's ETag or date of modification. "" where the server gives
+            neither: then the download cannot be resumed.
+        total: length of the complete file in bytes, None where it is unknown.
+    """
 
     url: str
-    validator: str = ""  # "" where the server gives none: then nothing can go on
-    total: int | None = None  # bytes
+    validator: str = ""
+    total: int | None = None
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a download asks of its caller, and tells."""
+    """Functions of the caller that a download calls.
 
-    check: Callable[[Path], str] = lambda file: ""  # what is wrong with a whole file
-    count: Callable[[int], None] = lambda come: None  # bytes, as they come
-    note: Callable[[str], None] = lambda digest: None  # before the file has its name
-    sleep: Callable[[float], object] = time.sleep  # s; may raise, to end it all
+    Attributes:
+        check: returns what is wrong with a complete file, "" if nothing is.
+        on_bytes: gets the number of bytes that were just received.
+        on_verified: gets the SHA-256 of a valid file before the file gets its name.
+        sleep: waits for some seconds; may raise an exception to end the download.
+    """
+
+    check: Callable[[Path], str] = lambda file: ""
+    on_bytes: Callable[[int], None] = lambda count: None
+    on_verified: Callable[[str], None] = lambda digest: None
+    sleep: Callable[[float], None] = time.sleep
 
 
 @contextmanager
-def locked(part: Path, hooks: Hooks) -> Iterator[BinaryIO]:
-    """The partial file, open for appending, and for no other process meanwhile.
+def open_locked(part: Path, hooks: Hooks) -> Iterator[BinaryIO]:
+    """Open a partial file for appending, and lock it against other processes.
 
-    Where the file system has no locks, nothing keeps two runs apart.
+    An empty partial file is removed afterwards. Without locks in the file system,
+    nothing prevents two runs from writing to the same file.
     """
     while True:
         with open(part, "ab", buffering=0) as file:
             _wait_for_lock(file, part, hooks)
-            if not _is_at(file, part):  # another run has finished or removed it
+            if not _is_at(file, part):  # another run has renamed or removed it
                 continue
             try:
                 yield file
             finally:
                 if _is_at(file, part) and not file_size(file):
                     part.unlink()
-                    note_path(part).unlink(missing_ok=True)
+                    resume_path(part).unlink(missing_ok=True)
             return
 
 
 def _wait_for_lock(file: BinaryIO, part: Path, hooks: Hooks) -> None:
-    told = False
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if not told:
-                log.info("%s: another run fetches it; waiting", part)
-            told = True
-            hooks.sleep(1.0)
-        except OSError:  # of a file system without locks
-            return
+    """Lock an open file; closing it unlocks it.
+
+    The partial file itself is locked, not a lock file beside it: lock files would stay
+    in the user's data folder, one for each video.
+    """
+    waits = False
+    while not _try_lock(file):
+        if not waits:
+            log.info("%s: another run fetches it; waiting", part)
+        waits = True
+        hooks.sleep(LOCK_INTERVAL)
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    """Lock an open file unless another process has; True without locks."""
+    try:
+        return lock_descriptor(file.fileno(), blocking=False)
+    except OSError:  # the file system has no locks
+        return True
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -81,32 +106,36 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def file_size(file: BinaryIO) -> int:
+    """Size of an open file in bytes."""
     return os.fstat(file.fileno()).st_size
 
 
 def append_all(file: BinaryIO, data: bytes) -> None:
-    """Write all of it: a nearly full disk takes a part and tells of it."""
+    """Write all of `data`: an unbuffered file may accept only a part at a time."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
 
 
 def restart(part: Path, file: BinaryIO) -> None:
-    note_path(part).unlink(missing_ok=True)
+    """Discard the received bytes."""
+    resume_path(part).unlink(missing_ok=True)
     file.truncate(0)
 
 
-def note_path(part: Path) -> Path:
+def resume_path(part: Path) -> Path:
+    """Where the resume state of a partial file is kept."""
     return part.with_name(f"{part.name}.json")
 
 
-def read_note(part: Path) -> Note:
-    """The note beside a partial file; an empty one where there is none, or half."""
+def read_resume_state(part: Path) -> ResumeState:
+    """The resume state of a partial file; an empty one if none can be read."""
     try:
-        return Note(**json.loads(note_path(part).read_text(encoding="utf-8")))
+        return ResumeState(**json.loads(resume_path(part).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
-        return Note("")
+        return ResumeState("")
 
 
-def write_note(part: Path, note: Note) -> None:
-    note_path(part).write_text(json.dumps(asdict(note)), encoding="utf-8")
+def write_resume_state(part: Path, state: ResumeState) -> None:
+    """Write the resume state of a partial file beside it."""
+    resume_path(part).write_text(json.dumps(asdict(state)), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The miniature corpus: drawn faces in FaceForensics++'s layout, for demo and tests."""
+"""Draw the miniature corpus: faces and forgeries in FaceForensics++'s layout."""

@@ -1,4 +1,4 @@
-"""Write the miniature corpus to disk: real H.264 files in FaceForensics++'s folders."""
+"""Write the miniature corpus to disk, as H.264 files in FaceForensics++'s folders."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -21,15 +21,16 @@ from pipeline.videos.miniature.scene import (
 from pipeline.videos.sources.faceforensics import video_path
 from pipeline.videos.table import REAL
 
-# With its AVX-512 code, x264 gives other bytes for other memory addresses.
-X264 = "threads=1:asm=avx2"
+# The bytes that x264's AVX-512 code writes depend on memory addresses.
+X264_PARAMS = "threads=1:asm=avx2"
 CRF = {"c23": 23, "c40": 40, "mask": 12}  # x264's constant rate factor
 
 
 def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None:
-    """Render the video of a table's row in every compression, and its mask.
+    """Render a video in every compression of `config.written`, and its mask.
 
-    The same row and config give the same bytes on the same machine.
+    `row` is a row of the table of videos. The same row and config give the same bytes
+    on the same machine.
     """
     length = (config.min_frames, config.max_frames)
     target = _scene(config.seed, int(row.target), length)
@@ -53,11 +54,12 @@ def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
 
 
 def write_video(
-    path: Path, frames: Iterable[np.ndarray], crf: int, layout: str = "yuv420p"
+    path: Path, frames: Iterable[np.ndarray], crf: int, *, layout: str = "yuv420p"
 ) -> None:
-    """Encode frames, (H, W, 3) RGB or (H, W) grey, uint8, as H.264 in an MP4.
+    """Encode frames, (H, W, 3) RGB or (H, W) grey uint8, as H.264 in an MP4 file.
 
-    `layout` is how colours are sampled: yuv420p, or yuv444p as in FaceForensics++.
+    `crf` is x264's constant rate factor. `layout` is the pixel format: yuv420p, or
+    yuv444p as in FaceForensics++.
     """
     frames = iter(frames)
     first = next(frames)
@@ -68,10 +70,10 @@ def write_video(
         stream.options = {
             "crf": str(crf),
             "preset": "veryfast",
-            "x264-params": X264,
+            "x264-params": X264_PARAMS,
         }
         for pixels in chain([first], frames):
-            kind = "rgb24" if pixels.ndim == 3 else "gray"
-            frame = av.VideoFrame.from_ndarray(pixels, format=kind)
+            pixel_format = "rgb24" if pixels.ndim == 3 else "gray"
+            frame = av.VideoFrame.from_ndarray(pixels, format=pixel_format)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -1,28 +1,29 @@
-"""Draw what moves in a face: eyes, brows and mouth."""
+"""Draw the moving parts of a face: eyes, brows and mouth."""
 
 import cv2
 import numpy as np
 
-from pipeline.videos.miniature.canvas import SHIFT, ellipse, fill, point
+from pipeline.videos.miniature.canvas import SUBPIXEL_BITS, ellipse, fill_polygon, point
 from pipeline.videos.miniature.head import Head
 from pipeline.videos.miniature.identity import Expression, Identity
 
 
 def draw_face(head: Head, expression: Expression, fringe: bool = True) -> np.ndarray:
-    """The head's canvas with eyes, brows and mouth as `expression` has them.
+    """Draw a head with eyes, brows and mouth in an expression.
 
-    Returns (H, W, 3) uint8 RGB; the opacity stays the head's.
+    Returns the canvas (H, W, 3) uint8 RGB; its opacity is `head.opacity`. Without
+    `fringe`, the head's layer `front` is left out.
     """
     canvas = cv2.convertScaleAbs(head.paint)
     before = canvas.copy()
     identity = head.identity
     for side in (-1, 1):
-        _draw_eye(canvas, identity, expression, side)
-        _draw_brow(canvas, identity, expression, side)
+        _draw_eye(canvas, identity, expression, side=side)
+        _draw_brow(canvas, identity, expression, side=side)
     _draw_mouth(canvas, identity, expression)
     if identity.glasses:
         _draw_glasses(canvas, identity)
-    # What was drawn gets a slight softness, as a lens gives.
+    # Blur what was drawn slightly, as a lens does.
     drawn = (canvas != before).any(axis=2)
     rows, columns = np.where(drawn.any(1))[0], np.where(drawn.any(0))[0]
     box = np.s_[rows[0] - 3 : rows[-1] + 4, columns[0] - 3 : columns[-1] + 4]
@@ -38,8 +39,9 @@ def draw_face(head: Head, expression: Expression, fringe: bool = True) -> np.nda
 
 
 def _draw_eye(
-    canvas: np.ndarray, identity: Identity, expression: Expression, side: int
+    canvas: np.ndarray, identity: Identity, expression: Expression, *, side: int
 ) -> None:
+    """Draw an eye: -1 is the left side of the canvas, 1 the right."""
     x, y, r = side * identity.eye_distance, identity.eye_height, identity.eye_size
     opening = r * 0.50 * (1 - expression.blink) + 0.004
     lid = identity.skin * 0.80
@@ -50,36 +52,43 @@ def _draw_eye(
         axis=1,
     )
     white = canvas.copy()
-    fill(white, almond, np.array([232, 228, 224]))
+    fill_polygon(white, almond, np.array([232, 228, 224]))
     gaze = x + 0.35 * r * expression.gaze
     ellipse(white, (gaze, y), (r * 0.47, r * 0.47), identity.iris * 0.6)
     ellipse(white, (gaze, y), (r * 0.40, r * 0.40), identity.iris)
     ellipse(white, (gaze, y), (r * 0.20, r * 0.20), np.array([12, 10, 10]))
     ellipse(white, (gaze + 0.03, y - 0.035), (0.018, 0.018), np.array([250] * 3))
     inside = np.zeros(canvas.shape[:2], np.uint8)
-    fill(inside, almond, np.array([255]))
+    fill_polygon(inside, almond, np.array([255]))
     cv2.copyTo(white, inside, canvas)
     ellipse(
         canvas,
         (x, y),
         (r, opening * 0.85),
         np.array([34, 24, 22]),
-        (0, 185, 355),
-        2,
+        angles=(0, 185, 355),
+        thickness=2,
     )
     ellipse(
         canvas,
         (x, y - 0.02),
         (r * 1.1, r * 0.62),
         identity.skin * 0.62,
-        (0, 200, 340),
-        1,
+        angles=(0, 200, 340),
+        thickness=1,
     )
-    ellipse(canvas, (x, y + 0.02), (r, r * 0.55), identity.skin * 0.7, (0, 20, 160), 1)
+    ellipse(
+        canvas,
+        (x, y + 0.02),
+        (r, r * 0.55),
+        identity.skin * 0.7,
+        angles=(0, 20, 160),
+        thickness=1,
+    )
 
 
 def _draw_brow(
-    canvas: np.ndarray, identity: Identity, expression: Expression, side: int
+    canvas: np.ndarray, identity: Identity, expression: Expression, *, side: int
 ) -> None:
     y = identity.eye_height - identity.eye_size * 1.05 - 0.06 * expression.brow_raise
     inner, outer = identity.eye_distance - 0.20, identity.eye_distance + 0.24
@@ -90,7 +99,7 @@ def _draw_brow(
     outline = np.concatenate(
         [np.stack([x, arch - half], 1), np.stack([x, arch + half], 1)[::-1]]
     )
-    fill(canvas, outline, identity.hair * 0.75 + identity.skin * 0.12)
+    fill_polygon(canvas, outline, identity.hair * 0.75 + identity.skin * 0.12)
 
 
 def _draw_mouth(canvas: np.ndarray, identity: Identity, expression: Expression) -> None:
@@ -106,17 +115,17 @@ def _draw_mouth(canvas: np.ndarray, identity: Identity, expression: Expression) 
     lower = y + corner + bow * (lip * 1.15 + gap * 0.75)
     inner_up = y + corner - bow * gap * 0.35
     inner_down = y + corner + bow * (gap * 0.75 + 0.008)
-    fill(canvas, _loop(x, upper, lower), identity.lips)
+    fill_polygon(canvas, _loop(x, upper, lower), identity.lips)
     below = np.clip(identity.lips * 1.1, 0, 255)
-    fill(canvas, _loop(x * 0.9, inner_down, (inner_down + lower) / 2), below)
-    fill(canvas, _loop(x * 0.95, inner_up, inner_down), np.array([52, 20, 22]))
+    fill_polygon(canvas, _loop(x * 0.9, inner_down, (inner_down + lower) / 2), below)
+    fill_polygon(canvas, _loop(x * 0.95, inner_up, inner_down), np.array([52, 20, 22]))
     if expression.mouth_open > 0.15:
         teeth = inner_up + np.minimum(bow * 0.055, inner_down - inner_up)
-        fill(canvas, _loop(x * 0.8, inner_up, teeth), np.array([226, 220, 208]))
+        fill_polygon(canvas, _loop(x * 0.8, inner_up, teeth), np.array([226, 220, 208]))
 
 
 def _loop(x: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """The outline between two curves over `x`, (2N, 2)."""
+    """The outline (2N, 2) of the area between two curves over `x` (N,)."""
     return np.concatenate([np.stack([x, upper], 1), np.stack([x, lower], 1)[::-1]])
 
 
@@ -126,9 +135,9 @@ def _draw_glasses(canvas: np.ndarray, identity: Identity) -> None:
         x = side * identity.eye_distance
         ellipse(canvas, (x, y), (0.30, 0.23), dark, thickness=3)
         ends = point(x + side * 0.30, y - 0.03), point(side * 0.97, y - 0.06)
-        cv2.line(canvas, *ends, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SHIFT)
+        cv2.line(canvas, *ends, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SUBPIXEL_BITS)
     bridge = (
         point(-identity.eye_distance + 0.3, y),
         point(identity.eye_distance - 0.3, y),
     )
-    cv2.line(canvas, *bridge, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SHIFT)
+    cv2.line(canvas, *bridge, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -1,4 +1,4 @@
-"""Who is drawn, and how they move: every number that a drawn video depends on."""
+"""The drawn persons and their movements: every number that a drawn video needs."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Expression:
-    """What a face does in one frame, each value in 0..1 but `gaze`, in -1..1."""
+    """The expression of a face in one frame: `gaze` in -1..1, the others in 0..1."""
 
     mouth_open: float
     smile: float
@@ -49,7 +49,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a head is in one frame: centre and half-width in px, angles in radians."""
+    """The pose of a head in one frame: centre, half-width in px; angles in radians."""
 
     x: float
     y: float
@@ -60,17 +60,17 @@ class Pose:
 
 @dataclass(frozen=True)
 class Motion:
-    """The expressions and poses of a whole video, one of each per frame."""
+    """The expressions and poses of a person in a video, one of each per frame."""
 
     expressions: list[Expression]
     poses: list[Pose]
 
 
 def make_identity(seed: int, number: int) -> Identity:
-    """Draw person `number` of the corpus `seed`; the same two give the same person.
+    """Draw person `number` of the corpus with this seed.
 
-    Persons 2k and 2k + 1 are a pair whose faces are swapped: they are alike in skin,
-    as FaceForensics++ chose its pairs to be alike.
+    The same two numbers give the same person. The faces of persons 2k and 2k + 1 are
+    swapped. They have similar skin, since FaceForensics++ chose similar pairs too.
     """
     rng = np.random.default_rng([seed, number, 1])
     pair_tone = np.random.default_rng([seed, number // 2, 0]).uniform(0.05, 0.95)
@@ -108,8 +108,10 @@ def make_identity(seed: int, number: int) -> Identity:
     )
 
 
-def make_motion(seed: int, number: int, frames: int, size: tuple[int, int]) -> Motion:
-    """Move person `number` through `frames` frames of `size` (width, height) px."""
+def make_motion(
+    seed: int, number: int, *, frames: int, size: tuple[int, int]
+) -> Motion:
+    """Move person `number` for some frames of `size` (width, height) px."""
     rng = np.random.default_rng([seed, number, 2])
     width, height = size
     seconds = np.arange(frames) / FRAME_RATE
@@ -139,7 +141,7 @@ def make_motion(seed: int, number: int, frames: int, size: tuple[int, int]) -> M
 def _wander(
     rng: np.random.Generator, seconds: np.ndarray, rate: float = 0.5
 ) -> np.ndarray:
-    """A smooth curve around zero, mostly within -1..1; `rate` in hertz."""
+    """A smooth curve (T,) around zero, mostly in -1..1; `rate` is in hertz."""
     rates = rate * np.array([0.6, 1.0, 1.7]) * rng.uniform(0.8, 1.25, 3)
     phases = rng.uniform(0, 2 * np.pi, 3)
     waves = np.sin(2 * np.pi * rates[:, None] * seconds + phases[:, None])
@@ -147,7 +149,7 @@ def _wander(
 
 
 def _blinks(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """How far the lids are closed, 0..1: a blink of five frames every 2 s or so."""
+    """How far the lids are closed, (T,) in 0..1: five frames about every 2 s."""
     closed = np.zeros(frames)
     start = int(rng.integers(8, 30))
     while start < frames:

@@ -1,30 +1,41 @@
-"""Put a head into a frame: its pose, what is behind it, and what is laid over it."""
+"""Put a head into a frame: place it, paint the background, and blend layers."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from pipeline.videos.miniature.canvas import CANVAS, ORIGIN, SHIFT, UNIT
+from pipeline.videos.miniature.canvas import (
+    CANVAS_SIZE,
+    HALF_WIDTH_PX,
+    ORIGIN_PX,
+    SUBPIXEL_BITS,
+)
 from pipeline.videos.miniature.identity import Pose
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a canvas falls in a frame: its rectangle, and each pixel's canvas point."""
+    """Where the canvas of a head is in a frame.
 
-    box: tuple[int, int, int, int]  # left, top, right, bottom px in the frame
-    map_x: np.ndarray  # (h, w) float32: canvas x of each pixel of the box
+    Attributes:
+        box: left, top, right, bottom in px of the frame.
+        map_x: (h, w) float32, x on the canvas in px for each pixel of the box.
+        map_y: (h, w) float32, y on the canvas in px for each pixel of the box.
+    """
+
+    box: tuple[int, int, int, int]
+    map_x: np.ndarray
     map_y: np.ndarray
 
 
 def place(pose: Pose, frame_size: tuple[int, int]) -> Placement:
-    """Work out which frame pixels show which canvas points under `pose`.
+    """Place the canvas of a head in a frame of `frame_size` (width, height) px.
 
-    Yaw moves the middle of the head more than its outline, as on a ball.
+    Yaw moves the middle of the head more than its outline, as when a ball turns.
     """
-    scale = pose.half_width / UNIT
-    reach_x, reach_y = ORIGIN[0] * scale * 1.08, CANVAS[1] * scale * 0.54
+    scale = pose.half_width / HALF_WIDTH_PX
+    reach_x, reach_y = ORIGIN_PX[0] * scale * 1.08, CANVAS_SIZE[1] * scale * 0.54
     left = max(0, int(pose.x - reach_x))
     right = min(frame_size[0], int(pose.x + reach_x) + 1)
     top = max(0, int(pose.y - reach_y))
@@ -38,13 +49,13 @@ def place(pose: Pose, frame_size: tuple[int, int]) -> Placement:
     x = x - np.float32(0.55 * np.sin(pose.yaw)) * depth
     return Placement(
         (left, top, right, bottom),
-        x * np.float32(UNIT) + np.float32(ORIGIN[0]),
-        y * np.float32(UNIT) + np.float32(ORIGIN[1]),
+        x * np.float32(HALF_WIDTH_PX) + np.float32(ORIGIN_PX[0]),
+        y * np.float32(HALF_WIDTH_PX) + np.float32(ORIGIN_PX[1]),
     )
 
 
 def warp(canvas: np.ndarray, placement: Placement) -> np.ndarray:
-    """`canvas` (H, W) or (H, W, 3) as seen in the placement's box; 0 outside it."""
+    """A canvas (H, W) or (H, W, 3) in the box of a placement (h, w); 0 around it."""
     return cv2.remap(
         canvas,
         placement.map_x,
@@ -56,9 +67,13 @@ def warp(canvas: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def blend(
-    frame: np.ndarray, placement: Placement, colours: np.ndarray, opacity: np.ndarray
+    frame: np.ndarray,
+    placement: Placement,
+    *,
+    colours: np.ndarray,
+    opacity: np.ndarray,
 ) -> None:
-    """Lay `colours` (h, w, 3) uint8 over the placement's box of `frame`, in place.
+    """Blend `colours` (h, w, 3) uint8 into the box of a placement in `frame`, in place.
 
     `opacity` (h, w) is float32 in 0..1.
     """
@@ -73,7 +88,7 @@ def blend(
 
 
 def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A room out of focus behind a pair of shoulders, (H, W, 3) uint8."""
+    """Paint a room that is out of focus, (H, W, 3) uint8; `size` is width, height."""
     width, height = size
     base, other = _wall_colour(rng), _wall_colour(rng)
     ramp = np.linspace(0, 1, width)[None, :, None] * rng.uniform(0.3, 1)
@@ -91,15 +106,14 @@ def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndar
 
 
 def _wall_colour(rng: np.random.Generator) -> np.ndarray:
-    """A muted colour, (3,) in 20..230."""
+    """A random muted colour, (3,) RGB in 20..230."""
     grey = rng.uniform(50, 200)
     return np.clip(grey + rng.normal(0, 22, 3), 20, 230)
 
 
-def paint_shoulders(
-    frame: np.ndarray, x: float, y: float, half_width: float, cloth: np.ndarray
-) -> None:
-    """Draw shoulders below a head at (x, y) px onto `frame`, in place."""
+def paint_shoulders(frame: np.ndarray, pose: Pose, cloth: np.ndarray) -> None:
+    """Draw shoulders of a colour `cloth` (3,) below a head on `frame`, in place."""
+    x, y, half_width = pose.x, pose.y, pose.half_width
     height = frame.shape[0]
     along = np.linspace(-1, 1, 25)
     top = y + half_width * (1.55 + 0.75 * np.abs(along) ** 1.6)
@@ -107,9 +121,15 @@ def paint_shoulders(
     floor = [[x + half_width * 2.3, height + 2], [x - half_width * 2.3, height + 2]]
     outline = (np.concatenate([points, floor]) * 16).astype(np.int32)
     paint = tuple(float(c) for c in cloth)
-    cv2.fillPoly(frame, [outline], paint, cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(frame, [outline], paint, cv2.LINE_AA, SUBPIXEL_BITS)
     edge = np.add(points[8:17], [0, 2])
     shadow = tuple(float(c) * 0.75 for c in cloth)
     cv2.polylines(
-        frame, [(edge * 16).astype(np.int32)], False, shadow, 2, cv2.LINE_AA, SHIFT
+        frame,
+        [(edge * 16).astype(np.int32)],
+        False,
+        shadow,
+        2,
+        cv2.LINE_AA,
+        SUBPIXEL_BITS,
     )

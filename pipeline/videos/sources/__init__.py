@@ -1,1 +1,1 @@
-"""Where videos come from: a module a data set, each giving the same table."""
+"""The sources of videos: one module for each data set; all give the same table."""

@@ -1,8 +1,9 @@
-"""Celeb-DF, version 2 (Li et al. 2020): its folders, and its list of testing videos.
+"""List the videos of Celeb-DF, version 2 (Li et al. 2020).
 
-Real videos are <person>_<number> in Celeb-real and <number> in YouTube-real; fakes in
-Celeb-synthesis are <target>_<source>_<number>, made of the real <target>_<number>.
-The list says `1 <path>` for a real and `0 <path>` for a fake testing video.
+Real videos are named <person>_<number> in Celeb-real, and <number> in YouTube-real.
+Fakes in Celeb-synthesis are named <target>_<source>_<number>; each was made from the
+real video <target>_<number>. The list of testing videos has a line `1 <path>` for each
+real video, and `0 <path>` for each fake.
 """
 
 import re
@@ -16,48 +17,50 @@ from pipeline.statistics.seeds import stable_share
 from pipeline.videos.table import (
     NATIVE,
     REAL,
+    VideoRow,
     common_split,
     leave_out,
     used,
-    video_rows,
+    video_table,
     with_originals,
 )
 
-LIST = "List_of_testing_videos.txt"
+TEST_LIST = "List_of_testing_videos.txt"
 METHOD = "Celeb-synthesis"
-FORMS = {
+NAME_PATTERNS = {  # by folder, without the suffix
     "Celeb-real": r"(id\d+)_(\d+)",
     "YouTube-real": r"(\d+)",
     METHOD: r"(id\d+)_(id\d+)_(\d+)",
 }
-VALIDATED = 0.12  # share of the people who are not trained on but validated
+VAL_SHARE = 0.12  # share of the persons without testing videos that validate
 
 
 def list_videos(config: CelebDFConfig, name: str) -> pd.DataFrame:
-    """The testing videos, and, if all are used, the others; `table.COLUMNS`.
+    """List the testing videos and, with `use: all`, the others.
 
-    Raises ValueError that names the file or the line that is not as above.
+    Columns as in `table.COLUMNS`. Raises ValueError that names a file or a line of the
+    list that does not match the data set's naming.
     """
     root = Path(config.root)
-    testing = _read_list(root / LIST)
+    testing = _read_list(root / TEST_LIST)
     paths = testing if config.use == "test" else [*testing, *_others(root, testing)]
     rows = [_row(path, path in testing) for path in paths]
-    table = video_rows(rows, name)
+    table = video_table(rows, name)
     table = with_originals(table, table["path"].map(_recording))
     if config.videos is not None:
-        kinds = table.sort_values("path", key=lambda paths: paths.map(stable_share))
-        table = kinds.groupby(["split", "label"]).head(config.videos).sort_index()
+        shuffled = table.sort_values("path", key=lambda paths: paths.map(stable_share))
+        table = shuffled.groupby(["split", "label"]).head(config.videos).sort_index()
     reason = "its two people are in different splits"
     table = leave_out(table, table["split"] == "", reason)
-    made_of = table["path"].map(_recording)
-    tested = set(made_of[table["split"] == "test"])
+    recordings = table["path"].map(_recording)
+    tested = set(recordings[table["split"] == "test"])
     training = table["split"].isin(["train", "val"])
     reason = "a testing video is of the same recording"
-    return leave_out(table, training & made_of.isin(tested), reason)
+    return leave_out(table, training & recordings.isin(tested), reason)
 
 
-def leaks(table: pd.DataFrame) -> list[tuple[str, dict[str, list[str]]]]:
-    """People in several splits, each with the videos that show them by split."""
+def find_leaks(table: pd.DataFrame) -> list[tuple[str, dict[str, list[str]]]]:
+    """Persons in several splits, each with the videos that show the person by split."""
     table = used(table)
     shown = pd.concat(
         [
@@ -69,34 +72,36 @@ def leaks(table: pd.DataFrame) -> list[tuple[str, dict[str, list[str]]]]:
     found = []
     for person, rows in shown.groupby("person"):
         if rows["split"].nunique() > 1:
-            places = {s: sorted(part["path"]) for s, part in rows.groupby("split")}
-            found.append((f"person {person}", places))
+            paths = {s: sorted(part["path"]) for s, part in rows.groupby("split")}
+            found.append((f"person {person}", paths))
     return found
 
 
-def _row(path: str, tested: bool) -> tuple[str, str, str, str, str, str, str]:
-    """A row of `video_rows`; the split is "" where the two people are in two."""
+def _row(path: str, tested: bool) -> VideoRow:
+    """The row of a video; its split is "" if its two persons are in different ones."""
     folder, stem = path.removesuffix(".mp4").split("/")
-    groups = re.fullmatch(FORMS[folder], stem, re.ASCII).groups()
-    target, source = groups[0], groups[1] if folder == METHOD else ""
+    match = re.fullmatch(NAME_PATTERNS[folder], stem, re.ASCII)
+    assert match is not None  # `_check` has accepted the path
+    target, source = match[1], match[2] if folder == METHOD else ""
     split = "test" if tested else common_split(target, source, _split)
     method = METHOD if folder == METHOD else REAL
     name = f"{folder}/{stem}" if method == REAL else stem
-    return split, method, NATIVE, name, target, source, path
+    return VideoRow(split, method, NATIVE, name, target, source, path)
 
 
 def _split(person: str) -> str:
-    return "val" if stable_share(f"celebdf {person}") < VALIDATED else "train"
+    """The split of a person whose videos are not for testing."""
+    return "val" if stable_share(f"celebdf {person}") < VAL_SHARE else "train"
 
 
 def _recording(path: str) -> str:
-    """The real video that a video is, or was made of."""
+    """Path of the real video that a video is, or was made from."""
     return re.sub(rf"^{METHOD}/(id\d+)_id\d+_", r"Celeb-real/\1_", path)
 
 
 def _others(root: Path, testing: dict[str, None]) -> Iterator[str]:
-    """Paths of the videos in the folders that are not for testing."""
-    for folder in FORMS:
+    """Paths of the videos in the folders that are not testing videos."""
+    for folder in NAME_PATTERNS:
         for file in sorted((root / folder).glob("[!.]*.mp4")):
             path = f"{folder}/{file.name}"
             _check(path, str(file))
@@ -105,13 +110,13 @@ def _others(root: Path, testing: dict[str, None]) -> Iterator[str]:
 
 
 def _read_list(file: Path) -> dict[str, None]:
-    """Paths of the testing videos, in the list's order."""
+    """Paths of the testing videos in the order of the list, as keys."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{file}: cannot be read ({error}); sources.celebdf.root wants the folder "
-            "with the data set's folders and this list"
+            f"{file}: cannot be read ({error}); sources.celebdf.root must be the "
+            "folder with the data set's folders and this list"
         ) from None
     testing: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
@@ -121,7 +126,7 @@ def _read_list(file: Path) -> dict[str, None]:
         where = f"{file}: line {number}: {line!r}"
         _check(path, where)
         if label != ("0" if path.startswith(METHOD) else "1"):
-            raise ValueError(f"{where}: 1 stands for real there, and 0 for fake")
+            raise ValueError(f"{where}: 1 stands for real there, 0 for fake")
         if path in testing:
             raise ValueError(f"{where}: is listed twice")
         testing[path] = None
@@ -129,7 +134,8 @@ def _read_list(file: Path) -> dict[str, None]:
 
 
 def _check(path: str, where: str) -> None:
+    """Raise ValueError, beginning with `where`, unless a path is one of Celeb-DF's."""
     folder, _, name = path.partition("/")
-    form = FORMS.get(folder)
-    if form is None or not re.fullmatch(rf"{form}\.mp4", name, re.ASCII):
-        raise ValueError(f"{where}: is no video of Celeb-DF's")
+    pattern = NAME_PATTERNS.get(folder)
+    if pattern is None or not re.fullmatch(rf"{pattern}\.mp4", name, re.ASCII):
+        raise ValueError(f"{where}: is not a video of Celeb-DF")

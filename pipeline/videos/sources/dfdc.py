@@ -1,7 +1,7 @@
-"""The Deepfake Detection Challenge's data set (Dolhansky et al. 2020).
+"""List the clips of the Deepfake Detection Challenge (Dolhansky et al. 2020).
 
-Folders hold clips and a `metadata.json`: {file: {label: REAL or FAKE, split, original}}
-where a fake's `original` is the real clip that it was made of.
+Each folder has clips and a `metadata.json`: {file: {label: REAL or FAKE, split,
+original}}. The `original` of a fake is the real clip that it was made from.
 """
 
 import json
@@ -14,17 +14,25 @@ import pandas as pd
 from pipeline.config.sources import DFDCConfig
 from pipeline.statistics.seeds import stable_share
 from pipeline.videos.paths import path_fault
-from pipeline.videos.table import NATIVE, REAL, subset, video_rows, with_originals
+from pipeline.videos.table import (
+    NATIVE,
+    REAL,
+    VideoRow,
+    subset,
+    video_table,
+    with_originals,
+)
 
 METHOD = "DFDC"
 METADATA = "metadata.json"
 
 
 def list_videos(config: DFDCConfig, name: str) -> pd.DataFrame:
-    """All clips that the folders' metadata list; `table.COLUMNS`.
+    """List all clips in the metadata of the folders; columns as in `table.COLUMNS`.
 
-    People are not named, but a folder's clips are of the same few: folders go to
-    splits as a whole. Raises ValueError that names the file and the clip.
+    The metadata does not name persons, but the clips of a folder show the same few
+    persons. All clips of a folder are therefore in the same split. Raises ValueError
+    that names the file and the clip if the metadata is invalid.
     """
     root = Path(config.root)
     single = root / METADATA
@@ -41,57 +49,67 @@ def list_videos(config: DFDCConfig, name: str) -> pd.DataFrame:
         fault = path_fault(str(folder / METADATA))
         if fault:
             raise ValueError(f"{str(file.parent)!r}: the name {fault}; rename it")
-        for clip, about in _read(file).items():
-            where = f"{file}: {clip!r}"
-            original = _original(clip, about, where)
+        for clip, entry in _read(file).items():
+            original = _original(clip, entry, f"{file}: {clip!r}")
             relative = folder / clip
-            method = METHOD if original else REAL
-            target = Path(original or clip).stem
-            row = (method, NATIVE, str(relative.with_suffix("")), target, "")
-            rows.append((splits[file], *row, str(relative)))
-    table = video_rows(rows, name)
+            rows.append(
+                VideoRow(
+                    split=splits[file],
+                    method=METHOD if original else REAL,
+                    compression=NATIVE,
+                    name=str(relative.with_suffix("")),
+                    target=Path(original or clip).stem,
+                    source="",
+                    path=str(relative),
+                )
+            )
+    table = video_table(rows, name)
     folders = table["path"].map(lambda path: str(Path(path).parent))
     table = with_originals(table, folders + "/" + table["target"])
     return subset(table, table["target"], config.videos)
 
 
 def _splits(files: list[Path], config: DFDCConfig) -> dict[Path, str]:
-    """Which split each folder is in: one in ten validates, one in five tests."""
+    """The split of each folder: a tenth are for validation, a fifth for testing."""
     if config.use == "test":
         return dict.fromkeys(files, "test")
     if len(files) < 3:
         raise ValueError(
             f"{config.root}: training needs three folders with a {METADATA}, or more, "
-            f"and there are {len(files)}; set sources.dfdc.use: test"
+            f"but there are {len(files)}; set sources.dfdc.use: test"
         )
     order = sorted(files, key=lambda file: stable_share(f"dfdc {file.parent.name}"))
-    validated, tested = max(1, len(files) // 10), max(1, len(files) // 5)
-    names = ["val"] * validated + ["test"] * tested
+    n_val, n_test = max(1, len(files) // 10), max(1, len(files) // 5)
+    names = ["val"] * n_val + ["test"] * n_test
     names += ["train"] * (len(files) - len(names))
     return dict(zip(order, names, strict=True))
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
+def _read(file: Path) -> dict[str, Any]:
+    """The entries of a metadata file by the clip's name, sorted, not yet checked."""
     try:
         listed = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read ({error})") from None
     if not isinstance(listed, dict):
-        raise ValueError(f"{file}: holds no object of clips")
+        raise ValueError(f"{file}: is not a JSON object of clips")
     return dict(sorted(listed.items()))
 
 
-def _original(clip: str, about: Any, where: str) -> str:
-    """A fake's original; "" for a real clip."""
+def _original(clip: str, entry: Any, where: str) -> str:
+    """The original of a fake; "" for a real clip.
+
+    Raises ValueError, beginning with `where`, if the name or the entry is invalid.
+    """
     if not _is_clip(clip):
-        raise ValueError(f"{where}: is no name of a clip like aalscayrfi.mp4")
-    if not isinstance(about, dict) or about.get("label") not in ("REAL", "FAKE"):
+        raise ValueError(f"{where}: is not a name of a clip like aalscayrfi.mp4")
+    if not isinstance(entry, dict) or entry.get("label") not in ("REAL", "FAKE"):
         raise ValueError(f"{where}: its label is neither REAL nor FAKE")
-    if about["label"] == "REAL":
+    if entry["label"] == "REAL":
         return ""
-    original = about.get("original") or clip
+    original = entry.get("original") or clip
     if not _is_clip(original):
-        raise ValueError(f"{where}: its original {original!r} is no name of a clip")
+        raise ValueError(f"{where}: its original {original!r} is not a name of a clip")
     return original
 
 

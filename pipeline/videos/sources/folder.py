@@ -1,4 +1,4 @@
-"""Clips of the user's own: listed in a CSV, or in folders of real and fake ones."""
+"""List the user's own clips, from a CSV or from folders of real and fake clips."""
 
 import os
 import re
@@ -16,55 +16,56 @@ from pipeline.videos.table import (
     NATIVE,
     REAL,
     SPLITS,
+    VideoRow,
     common_split,
     leave_out,
-    video_rows,
+    video_table,
 )
 
-ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
-ENDINGS += (".flv", ".ts", ".mts", ".3gp", ".ogv")
-FAKE = "fake"  # the method of fakes of which none is named
-NEEDED = ["path", "label"]
-OPTIONAL = "split method compression target source mask sha256".split()
-LABELS = {"real": 0, "fake": 1}  # no numbers: to Celeb-DF's list, 1 is real
-VALIDATED, TESTED = 0.15, 0.2  # shares of the people, where the table has no split
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-WORST = 10  # faulty rows that are told at once
+VIDEO_SUFFIXES = tuple(
+    ".mp4 .avi .mov .mkv .webm .m4v .mpg .mpeg .wmv .flv .ts .mts .3gp .ogv".split()
+)
+UNKNOWN_METHOD = "fake"  # the method of fakes for which the user names none
+REQUIRED_COLUMNS = ["path", "label"]
+OPTIONAL_COLUMNS = "split method compression target source mask sha256".split()
+# Labels are words: numbers would be ambiguous, since 1 stands for real in Celeb-DF.
+LABEL_VALUES = {"real": 0, "fake": 1}
+VAL_SHARE, TEST_SHARE = 0.15, 0.2  # of the persons, if the table has no splits
+METHOD_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+MAX_REPORTED_FAULTS = 10
 
 
 def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
-    """The clips; `table.COLUMNS`.
+    """List the clips; columns as in `table.COLUMNS`.
 
-    Raises ValueError with the rows of the table (the header is row 1) that are refused.
+    Raises ValueError that names the invalid rows of the user's table (the header is
+    row 1), or the invalid folders and files.
     """
-    clips = _read_table(config) if config.table else _walk(Path(config.root))
-    people = zip(clips["target"], clips["source"], strict=True)
+    clips = _read_table(config) if config.table else _list_folders(Path(config.root))
+    persons = zip(clips["target"], clips["source"], strict=True)
     if "split" not in clips:
         if config.use == "test":
             clips["split"] = "test"
         else:
-            clips["split"] = [common_split(t, s, _split) for t, s in people]
-    rows = zip(
-        *(clips[k] for k in ("split", "method", "compression", "path")),
-        *(clips[k] for k in ("target", "source", "path")),
-        strict=True,
-    )
-    table = video_rows(rows, name)
-    given = {"mask": clips["mask"], "known_sha256": clips["sha256"].str.lower()}
-    table = table.assign(**given)[COLUMNS]
+            clips["split"] = [common_split(t, s, _split) for t, s in persons]
+    clips["name"] = clips["path"]
+    fields = [clips[field] for field in VideoRow._fields]
+    table = video_table(map(VideoRow._make, zip(*fields, strict=True)), name)
+    checksums = clips["sha256"].str.lower()
+    table = table.assign(mask=clips["mask"], known_sha256=checksums)[COLUMNS]
     reason = "its two people are in different splits"
     return leave_out(table, table["split"] == "", reason)
 
 
 def _split(person: str) -> str:
     share = stable_share(f"folder {person}")
-    if share < VALIDATED:
+    if share < VAL_SHARE:
         return "val"
-    return "test" if share < VALIDATED + TESTED else "train"
+    return "test" if share < VAL_SHARE + TEST_SHARE else "train"
 
 
-def _walk(root: Path) -> pd.DataFrame:
-    """The clips in `real` and in `fake`, or in folders of methods in it."""
+def _list_folders(root: Path) -> pd.DataFrame:
+    """The clips in the folders `real`, `fake` and `fake/<method>`."""
     rows = []
     for path in _videos(root):
         relative = path.relative_to(root)
@@ -72,11 +73,11 @@ def _walk(root: Path) -> pd.DataFrame:
         if fault:
             raise ValueError(f"{str(path)!r}: the name {fault}; rename it")
         label, *folders = relative.parts[:-1]
-        method = REAL if label == "real" else folders[0] if folders else FAKE
+        method = REAL if label == "real" else folders[0] if folders else UNKNOWN_METHOD
         if label == "fake" and not _is_method(method):
             raise ValueError(
-                f"{path}: its folder is the method's name, and {method!r} is none: "
-                "letters, digits, - and _ only, and neither real nor all"
+                f"{path}: its folder's name must be a method's name, and {method!r} is "
+                "not: use letters, digits, - and _ only, and neither real nor all"
             )
         rows.append((str(relative), method))
     table = pd.DataFrame(rows, columns=["path", "method"], dtype=str)
@@ -89,29 +90,30 @@ def _walk(root: Path) -> pd.DataFrame:
 
 
 def _videos(root: Path) -> list[Path]:
-    """Those in `real` and `fake`, whichever folders lie or are linked there."""
+    """All videos below `real` and `fake`, also in linked folders, sorted."""
     found = []
     for kind in ("real", "fake"):
-        for folder, below, names in os.walk(root / kind, followlinks=True):
-            here = os.path.realpath(folder)
-            around = [os.path.realpath(above) for above in Path(folder).parents]
-            if here in around:
-                raise ValueError(f"{folder}: links to a folder that it lies in")
-            below[:] = [name for name in below if not name.startswith(".")]
+        for folder, subfolders, names in os.walk(root / kind, followlinks=True):
+            parents = [os.path.realpath(parent) for parent in Path(folder).parents]
+            if os.path.realpath(folder) in parents:
+                raise ValueError(f"{folder}: links to a folder that contains it")
+            # os.walk does not enter folders that are removed from its list.
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
             found += [Path(folder, name) for name in names if _is_video(name)]
     return sorted(found)
 
 
 def _is_video(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+    return name.lower().endswith(VIDEO_SUFFIXES) and not name.startswith(".")
 
 
 def _is_method(name: str) -> bool:
-    """Whether fakes may be called so; `real` and `all` have a meaning in the tables."""
-    return re.fullmatch(NAME, name) is not None and name not in (REAL, "all")
+    """Whether a name is valid for a method; `real` and `all` are reserved in tables."""
+    return re.fullmatch(METHOD_PATTERN, name) is not None and name not in (REAL, "all")
 
 
 def _read_table(config: FolderConfig) -> pd.DataFrame:
+    """The clips in the user's table. Raises ValueError if the table is invalid."""
     file = config.table
     try:
         with warnings.catch_warnings():
@@ -121,35 +123,35 @@ def _read_table(config: FolderConfig) -> pd.DataFrame:
                 dtype=str,
                 keep_default_na=False,
                 encoding="utf-8-sig",
-                skip_blank_lines=False,  # they count, in the rows' numbers
+                skip_blank_lines=False,  # they count in the numbers of rows
                 index_col=False,
             ).fillna("")
     except pd.errors.ParserWarning:
         raise ValueError(
             f"{file}: its rows have more fields than the header; is there a comma at "
-            "their ends?"
+            "their end?"
         ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read as a table ({error})") from None
-    unknown = sorted({*table.columns} - {*NEEDED, *OPTIONAL})
-    absent = sorted({*NEEDED} - {*table.columns})
-    if unknown or absent:
-        told = ", ".join(
-            [f"{c!r} is unknown" for c in unknown]
-            + [f"{c!r} is needed" for c in absent]
+    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS]
+    unknown = sorted({*table.columns} - {*known})
+    missing = sorted({*REQUIRED_COLUMNS} - {*table.columns})
+    if unknown or missing:
+        faults = [f"{column!r} is unknown" for column in unknown]
+        faults += [f"{column!r} is needed" for column in missing]
+        raise ValueError(
+            f"{file}: its columns: {', '.join(faults)}; known are {', '.join(known)}"
         )
-        known = ", ".join([*NEEDED, *OPTIONAL])
-        raise ValueError(f"{file}: its columns: {told}; known are {known}")
     _check_rows(table, str(file))
     table = table[~_is_blank(table)].reset_index(drop=True)
-    real = table["label"].str.lower().map(LABELS) == 0
-    method = table["method"] if "method" in table else pd.Series(FAKE, table.index)
-    method = method.mask(method == "", FAKE).mask(real, REAL)
+    real = table["label"].str.lower().map(LABEL_VALUES) == 0
+    method = table["method"] if "method" in table else pd.Series("", table.index)
+    method = method.mask(method == "", UNKNOWN_METHOD).mask(real, REAL)
     return _completed(table.assign(method=method))
 
 
 def _check_rows(table: pd.DataFrame, file: str) -> None:
-    """Raise ValueError that names the rows which cannot be, and why."""
+    """Raise ValueError that names the invalid rows, each with its fault."""
     faults: list[str] = []
     seen: dict[str, int] = {}
     given = table.set_axis(range(2, len(table) + 2))[~_is_blank(table).to_numpy()]
@@ -158,48 +160,49 @@ def _check_rows(table: pd.DataFrame, file: str) -> None:
             faults.append(f"{file}: row {number}: {key} = {row[key]!r}: {problem}")
         path = str(PurePosixPath(row["path"]))
         if path in seen:
-            told = f"path = {path!r}: stands in row {seen[path]} already"
-            faults.append(f"{file}: row {number}: {told}")
+            fault = f"path = {path!r}: is in row {seen[path]} already"
+            faults.append(f"{file}: row {number}: {fault}")
         seen.setdefault(path, number)
     if faults:
-        more = len(faults) - WORST
-        told = "\n".join(faults[:WORST])
-        raise ValueError(told + (f"\n... and {more} more" if more > 0 else ""))
+        more = len(faults) - MAX_REPORTED_FAULTS
+        message = "\n".join(faults[:MAX_REPORTED_FAULTS])
+        raise ValueError(message + (f"\n... and {more} more" if more > 0 else ""))
 
 
 def _is_blank(table: pd.DataFrame) -> pd.Series:
+    """(N,) bool: rows without any text."""
     return (table == "").all(axis=1)
 
 
 def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """(column, problem) of what is wrong in a row."""
+    """Column and fault of each invalid value in a row."""
     problem = path_fault(row["path"])
     if problem:
         yield "path", problem
     if row.get("mask") and (problem := path_fault(row["mask"])):
         yield "mask", problem
-    if row["label"].lower() not in LABELS:
+    if row["label"].lower() not in LABEL_VALUES:
         yield "label", "is neither real nor fake"
     if "split" in row and row["split"] not in SPLITS:
-        yield "split", "is none of train, val, test"
+        yield "split", "is not one of train, val, test"
     method = row.get("method")
-    fake = LABELS.get(row["label"].lower()) == 1
+    fake = LABEL_VALUES.get(row["label"].lower()) == 1
     if method and fake and not _is_method(method):
-        yield "method", "is no name of a method: letters, digits, - and _ only"
+        yield "method", "is not a name of a method: use letters, digits, - and _ only"
     if row.get("compression") not in (None, "", "raw", "c23", "c40", NATIVE):
-        yield "compression", f"is none of raw, c23, c40, {NATIVE}"
+        yield "compression", f"is not one of raw, c23, c40, {NATIVE}"
     for key in ("target", "source"):
-        who = row.get(key, "")
-        if re.search(r"[\x00-\x1f\x7f-\x9f]", who):
+        person = row.get(key, "")
+        if re.search(r"[\x00-\x1f\x7f-\x9f]", person):
             yield key, "has a line break or another control character"
-        elif who != who.strip():
-            yield key, "begins or ends with a space: it would be somebody else"
+        elif person != person.strip():
+            yield key, "begins or ends with a space: that would be another person"
     if row.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", row["sha256"]):
-        yield "sha256", "is no SHA-256: 64 hexadecimal digits"
+        yield "sha256", "is not a SHA-256: it must have 64 hexadecimal digits"
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with every column; a clip without a target is a person of its own."""
+    """The table with all columns. A clip without a target counts as its own person."""
     table = table.assign(path=[str(PurePosixPath(p)) for p in table["path"]])
     for key in ("target", "source", "mask", "sha256", "compression"):
         if key not in table:

@@ -1,4 +1,4 @@
-"""The miniature corpus: which videos are drawn, in FaceForensics++'s layout."""
+"""The videos of the miniature corpus, in the layout of FaceForensics++."""
 
 import pandas as pd
 
@@ -8,13 +8,13 @@ from pipeline.videos.table import SPLITS
 
 
 def list_videos(config: MiniatureConfig, name: str) -> pd.DataFrame:
-    """The videos of all drawn persons; `table.COLUMNS`."""
+    """List the videos of all drawn persons; columns as in `table.COLUMNS`."""
     pairs = miniature_pairs(config)
-    return list_pairs(pairs, config.methods, config.compressions, name)
+    return list_pairs(pairs, config.methods, config.compressions, dataset=name)
 
 
 def miniature_pairs(config: MiniatureConfig) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of drawn persons in each split; person k is sequence `00k`."""
+    """The pairs of drawn persons of each split; person k is the sequence `00k`."""
     counts = (config.train_pairs, config.val_pairs, config.test_pairs)
     starts = (0, counts[0], counts[0] + counts[1])
     return {
