@@ -35,9 +35,7 @@ def test_no_module_imports_a_test_module():
         for name in imported(module)
         if {"conftest", *tests} & {*name.split(".")}
     }
-    assert importing <= {
-        "slurm/test_without_accounting.py"
-    }  # until its helpers are in `support`
+    assert importing == set()
 
 
 def test_each_package_has_a_folder_of_tests():
