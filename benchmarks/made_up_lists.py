@@ -4,10 +4,10 @@ import json
 import random
 from pathlib import Path
 
-SPLIT_SIZES = {"train": 720, "val": 140, "test": 140}  # sequences
+SIZES = {"train": 720, "val": 140, "test": 140}  # sequences
 
 # The official splits of the sequences that share a YouTube video.
-SPLITS_OF_SHARED = {
+PLACES = {
     **dict.fromkeys(["605", "639", "756", "838", "876", "954", "983"], "train"),
     **dict.fromkeys(["606", "640", "837", "875", "982"], "val"),
     **dict.fromkeys(["755", "955"], "test"),
@@ -16,11 +16,11 @@ SPLITS_OF_SHARED = {
 
 def write_splits(folder: Path) -> None:
     """Write splits of all 1,000 sequences, with the official sizes and leaks."""
-    others = [f"{n:03d}" for n in range(1000) if f"{n:03d}" not in SPLITS_OF_SHARED]
+    others = [f"{n:03d}" for n in range(1000) if f"{n:03d}" not in PLACES]
     random.Random(0).shuffle(others)
     folder.mkdir(parents=True, exist_ok=True)
-    for split, size in SPLIT_SIZES.items():
-        names = [name for name, own in SPLITS_OF_SHARED.items() if own == split]
+    for split, size in SIZES.items():
+        names = [name for name, own in PLACES.items() if own == split]
         names += [others.pop() for _ in range(size - len(names))]
         random.Random(1).shuffle(names)
         pairs = list(zip(names[::2], names[1::2], strict=True))
