@@ -24,9 +24,9 @@ def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path
     """The command that extracts the corpus, and its output file."""
     folder.mkdir(exist_ok=True)
     names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
-    rows = [f"{name},{name},,0,youtube,test," for name in names]
+    rows = [f"{name},{name},,0,youtube,test,," for name in names]
     table, sums = folder / "t.csv", folder / "t.sha256"
-    header = "video,path,mask,label,method,split,problem"
+    header = "video,path,mask,label,method,split,problem,mask_problem"
     table.write_text("\n".join([header, *rows, ""]))
     write_checksums(take_checksums(corpus, names), sums)
     output = folder / "shard.h5"

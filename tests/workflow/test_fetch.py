@@ -339,7 +339,7 @@ def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     assert "fetch_face_detector" in run.stale()
     wanted = "results/faces/weights/retinaface.pth"
     run.snakemake(wanted)
-    folder = run.folder / "results/weights"
+    folder = run.folder / "results/faces/weights"
     assert (run.folder / wanted).read_bytes() == (
         server.root / "weights.pth"
     ).read_bytes()

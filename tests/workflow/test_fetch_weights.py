@@ -48,6 +48,7 @@ def hub(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server, weights, asked
     server.shutdown()
+    server.server_close()
 
 
 def environment(folder, port) -> dict[str, str]:

@@ -162,6 +162,11 @@ def test_fresh_clone_comments_docstrings_and_readme_make_nothing_stale(clone):
 def test_changed_video_makes_its_shard_stale_and_no_other(run):
     shard, _ = replace_video(run)
     assert run.stale() == of_test_shard(shard)
+
+
+@pytest.mark.slow
+def test_changed_video_changes_tables_of_its_shard_and_over_all_alone(run):
+    shard, _ = replace_video(run)
     before = run.csvs()
     run.snakemake("all")
     after = run.csvs()
