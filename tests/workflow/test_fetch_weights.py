@@ -100,7 +100,7 @@ def test_the_workflow_fetches_for_training_and_only_once(hub, finished, tmp_path
     run.environment = environment(tmp_path, server.server_port)
     run.snakemake("models")
     folder = run.folder / "results"
-    fetched = load_file(folder / "weights/test_resnet.safetensors")
+    fetched = load_file(folder / "models/weights/test_resnet.safetensors")
     trained = load_file(folder / "models/small/all/weights.safetensors")
     first = "conv1.0.weight"
     assert torch.allclose(fetched[first], trained[first], atol=1e-5)
