@@ -138,7 +138,7 @@ def test_the_python_in_it_runs_on_the_demo(clone):
 @pytest.mark.slow
 @IN_CLONE
 def test_detectors_and_attributions_of_the_demo(clone):
-    """Held-out persons are told right, and attributions fall where the forgery is."""
+    """Decisions on held-out persons are right, and attributions mark the forgery."""
     pointed = {}
     for model in ("xception", "densenet"):
         table = pd.read_csv(clone / f"results/metrics/{model}/all/videos.csv")

@@ -93,7 +93,7 @@ def test_fetched_videos_are_the_servers_and_are_fetched_once(server, served, tmp
     asked = len(server.asked)
     assert asked == len(names) + 3
     assert "Nothing to be done" in run.snakemake("videos")
-    # A lost table is made anew from what is there, without the server.
+    # A deleted table is written again from the files on disk, without the server.
     (run.folder / "results/videos/faceforensics-test-000.csv").unlink()
     server.close()
     run.snakemake("videos")
@@ -134,7 +134,7 @@ def shard_table(run: Run, split: str = "train") -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_a_video_that_is_not_to_be_had_is_a_row_with_a_reason(server, tmp_path):
+def test_a_video_that_cannot_be_fetched_is_a_row_with_a_reason(server, tmp_path):
     server.standing[VIDEO] = "404"
     run = from_server(server, tmp_path / "run", {"faces": {"max_failed": 0.5}})
     run.snakemake("faces")
@@ -150,7 +150,7 @@ def test_a_video_that_is_not_to_be_had_is_a_row_with_a_reason(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path):
+def test_a_mask_that_cannot_be_fetched_is_reported_beside_its_video(server, tmp_path):
     server.standing[VIDEO.replace("c23", "masks")] = "404"
     run = from_server(server, tmp_path / "run")
     run.snakemake("faces")
@@ -169,7 +169,7 @@ def test_a_mask_that_is_not_to_be_had_is_told_beside_its_video(server, tmp_path)
 
 
 @pytest.mark.slow
-def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp_path):
+def test_too_many_missing_files_fail_the_step_and_are_named(server, tmp_path):
     lost = [VIDEO, VIDEO.replace("FaceSwap", "Deepfakes")]
     server.standing |= dict.fromkeys(lost, "404")
     run = from_server(server, tmp_path / "run")
@@ -193,7 +193,7 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
         ("claims 10", "given up after 2 tries"),
     ],
 )
-def test_faults_that_last_leave_no_file(server, tmp_path, fault, said):
+def test_lasting_faults_leave_no_file(server, tmp_path, fault, said):
     server.standing[VIDEO] = fault
     run = from_server(server, tmp_path / "run", {"fetch": {"unanswered": "skip"}})
     run.snakemake("videos")  # a single one does not fail a step
@@ -207,7 +207,7 @@ def test_faults_that_last_leave_no_file(server, tmp_path, fault, said):
 
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_fails_the_step(server, tmp_path):
-    """Were it a row with a reason, the video would be missing for ever."""
+    """A row with a reason would leave the video out of all later runs."""
     server.standing[VIDEO] = "503"
     run = from_server(server, tmp_path / "run")
     printed = run.snakemake("videos", check=False)
@@ -223,7 +223,7 @@ def test_a_server_that_does_not_answer_fails_the_step(server, tmp_path):
 
 
 @needs_mount
-def test_a_full_disk_of_data_is_told_with_its_folder(server, tmp_path):
+def test_a_full_data_disk_is_reported_with_its_folder(server, tmp_path):
     run = from_server(server, tmp_path / "run")
     with SmallDisk(run.folder / "data/FaceForensics++") as disk:
         disk.mount("size=100k")
@@ -237,7 +237,7 @@ def test_a_full_disk_of_data_is_told_with_its_folder(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_that_the_server_has_changed_is_not_taken_for_the_first_one(
+def test_a_file_that_changed_on_the_server_is_refused(
     server, tmp_path
 ):
     run = from_server(server, tmp_path / "run")
@@ -257,7 +257,7 @@ def test_a_file_that_the_server_has_changed_is_not_taken_for_the_first_one(
 
 
 @pytest.mark.slow
-def test_a_file_that_changed_here_is_told_of(server, tmp_path):
+def test_a_file_that_changed_on_disk_is_reported(server, tmp_path):
     run = from_server(server, tmp_path / "run")
     run.snakemake("videos")
     here = run.folder / "data/FaceForensics++" / VIDEO.removeprefix("v3/")
@@ -288,7 +288,7 @@ def wait_for(condition, process: forked.Popen) -> None:
         time.sleep(0.01)
 
 
-def test_killed_in_mid_fetch_it_goes_on_where_it_was(server, tmp_path):
+def test_a_killed_fetch_continues_where_it_stopped(server, tmp_path):
     server.pace = 0.2
     run = from_server(server, tmp_path / "run")
     process = run.start("videos")

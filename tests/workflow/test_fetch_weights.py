@@ -82,7 +82,7 @@ def test_what_is_fetched_is_what_the_server_has(hub, tmp_path):
 
 
 @pytest.mark.slow  # a minute of retries
-def test_no_network_is_told_with_a_remedy_and_leaves_nothing(hub, tmp_path):
+def test_without_network_the_error_names_a_remedy_and_no_file_is_left(hub, tmp_path):
     server, _, _ = hub
     server.shutdown()
     server.server_close()

@@ -30,7 +30,7 @@ STAGES = {
 
 
 def kill_in(run: Run, stage: str, delay: float) -> None:
-    """Start the run and kill its whole process group once a job of `stage` runs."""
+    """Start the run and kill its process group as soon as a job of `stage` runs."""
     logs = run.folder / "results/logs" / stage
     single = logs.with_suffix(".log")
 

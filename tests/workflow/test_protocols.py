@@ -1,4 +1,4 @@
-"""Protocols through the workflow: what is trained on, what is tested, what is told."""
+"""Protocols through the workflow: training videos, test slices, and the model card."""
 
 import pandas as pd
 import pytest

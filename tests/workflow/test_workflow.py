@@ -165,7 +165,7 @@ def test_changed_video_makes_its_shard_stale_and_no_other(run):
 
 
 @pytest.mark.slow
-def test_changed_video_changes_tables_of_its_shard_and_over_all_alone(run):
+def test_changed_video_changes_only_its_shard_and_the_tables_over_all_shards(run):
     shard, _ = replace_video(run)
     before = run.csvs()
     run.snakemake("all")
@@ -184,7 +184,7 @@ def test_changed_training_video_retrains(run):
     assert run.stale() == expected
 
 
-def test_video_changed_behind_snakemakes_back_is_found(run):
+def test_a_changed_video_that_keeps_its_file_time_is_found(run):
     shard, video = replace_video(run)
     os.utime(video, (0, 0))  # older than what was made of it
     (run.folder / f"results/faces/{shard}.h5").unlink()
@@ -344,7 +344,7 @@ def test_deleted_output_comes_back_with_what_depends_on_it(run):
         "predict_frames other all miniature-test-001",
         *of_metrics("other"),
     }
-    # What nothing else waits for is only made anew when the target asks for it.
+    # An output that no other step reads runs again only when the target asks for it.
     (run.folder / "results/atlases/small/all/black/atlas.png").unlink()
     (run.folder / "results/metrics/other/all/roc.png").unlink()
     assert run.stale() == expected
