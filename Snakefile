@@ -24,7 +24,7 @@ from pipeline.orchestration.run_summary import summarize
 from pipeline.orchestration.slurm_jobs import QueueSilent, ignore_warnings
 from pipeline.orchestration.slurm_plugin import patch_when_used
 from pipeline.orchestration.start import CODE_VERSIONS, checked_run, take_folder
-from pipeline.runtime.code_version import code_version, save_cache, use_cache
+from pipeline.runtime.code_version import LISTING, code_version, save_cache, use_cache
 
 if not workflow.overwrite_configfiles:
 

@@ -1,1 +1,1 @@
-"""What the pipeline's speed and formats are measured by, beside what one would use."""
+"""Measurements of the pipeline's speed and file formats, compared with common tools."""

@@ -1,22 +1,24 @@
-"""How many gradients a map costs: ours to a stated error, captum with fixed steps.
+"""Gradients for each map: ours to a stated error, captum with a fixed number of steps.
 
     python -m benchmarks.attribution RESULTS [--images N] [--baselines NAME ...]
 
-RESULTS is the folder of a finished run: its trained models explain N test crops, evenly
-spread, from each baseline (noise: the mean over the configuration's draws). captum's
-Integrated Gradients (Gauss-Legendre) are tried with more and more steps, until 99 % of
-the maps have a completeness error of 5 % at most; its default, 50, is always among
-them. Both are handed as many images at once as fill their batches. Columns:
+RESULTS is the folder of a finished run. Its trained models explain N evenly spaced test
+crops from each baseline. For noise, a map is the mean over the draws of the
+configuration. The Integrated Gradients of captum (Gauss-Legendre) run with more and
+more steps, until 99 % of the maps have a completeness error of at most 5 %. The default
+of captum, 50 steps, is always among these runs. Both get enough images at once to fill
+their batches. Completeness is the error of the sum of a map. It does not certify the
+map: errors of pixels can cancel out. Columns:
 
-    gradients, p95, most   computed for a map: mean, 95th percentile, largest
-    seconds, p95 s         for a map, wall time: of a batch, as much as it has gradients
-    under 5 %              share of the maps with at most that completeness error
-    map error              median L1 distance to the map of captum's most steps tried,
-                           as a share of its L1 norm: what completeness is blind to
+    gradients, p95, most   gradients of a map: mean, 95th percentile, largest number
+    seconds, p95 s         wall time of a map, in proportion to its gradients
+    under 5 %              share of the maps with at most this completeness error
+    map error              median L1 distance to the map of captum with the most steps,
+                           as a share of the L1 norm of that map
 
-Below each table, the limit: gradients a second of a bare loop of forward and backward
-passes over a batch that is already there, just before ours and just after, and ours as
-a part of it.
+Each table is followed by the limit, in gradients a second: a bare loop of forward and
+backward passes over a batch in memory, timed before and after ours. Then follows our
+rate as a share of this limit.
 """
 
 import argparse
@@ -44,16 +46,20 @@ from pipeline.models.precision import compute_exactly
 from pipeline.runtime.devices import pick_device, use_cores
 from pipeline.statistics.sampling import evenly_spaced
 
-COUNTS = (16, 32, 50, 64, 100, 200, 300)
-ENOUGH = 0.99  # of the maps
+CAPTUM_STEPS = (16, 32, 50, 64, 100, 200, 300)
+CAPTUM_DEFAULT_STEPS = 50
+MIN_CONVERGED_SHARE = 0.99  # of the maps; captum is not tried with more steps
 TOLERANCE = 0.05
-LOOP = 4  # batches
-EVERY = Baseline.__args__
+TIMED_BATCHES = 4
+BASELINES = Baseline.__args__
 
 
 def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows and crops of `count` frames spread evenly over the test shards, with the
-    crops of their originals (black where there are none) stacked behind."""
+    """Pick `count` frames, evenly spaced over the test shards.
+
+    Returns their rows, and an array (2, count, S, S, 3) uint8: their crops, then the
+    crops of their originals. Where a shard has no originals, these are black.
+    """
     rows, crops, originals = [], [], []
     for path in sorted((results / "faces").glob("*-test-*.h5")):
         with ExitStack() as stack:
@@ -77,11 +83,11 @@ def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
-    """Seconds of a loop of LOOP batches that does nothing else, once it is warm."""
+    """Seconds that TIMED_BATCHES batches take, after one batch that is not timed."""
     device = next(detector.parameters()).device
     images = torch.rand(batch, 3, size, size, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
-    for number in range(LOOP + 1):
+    for number in range(TIMED_BATCHES + 1):
         if number == 1:
             start = time.perf_counter()
         points = images.clone().requires_grad_(True)
@@ -90,14 +96,15 @@ def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
 
 
 def measured(found: dict[str, np.ndarray], seconds: float) -> dict[str, float]:
+    """A row of the table, from what `explain` found in `seconds`."""
     steps = found["steps"]
-    nearly_all = np.quantile(steps, 0.95, method="inverted_cdf")
+    p95 = np.quantile(steps, 0.95, method="inverted_cdf")
     return {
         "gradients": steps.mean(),
-        "p95": nearly_all,
+        "p95": p95,
         "most": steps.max(),
         "seconds": seconds / len(steps),
-        "p95 s": seconds * nearly_all / steps.sum(),
+        "p95 s": seconds * p95 / steps.sum(),
         "under 5 %": float((found["completeness_error"] <= TOLERANCE).mean()),
     }
 
@@ -106,12 +113,16 @@ def compare(
     detector: ForgeryDetector,
     crops: np.ndarray,
     baselines: Sequence[np.ndarray],
+    *,
     config: AttributionConfig,
     batch: int,
     counts: Sequence[int],
 ) -> tuple[pd.DataFrame, float, float]:
-    """A table with a row for ours and for each count of captum's; gradients a second of
-    ours, and of the bare loop."""
+    """Explain the same crops with our engine and with captum.
+
+    Returns a table with one row for ours and one for each number of steps of captum,
+    the gradients a second of ours, and the gradients a second of the bare loop.
+    """
     bare = bare_loop(detector, crops.shape[1], batch)
     start = time.perf_counter()
     size = BatchSize(batch)
@@ -120,6 +131,7 @@ def compare(
     bare += bare_loop(detector, crops.shape[1], batch)
     rows = {"ours": measured(ours, seconds)}
     maps = {"ours": ours["maps"]}
+    last_required = min(CAPTUM_DEFAULT_STEPS, counts[-1])
     for count in counts:
         fixed = config.model_copy(update={"engine": "captum", "steps": count})
         start = time.perf_counter()
@@ -128,13 +140,14 @@ def compare(
         name = f"captum {count}"
         rows[name] = measured(found, time.perf_counter() - start)
         maps[name] = found["maps"]
-        if rows[name]["under 5 %"] >= ENOUGH and count >= min(50, counts[-1]):
+        if rows[name]["under 5 %"] >= MIN_CONVERGED_SHARE and count >= last_required:
             break
-    best = maps[name].astype(np.float64)
-    strength = np.abs(best).sum((1, 2))
-    for name, of in maps.items():
-        rows[name]["map error"] = np.median(np.abs(of - best).sum((1, 2)) / strength)
-    rates = ours["steps"].sum() / seconds, 2 * LOOP * batch / bare
+    reference = maps[name].astype(np.float64)
+    norms = np.abs(reference).sum((1, 2))
+    for name, heatmaps in maps.items():
+        distances = np.abs(heatmaps - reference).sum((1, 2))
+        rows[name]["map error"] = np.median(distances / norms)
+    rates = ours["steps"].sum() / seconds, 2 * TIMED_BATCHES * batch / bare
     return pd.DataFrame(rows).T, *rates
 
 
@@ -144,8 +157,8 @@ def main() -> None:
     )
     parser.add_argument("results", type=Path)
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--baselines", nargs="+", choices=EVERY, default=EVERY)
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--baselines", nargs="+", choices=BASELINES, default=BASELINES)
+    parser.add_argument("--counts", type=int, nargs="+", default=CAPTUM_STEPS)
     parser.add_argument("--batch", type=int)
     args = parser.parse_args()
     rows, (crops, originals) = some_crops(args.results, args.images)
@@ -172,14 +185,19 @@ def main() -> None:
                     )
                 )
             table, rate, bare = compare(
-                detector, crops, baselines, config, batch, args.counts
+                detector,
+                crops,
+                baselines,
+                config=config,
+                batch=batch,
+                counts=args.counts,
             )
             print(
                 f"\n{model}/{protocol}, {kind}: {len(crops)} maps, batches of {batch}"
             )
             print(table.round(3).to_string())
-            part, hourly = rate / bare, 3600 * rate / table["gradients"]["ours"]
-            print(f"bare loop {bare:.1f} gradients/s; ours {part:.2f} of it", end="")
+            share, hourly = rate / bare, 3600 * rate / table["gradients"]["ours"]
+            print(f"bare loop {bare:.1f} gradients/s; ours {share:.2f} of it", end="")
             print(f", {hourly:.0f} maps an hour", flush=True)
 
 

@@ -1,9 +1,9 @@
-"""Clips to measure with, encoded the way FaceForensics++ was.
+"""Clips for the measurements, encoded as FaceForensics++ was.
 
-Drawn persons, filmed with noise, compressed as on a video site (4:2:0, a low rate),
-then once more by the ffmpeg command with libx264 and -crf 23: the "c23" of the data
-set, which is 4:4:4. What a decoder has to do hangs on this history: noise that was
-compressed away leaves fewer bits and more B frames.
+The clips show drawn persons with camera noise. They are compressed twice: first as on a
+video site (4:2:0, a low rate), then by the ffmpeg command with libx264 and -crf 23. The
+second is the "c23" of the data set, which is 4:4:4. The work of a decoder depends on
+both: compression that removes noise leaves fewer bits and more B frames.
 """
 
 import argparse
@@ -18,27 +18,29 @@ import numpy as np
 from pipeline.videos.miniature.corpus import write_video
 from pipeline.videos.miniature.scene import make_scene, real_frames
 
-KINDS = [
+CLIP_KINDS = [  # (width, height), pixel format
     ((640, 480), "yuv444p"),
     ((640, 480), "yuv420p"),
     ((1280, 720), "yuv444p"),
     ((1280, 720), "yuv420p"),
 ]
-FRAMES = (300, 500)
+FRAME_RANGE = (300, 500)  # fewest and most frames of a clip
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def add_clip_arguments(parser: argparse.ArgumentParser, count: int) -> None:
-    """What the benchmarks' command lines say of their clips."""
+    """Add the arguments that `make_clips` reads."""
     parser.add_argument("--clips", type=Path, default=Path("build/clips"))
     parser.add_argument("--count", type=int, default=count, help="clips of each kind")
-    parser.add_argument("--length", type=int, nargs=2, default=FRAMES, help="frames")
+    parser.add_argument(
+        "--length", type=int, nargs=2, default=FRAME_RANGE, help="frames"
+    )
 
 
 def make_clips(
     args: argparse.Namespace, size: tuple[int, int], layout: str
 ) -> list[Path]:
-    """The clips of a kind that the arguments say, rendered unless they are there."""
+    """Render the clips of one kind, except those that exist; return their paths."""
     folder, frames, clips = args.clips, tuple(args.length), []
     folder.mkdir(parents=True, exist_ok=True)
     for person in range(args.count):
@@ -58,7 +60,10 @@ def make_clips(
 def filmed(
     person: int, size: tuple[int, int], frames: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    """A drawn person's frames, enlarged to `size` (width, height), with noise."""
+    """Yield the frames of a drawn person, (height, width, 3) uint8, with noise.
+
+    `size` is (width, height). `frames` is the fewest and the most frames.
+    """
     rng = np.random.default_rng(person)
     width, height = size
     enlarged = (width, width * 3 // 4)
@@ -73,6 +78,6 @@ def filmed(
 
 
 def ffmpeg(*arguments: object) -> None:
-    """Run the ffmpeg command, quietly."""
+    """Run the ffmpeg command; it prints errors only."""
     command = [FFMPEG, "-v", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)

@@ -3,10 +3,12 @@
     python -m benchmarks.cluster_makespan
 
 The jobs are those that the SLURM profile submits for config/faceforensics.yaml, with
-the videos on disk; they wait for what they are made from, for a GPU, and for Snakemake
-to look at the queue, as often as the profile says. What a unit costs is given by
-options: what SLURM adds was measured (benchmarks/slurm_overhead.py); a GPU's rates are
-assumptions, since none was at hand.
+the videos on disk. Seven short jobs that draw figures are left out (draw_scores,
+draw_auc, draw_baselines, draw_comparison). Each job waits for its inputs, for a GPU if
+it needs one, and for Snakemake, which queries the queue at the intervals of the
+profile. Options set the cost of each unit of work. The overhead of SLURM was measured
+(benchmarks/slurm_overhead.py). The rates of a GPU are assumed, because no GPU was
+available.
 """
 
 import argparse
@@ -20,14 +22,23 @@ import pandas as pd
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-VIDEOS = {"train": 720 * 6, "val": 140 * 6, "test": 140 * 6}
+VIDEOS_IN_SPLIT = {"train": 720 * 6, "val": 140 * 6, "test": 140 * 6}
 MODELS = ("xception", "densenet")
-LONGEST_PAUSE, MORE = 180.0, 10.0  # s between looks at the queue; more after a vain one
+# Seconds between queries of the queue: the longest, and what is added after a query
+# that finds no finished job.
+MAX_PAUSE, PAUSE_INCREMENT = 180.0, 10.0
 
 
 @dataclass
 class Job:
-    """A SLURM job: what it waits for, whether it needs a GPU, and its work in s."""
+    """A SLURM job.
+
+    Attributes:
+        name: its kind, then what it works on.
+        needs: names of the jobs whose outputs it reads.
+        gpu: whether it needs a GPU.
+        seconds: its work, without the overhead of SLURM.
+    """
 
     name: str
     needs: tuple[str, ...]
@@ -36,12 +47,12 @@ class Job:
 
 
 def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
-    """The jobs that a full run submits."""
+    """The jobs of a full run, at the costs of the command line."""
     config = yaml.safe_load((REPOSITORY / "config/faceforensics.yaml").read_text())
     profile = REPOSITORY / "profiles/slurm/profile.yaml"
-    together = yaml.safe_load(profile.read_text())["group-components"]
+    group_sizes = yaml.safe_load(profile.read_text())["group-components"]
     shards = {
-        f"{split}-{number}": VIDEOS[split] / count
+        f"{split}-{number}": VIDEOS_IN_SPLIT[split] / count
         for split, count in config["sources"]["faceforensics"]["shards"].items()
         for number in range(count)
     }
@@ -52,13 +63,14 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
         ("checksums", cost.checksum, ""),
         ("sheets", cost.sheet, "extract "),
     ):
-        for start in range(0, len(names), together[group]):
-            part = names[start : start + together[group]]
+        for start in range(0, len(names), group_sizes[group]):
+            part = names[start : start + group_sizes[group]]
             before = tuple(f"{needs}{name}" for name in part) if needs else ()
             work = seconds * sum(shards[name] for name in part)
-            jobs.append(Job(f"{group} {start // together[group]}", before, False, work))
+            name = f"{group} {start // group_sizes[group]}"
+            jobs.append(Job(name, before, False, work))
     for number, (name, videos) in enumerate(shards.items()):
-        before = (f"checksums {number // together['checksums']}",)
+        before = (f"checksums {number // group_sizes['checksums']}",)
         jobs.append(Job(f"extract {name}", before, True, cost.extract * videos))
         if "test" in name and "real_face" in baselines:
             work = cost.original * videos
@@ -67,7 +79,8 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
     jobs.append(Job("references", fitted, False, cost.atlas))
     for model in MODELS:
         epochs = config["models"][model]["epochs"]
-        images = epochs * crops * (VIDEOS["train"] + VIDEOS["val"] / 3)
+        videos_of_an_epoch = VIDEOS_IN_SPLIT["train"] + VIDEOS_IN_SPLIT["val"] / 3
+        images = epochs * crops * videos_of_an_epoch
         jobs.append(Job(f"train {model}", fitted, True, images / cost.train_rate))
         jobs.append(Job(f"plot {model}", (f"train {model}",), False, 5.0))
         for name, videos in shards.items():
@@ -105,10 +118,15 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def makespan(jobs: list[Job], gpus: int, start: float, pause: float) -> tuple:
-    """(s until Snakemake has seen the last job end, s that GPUs worked).
+def makespan(
+    jobs: list[Job], gpus: int, *, start: float, pause: float
+) -> tuple[float, float]:
+    """Simulate the jobs on a cluster with this number of GPUs.
 
-    `start` is what a job takes beside its work; `pause` is between looks at the queue.
+    `start` is the time of a job in seconds, without its work. `pause` is the first
+    interval between queries of the queue, in seconds. Returns the seconds until
+    Snakemake knows that the last job is finished, and the seconds that GPUs worked,
+    summed over the GPUs.
     """
     waiting = {job.name: set(job.needs) for job in jobs}
     by_name = {job.name: job for job in jobs}
@@ -117,61 +135,63 @@ def makespan(jobs: list[Job], gpus: int, start: float, pause: float) -> tuple:
         del waiting[job.name]
     running: list[tuple[float, str]] = []
     queue: list[Job] = submitted
-    free, now, busy, interval = gpus, 0.0, 0.0, pause
-    look = interval
-    ended: list[str] = []
-    seen = 0
-    while seen < len(jobs):
-        for job in list(queue):  # first come, first served; SLURM fills in
+    free, now, busy = gpus, 0.0, 0.0
+    interval = next_query = pause
+    finished: list[str] = []  # since the last query
+    reported = 0  # jobs that Snakemake knows to be finished
+    while reported < len(jobs):
+        # In the order of submission. A job that waits for a GPU blocks no other job.
+        for job in list(queue):
             if job.gpu and not free:
                 continue
             free -= job.gpu
             busy += job.gpu * (job.seconds + start)
             heapq.heappush(running, (now + start + job.seconds, job.name))
             queue.remove(job)
-        if running and running[0][0] <= look:
+        if running and running[0][0] <= next_query:
             now, name = heapq.heappop(running)
             free += by_name[name].gpu
-            ended.append(name)
+            finished.append(name)
             continue
-        now = look
-        interval = pause if ended else min(interval + MORE, LONGEST_PAUSE)
-        look = now + interval
-        seen += len(ended)
-        for name in [n for n, needs in waiting.items() if needs & set(ended)]:
-            waiting[name] -= set(ended)
+        now = next_query
+        longer = min(interval + PAUSE_INCREMENT, MAX_PAUSE)
+        interval = pause if finished else longer
+        next_query = now + interval
+        reported += len(finished)
+        for name in [n for n, needs in waiting.items() if needs & set(finished)]:
+            waiting[name] -= set(finished)
             if not waiting[name]:
                 del waiting[name]
                 queue.append(by_name[name])
-        ended = []
+        finished = []
     return now, busy
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default, what in (
-        ("--start", 5.0, "s of a SLURM job beside its work (measured)"),
-        ("--pause", 20.0, "s between looks at the queue (the profile's)"),
+    for name, default, unit in (
+        ("--start", 5.0, "s of a SLURM job without its work (measured)"),
+        ("--pause", 20.0, "s between queries of the queue (from the profile)"),
         ("--checksum", 0.03, "s a video, 5 MB at 200 MB/s (assumed)"),
         ("--extract", 0.5, "s a video on a GPU and 8 cores (assumed)"),
         ("--sheet", 0.02, "s a video"),
         ("--train_rate", 800.0, "images/s, forward and backward, one GPU (assumed)"),
         ("--predict_rate", 2400.0, "images/s (assumed)"),
         ("--gradient_rate", 1000.0, "gradients/s (assumed)"),
-        ("--gradients", 12.0, "a map (measured on the demo's models)"),
+        ("--gradients", 12.0, "gradients of a map (measured on the demo)"),
         ("--original", 0.3, "s a test video, to decode its original (assumed)"),
-        ("--metrics", 60.0, "s a detector"),
-        ("--atlas", 120.0, "s a detector and baseline"),
+        ("--metrics", 60.0, "s a model (assumed)"),
+        ("--atlas", 120.0, "s a model and baseline (assumed)"),
     ):
-        parser.add_argument(name, type=float, default=default, help=what)
+        parser.add_argument(name, type=float, default=default, help=unit)
     cost = parser.parse_args()
     jobs = jobs_of_a_run(cost)
     kinds = Counter(job.name.split()[0] for job in jobs)
     print(json.dumps({"jobs": len(jobs), **kinds}))
     rows = []
     for gpus in (1, 4, 16):
-        span, busy = makespan(jobs, gpus, cost.start, cost.pause)
-        bare, _ = makespan(jobs, gpus, 0.0, 0.01)
+        span, busy = makespan(jobs, gpus, start=cost.start, pause=cost.pause)
+        bare, _ = makespan(jobs, gpus, start=0.0, pause=0.01)
         row = {
             "GPUs": gpus,
             "makespan, h": span / 3600,

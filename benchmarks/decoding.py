@@ -1,10 +1,10 @@
-"""32 frames of a clip: our decoding, the libraries as they are, and a full decode.
+"""CPU time to decode frames of a clip: ours, other libraries, and a full decode.
 
     python -m benchmarks.decoding [--clips FOLDER] [--count N]
 
-CPU seconds, as parts of what the ffmpeg command needs to decode the same clips to
-nothing in one thread. Ours, decord's, torchcodec's and OpenCV's include turning the
-frames into RGB, which ffmpeg is spared.
+First 32 frames of each clip are decoded, then all frames. CPU time is a fraction of the
+time in which the ffmpeg command decodes the same clips in one thread and discards the
+frames. All others also convert the frames to RGB; ffmpeg does not.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import cv2
 import decord
 import pandas as pd
 
-from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
+from benchmarks.clips import CLIP_KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
 from pipeline.runtime.errors import StepError
 from pipeline.statistics.sampling import evenly_spaced
@@ -24,7 +24,7 @@ from pipeline.videos.decoding.video import open_video
 
 
 def full_decode(clip: Path) -> None:
-    """The limit: ffmpeg decodes everything, and throws it away."""
+    """The limit: ffmpeg decodes all frames and discards them."""
     ffmpeg("-threads", 1, "-i", clip, "-f", "null", "-")
 
 
@@ -66,8 +66,9 @@ def opencv_seeking(clip: Path, wanted: int) -> None:
         reader.read()
 
 
-def compared(wanted: int) -> dict[str, Callable[[Path], None]]:
-    ways: dict[str, Callable[[Path], None]] = {
+def decoders(wanted: int) -> dict[str, Callable[[Path], None]]:
+    """Functions that decode `wanted` evenly spaced frames of a clip, by name."""
+    functions: dict[str, Callable[[Path], None]] = {
         "ours (pyav)": lambda clip: ours(clip, wanted, "pyav"),
         "ours (decord)": lambda clip: ours(clip, wanted, "decord"),
         "ours (torchcodec)": lambda clip: ours(clip, wanted, "torchcodec"),
@@ -76,23 +77,23 @@ def compared(wanted: int) -> dict[str, Callable[[Path], None]]:
         "OpenCV, grab all": lambda clip: opencv_in_order(clip, wanted),
     }
     if wanted <= 32:
-        ways["OpenCV, seeking"] = lambda clip: opencv_seeking(clip, wanted)
-    return ways
+        functions["OpenCV, seeking"] = lambda clip: opencv_seeking(clip, wanted)
+    return functions
 
 
 def measure(clips: list[Path], wanted: int, repeats: int) -> dict[str, float]:
-    """CPU time of each way, as a part of the full decode's."""
+    """CPU time of each decoder, as a fraction of the CPU time of a full decode."""
     limit = timed(lambda: [full_decode(clip) for clip in clips], repeats).cpu
-    parts = {"full decode, s a clip": limit / len(clips)}
-    for name, way in compared(wanted).items():
+    fractions = {"full decode, s a clip": limit / len(clips)}
+    for name, decode in decoders(wanted).items():
         try:
-            way(clips[0])  # imports
+            decode(clips[0])  # so that imports are not timed
         except StepError:
-            continue  # torchcodec without FFmpeg's libraries
-        once = repeats if "seeking" not in name else 1
-        spent = timed(lambda way=way: [way(clip) for clip in clips], once).cpu
-        parts[name] = spent / limit
-    return parts
+            continue  # torchcodec does not find the libraries of FFmpeg
+        runs = 1 if "seeking" in name else repeats
+        spent = timed(lambda decode=decode: [decode(clip) for clip in clips], runs)
+        fractions[name] = spent.cpu / limit
+    return fractions
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     for wanted in (32, 10_000):
         table = {}
-        for size, layout in KINDS:
+        for size, layout in CLIP_KINDS:
             clips = make_clips(args, size, layout)
             kind = f"{size[0]}x{size[1]} {layout}"
             table[kind] = measure(clips, wanted, args.repeats)

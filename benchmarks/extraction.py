@@ -1,19 +1,19 @@
-"""Faces of a few clips: ours, the usual recipe, and the limit, in one run.
+"""Time to extract faces: ours, the usual recipe, and the limit.
 
     python -m benchmarks.extraction [--clips FOLDER] [--count N] [--workers N]
 
-The usual recipe is what most public preprocessing code does: OpenCV's VideoCapture
-reads the frames one after another, each is written as a PNG, then the PNGs are read one
-by one, the face of each is found and cropped, and the crop is written as a PNG. It gets
-the same detector, with the same settings. Where 32 frames are wanted it is measured
-twice: dumping every frame and then taking 32, and writing only the 32. The limit is the
-ffmpeg command that decodes the same clips to nothing with as many threads as ours has
-workers.
+The usual recipe is that of most public preprocessing code. OpenCV's VideoCapture reads
+one frame after another and writes each as a PNG. Then each PNG is read, its face is
+found and cropped, and the crop is written as a PNG. The recipe uses the same face
+detector with the same settings as ours. For 32 frames of a clip it is measured twice:
+it writes all frames and then picks 32, or it writes only these 32. The limit is the
+ffmpeg command, which decodes the same clips and discards the frames. It uses as many
+threads as ours has workers.
 
-Ours is the whole job: starting workers, checksums, decoding, detection, tracking,
-cropping, the shard. For 32 frames, it and the limit get each clip under several names,
-as many videos as a shard may have; the usual recipe, whose rate does not hang on their
-number, gets each once.
+Ours is the complete job: it starts the workers, takes checksums, decodes, finds and
+tracks faces, crops, and writes the shard. For 32 frames, ours and the limit read each
+clip under several names, so that the number of videos is that of a real shard. The
+usual recipe reads each clip once, because its rate does not depend on their number.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from benchmarks.clips import KINDS, add_clip_arguments, ffmpeg, make_clips
+from benchmarks.clips import CLIP_KINDS, add_clip_arguments, ffmpeg, make_clips
 from benchmarks.timing import timed
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.cropping import crop, square_boxes
@@ -34,22 +34,23 @@ from pipeline.faces.shards import writing_faces
 from pipeline.files.checksums import file_sha256
 from pipeline.statistics.sampling import evenly_spaced
 
-SIZE, MARGIN = 299, 1.3
-NAMES = 6  # that each clip goes by
+CROP_SIZE, CROP_MARGIN = 299, 1.3
+NAMES_OF_A_CLIP = 6
 
 
 def limit(clips: list[Path], threads: int) -> None:
+    """Decode all frames and discard them."""
     for clip in clips:
         ffmpeg("-threads", threads, "-i", clip, "-f", "null", "-")
 
 
 def ours(clips: list[Path], frames: int, workers: int, folder: Path) -> int:
-    """The job, as the rule extract_faces does it; returns the number of crops."""
-    config = FacesConfig(frames=frames, size=SIZE, margin=MARGIN)
+    """The work of the rule extract_faces. Returns the number of crops."""
+    config = FacesConfig(frames=frames, size=CROP_SIZE, margin=CROP_MARGIN)
     sums = {clip.name: file_sha256(clip) for clip in clips}
     tasks = [Task(c.parent, c.name, "", {c.name: sums[c.name]}) for c in clips]
     columns = {"video": str}
-    with writing_faces(folder / "shard.h5", SIZE, {}, columns) as shard:
+    with writing_faces(folder / "shard.h5", CROP_SIZE, {}, columns) as shard:
         results = extract_all(tasks, config, workers)
         for clip, faces in zip(clips, results, strict=True):
             shard.add({"video": clip.name}, faces)
@@ -57,7 +58,7 @@ def ours(clips: list[Path], frames: int, workers: int, folder: Path) -> int:
 
 
 def usual(clips: list[Path], frames: int, folder: Path, dump_all: bool) -> int:
-    """The usual recipe; returns the number of crops."""
+    """The usual recipe. Returns the number of crops."""
     detector, crops = HaarDetector(FacesConfig().min_face), 0
     for clip in clips:
         pictures = _dump(clip, frames, folder, dump_all)
@@ -67,9 +68,9 @@ def usual(clips: list[Path], frames: int, folder: Path, dump_all: bool) -> int:
             if len(boxes):
                 largest = boxes[[(boxes[:, 2] - boxes[:, 0]).argmax()]]
                 square = square_boxes(
-                    largest, detector.calibration, MARGIN, frame.shape[:2]
+                    largest, detector.calibration, CROP_MARGIN, frame.shape[:2]
                 )
-                (face,) = crop(frame[None], square, SIZE)
+                (face,) = crop(frame[None], square, CROP_SIZE)
                 name = str(folder / f"{clip.stem}_{place}_face.png")
                 cv2.imwrite(name, cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
                 crops += 1
@@ -79,50 +80,50 @@ def usual(clips: list[Path], frames: int, folder: Path, dump_all: bool) -> int:
 
 
 def _dump(clip: Path, frames: int, folder: Path, dump_all: bool) -> list[Path]:
-    """Write a clip's frames as PNGs: all, or evenly spaced ones."""
+    """Write all frames of a clip as PNGs, or `frames` evenly spaced ones."""
     reader, pictures = cv2.VideoCapture(str(clip)), []
     total = int(reader.get(cv2.CAP_PROP_FRAME_COUNT))
     wanted = set(np.arange(total) if dump_all else evenly_spaced(total, frames))
     for number in range(total):
-        there, frame = reader.read()
-        if there and number in wanted:
+        success, frame = reader.read()
+        if success and number in wanted:
             pictures.append(folder / f"{clip.stem}_{number:05d}.png")
             cv2.imwrite(str(pictures[-1]), frame)
     return pictures
 
 
 def measure(clips: list[Path], frames: int, workers: int) -> dict[str, float]:
-    """Seconds and ratios for one kind of clips."""
+    """Seconds, rates and ratios for one kind of clips."""
     few = frames < 1000
     with tempfile.TemporaryDirectory() as name:
         folder, crops = Path(name), {}
-        videos = under_names(clips, NAMES, folder) if few else clips
-        floor = timed(lambda: limit(videos, workers), repeats=3)
-        mine = timed(
+        videos = under_names(clips, NAMES_OF_A_CLIP, folder) if few else clips
+        limit_time = timed(lambda: limit(videos, workers), repeats=3)
+        our_time = timed(
             lambda: crops.update(ours=ours(videos, frames, workers, folder)), repeats=3
         )
         row = {
             "videos": len(videos),
-            "limit, s": floor.wall,
-            "ours, s": mine.wall,
-            "ours / limit": mine.wall / floor.wall,
-            "ours, crops/s": crops["ours"] / mine.wall,
+            "limit, s": limit_time.wall,
+            "ours, s": our_time.wall,
+            "ours / limit": our_time.wall / limit_time.wall,
+            "ours, crops/s": crops["ours"] / our_time.wall,
         }
-        ways = {"all PNGs": True} | ({"wanted PNGs": False} if few else {})
-        for way, dump_all in ways.items():
-            told = timed(
+        variants = {"all PNGs": True} | ({"wanted PNGs": False} if few else {})
+        for variant, dump_all in variants.items():
+            usual_time = timed(
                 lambda dump_all=dump_all: crops.update(
                     usual=usual(clips, frames, folder, dump_all)
                 )
             )
-            rate = crops["usual"] / told.wall
-            row[f"usual ({way}), crops/s"] = rate
-            row[f"ours / usual ({way})"] = row["ours, crops/s"] / rate
+            rate = crops["usual"] / usual_time.wall
+            row[f"usual ({variant}), crops/s"] = rate
+            row[f"ours / usual ({variant})"] = row["ours, crops/s"] / rate
     return row
 
 
 def under_names(clips: list[Path], names: int, folder: Path) -> list[Path]:
-    """Each clip under several names, in `folder`."""
+    """Link each clip under several names in `folder`; return the links."""
     videos = []
     for number in range(names):
         for clip in clips:
@@ -138,7 +139,7 @@ def main() -> None:
     args = parser.parse_args()
     for frames in (32, 10_000):
         table = {}
-        for size, layout in KINDS:
+        for size, layout in CLIP_KINDS:
             clips = make_clips(args, size, layout)
             kind = f"{size[0]}x{size[1]} {layout}"
             table[kind] = measure(clips, frames, args.workers)

@@ -2,12 +2,13 @@
 
     python -m benchmarks.feeding [--clips FOLDER] [--crops N] [--workers N]
 
-The usual way is torchvision's ImageFolder: a PNG a crop, decoded and normalised image
-by image in the workers. Ours reads batches of stored pixels as bytes; on a GPU they are
-normalised there, so that "ours bytes / ImageFolder floats" is what its training sees.
-"Floats" makes both end with normalised images on the CPU. Both read every crop once, in
-shuffled order, by equally many workers. The limit is what the network takes: training
-steps of Xception on a batch that is already there. Files are in the page cache.
+The usual way is ImageFolder of torchvision: one PNG for each crop, which the workers
+decode and normalise image by image. Ours reads batches of stored pixels as bytes. A GPU
+normalises these bytes itself, so "ours bytes / ImageFolder floats" is the ratio for
+training on a GPU. With "floats", both return images that the CPU has normalised. Both
+read every crop once, in shuffled order, with the same number of workers. The limit is
+the rate of the network: training steps of Xception on a batch in memory. Files are in
+the page cache.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.clips import add_clip_arguments
-from benchmarks.shard_format import SIZE, some_crops
+from benchmarks.shard_format import CROP_SIZE, some_crops
 from pipeline.config.models import ModelConfig
 from pipeline.faces.shards import writing_faces
 from pipeline.faces.video_faces import VideoFaces
@@ -36,28 +37,28 @@ from pipeline.models.networks import to_images
 from pipeline.models.pretrained import build_detector
 from pipeline.models.training import take_step
 
-BATCH = 32
-TEXTS = "video dataset compression method target source".split()
+BATCH_SIZE = 32
+TEXT_COLUMNS = "video dataset compression method target source".split()
 MEAN = STD = (0.5, 0.5, 0.5)
 
 
 def write_shard(crops: np.ndarray, path: Path) -> None:
-    """A face shard of two videos, a real and a fake one, of half the crops each."""
-    columns = dict.fromkeys(TEXTS, str) | {"label": int}
+    """Write a face shard of one real and one fake video, each with half the crops."""
+    columns = dict.fromkeys(TEXT_COLUMNS, str) | {"label": int}
     shapes = {"box": (4,), "face": (4,), "landmarks": (5, 2), "alignment": (2, 3)}
     shapes |= dict.fromkeys(("subject", "number", "timestamp", "score"), ())
-    with writing_faces(path, SIZE, {}, columns) as shard:
+    with writing_faces(path, CROP_SIZE, {}, columns) as shard:
         for label, part in enumerate(np.array_split(crops, 2)):
             rows = {n: np.zeros((len(part), *shape)) for n, shape in shapes.items()}
             rows["interpolated"] = np.zeros(len(part), bool)
             masks = np.zeros(part.shape[:3], np.uint8)
             faces = VideoFaces("ok", crops=part, masks=masks, frames=rows)
             kind = ("real", "Deepfakes")[label]
-            shard.add(dict.fromkeys(TEXTS, kind) | {"label": label}, faces)
+            shard.add(dict.fromkeys(TEXT_COLUMNS, kind) | {"label": label}, faces)
 
 
 def write_pictures(crops: np.ndarray, folder: Path) -> None:
-    """A folder of PNGs a class, as ImageFolder wants it."""
+    """Write a folder of PNGs for each class, which is the layout of ImageFolder."""
     for label, part in enumerate(np.array_split(crops, 2)):
         (folder / str(label)).mkdir(parents=True)
         for number, crop in enumerate(part):
@@ -66,7 +67,7 @@ def write_pictures(crops: np.ndarray, folder: Path) -> None:
 
 
 def rate(batches: Iterable[torch.Tensor]) -> float:
-    """Images a second over one pass, from the first batch asked for on."""
+    """Images a second over one pass, including the start of the reading."""
     count, start = 0, time.perf_counter()
     for images in batches:
         count += len(images)
@@ -76,7 +77,7 @@ def rate(batches: Iterable[torch.Tensor]) -> float:
 def from_shard(crops: FaceCrops, workers: int, floats: bool) -> Iterable[torch.Tensor]:
     order = np.random.default_rng(0).permutation(len(crops))
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-    for batch, _ in read_batches(crops, plain_batches(order, BATCH), workers):
+    for batch, _ in read_batches(crops, plain_batches(order, BATCH_SIZE), workers):
         yield to_images(batch).sub_(mean).div_(std) if floats else batch
 
 
@@ -84,12 +85,12 @@ def from_pictures(folder: Path, workers: int, floats: bool) -> Iterable[torch.Te
     normalised = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     steps = normalised if floats else [transforms.PILToTensor()]
     data = ImageFolder(str(folder), transforms.Compose(steps))
-    for images, _ in DataLoader(data, BATCH, shuffle=True, num_workers=workers):
+    for images, _ in DataLoader(data, BATCH_SIZE, shuffle=True, num_workers=workers):
         yield images
 
 
 def training_rate(name: str, size: int, batch: int, steps: int) -> float:
-    """Images a second of training steps on batches that are there already."""
+    """Images a second of training steps on batches in memory."""
     config = ModelConfig(timm=name, input_size=size, batch_size=batch, augment=None)
     learner = prepare(make_fabric(config), build_detector(name, size), config, 1000, 0)
     crops = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8)
@@ -128,10 +129,10 @@ def main() -> None:
                 "ours / ImageFolder, floats": ours["floats"] / theirs["floats"],
                 "ours bytes / ImageFolder floats": ours["bytes"] / theirs["floats"],
             }
-    limit = training_rate("legacy_xception", SIZE, 8, 4)
-    print(f"{len(crops)} crops of {SIZE} px, images/s")
+    limit = training_rate("legacy_xception", CROP_SIZE, batch=8, steps=4)
+    print(f"{len(crops)} crops of {CROP_SIZE} px, images/s")
     print(pd.DataFrame(table).round(1).to_string())
-    print(f"limit: Xception at {SIZE} px trains {limit:.1f} images/s on this machine")
+    print(f"limit: Xception at {CROP_SIZE} px trains {limit:.1f} images/s here")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""File lists of the size and shape of FaceForensics++'s, with made-up pairs."""
+"""Made-up file lists with the sizes and the layout of those of FaceForensics++."""
 
 import json
 import random
 from pathlib import Path
 
-SIZES = {"train": 720, "val": 140, "test": 140}  # sequences in each official split
+SIZES = {"train": 720, "val": 140, "test": 140}  # sequences
 
-# The official places of the sequences that share a YouTube video.
+# The official splits of the sequences that share a YouTube video.
 PLACES = {
     **dict.fromkeys(["605", "639", "756", "838", "876", "954", "983"], "train"),
     **dict.fromkeys(["606", "640", "837", "875", "982"], "val"),
@@ -15,12 +15,12 @@ PLACES = {
 
 
 def write_splits(folder: Path) -> None:
-    """Splits of the official sizes, with the official leaks, of all 1,000 sequences."""
+    """Write splits of all 1,000 sequences, with the official sizes and leaks."""
     others = [f"{n:03d}" for n in range(1000) if f"{n:03d}" not in PLACES]
     random.Random(0).shuffle(others)
     folder.mkdir(parents=True, exist_ok=True)
     for split, size in SIZES.items():
-        names = [name for name, place in PLACES.items() if place == split]
+        names = [name for name, own in PLACES.items() if own == split]
         names += [others.pop() for _ in range(size - len(names))]
         random.Random(1).shuffle(names)
         pairs = list(zip(names[::2], names[1::2], strict=True))
@@ -28,7 +28,7 @@ def write_splits(folder: Path) -> None:
 
 
 def write_names(file: Path) -> None:
-    """A list of DeepFakeDetection's size: 363 originals and 3,068 fakes."""
+    """Write a list as long as that of DeepFakeDetection: 363 originals, 3,068 fakes."""
     rng = random.Random(0)
     actors = [f"{n:02d}" for n in range(1, 29)]
     scenes = [f"scene_{n}" for n in range(13)]

@@ -2,8 +2,9 @@
 
     python -m benchmarks.planning
 
-From file lists alone (the videos are on a server), and with all videos and masks on
-disk, as empty files. Two models, one protocol, shards of about a hundred videos.
+Each plan is made twice. First the videos are on a server, so only file lists are read.
+Then all videos and masks are on disk, as empty files. There are two models, one
+protocol, and shards of about a hundred videos.
 """
 
 import argparse
@@ -28,7 +29,7 @@ REPOSITORY = Path(__file__).parents[1]
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
 MODELS = {"xception": {"timm": "legacy_xception"}, "densenet": {"timm": "densenet121"}}
 
-# Sequences of each split, whether with DeepFakeDetection, compressions.
+# Sequences of each split (None: all), whether with DeepFakeDetection, compressions.
 PLANS: list[tuple[int | None, bool, list[str]]] = [
     (56, False, ["c23"]),
     (140, False, ["c23"]),
@@ -41,7 +42,7 @@ PLANS: list[tuple[int | None, bool, list[str]]] = [
 def sources(
     root: Path, subset: int | None, filmed: bool, compressions: list[str], served: bool
 ) -> dict[str, Any]:
-    """The `sources` section of a plan."""
+    """The `sources` section of the configuration of a plan."""
     server = {"server": "http://localhost", "agree_to_terms": True} if served else {}
     common = {"root": str(root), "compressions": compressions, **server}
     parts = 1 if subset is None else 6
@@ -56,17 +57,17 @@ def sources(
 
 
 def plan(folder: Path, section: dict[str, Any]) -> tuple[float, float, int]:
-    """Seconds, MB at the peak, and jobs of a dry run."""
+    """Run a dry run. Returns its seconds, its peak memory in MB, and its jobs."""
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump({"sources": section, "models": MODELS}))
     command = [sys.executable, "-m", "snakemake", "all", "-n", "--quiet", "rules"]
     command += ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", config]
     start = time.perf_counter()
-    with open(folder / "told", "w") as told:
-        process = subprocess.Popen(command, cwd=folder, stdout=told, stderr=told)
+    with open(folder / "output", "w") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
-    printed = (folder / "told").read_text()
+    printed = (folder / "output").read_text()
     assert os.waitstatus_to_exitcode(status) == 0, printed[-3000:]
     jobs = [line.split() for line in printed.splitlines() if line.startswith("total ")]
     return seconds, usage.ru_maxrss / 1024, int(jobs[0][1])

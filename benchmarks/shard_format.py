@@ -1,9 +1,9 @@
-"""How to store crops: write rate, read rate in shuffled order, and size.
+"""Formats for crops: rate of writing, rate of reading in shuffled order, and size.
 
     python -m benchmarks.shard_format [--clips FOLDER] [--crops N]
 
-All are lossless, and read back by plain h5py with no plug-in, or by OpenCV for the
-folder of pictures. Files are in the page cache: on a slow disk, size counts for more.
+All formats are lossless. h5py reads all HDF5 variants without a plug-in. OpenCV reads
+the folder of PNGs. Files are in the page cache; on a slow disk, size matters more.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from benchmarks.clips import KINDS, add_clip_arguments, make_clips
+from benchmarks.clips import CLIP_KINDS, add_clip_arguments, make_clips
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.extraction import extract_video
 
-SIZE = 299
-BATCH = 32  # crops of a video, written together
-FILTERS: dict[str, dict] = {
+CROP_SIZE = 299  # px
+BATCH_SIZE = 32  # crops of a video, which are written together
+HDF5_FILTERS: dict[str, dict] = {
     "HDF5, as it is": {},
     "HDF5, lzf": {"compression": "lzf"},
     "HDF5, gzip 1": {"compression": "gzip", "compression_opts": 1},
@@ -38,18 +38,19 @@ FILTERS: dict[str, dict] = {
 
 
 def some_crops(args: argparse.Namespace) -> np.ndarray:
-    """Crops (N, 299, 299, 3) of clips of every kind."""
+    """Crops of clips of every kind, (N, 299, 299, 3) uint8."""
     found = []
-    frames = args.crops // (args.count * len(KINDS))
-    for size, layout in KINDS:
+    frames = args.crops // (args.count * len(CLIP_KINDS))
+    for size, layout in CLIP_KINDS:
         for clip in make_clips(args, size, layout):
-            config = FacesConfig(frames=frames, size=SIZE)
+            config = FacesConfig(frames=frames, size=CROP_SIZE)
             faces = extract_video(clip, None, HaarDetector(config.min_face), config)
             found.append(faces.crops)
     return np.concatenate([crops for crops in found if crops is not None])
 
 
 def hdf5(crops: np.ndarray, order: np.ndarray, folder: Path, options: dict) -> dict:
+    """Rates and size of a dataset in HDF5, with one chunk for each crop."""
     path = folder / "crops.h5"
 
     def write() -> None:
@@ -63,8 +64,8 @@ def hdf5(crops: np.ndarray, order: np.ndarray, folder: Path, options: dict) -> d
                 chunks=(1, *image),
                 **options,
             )
-            for start in range(0, len(crops), BATCH):
-                part = crops[start : start + BATCH]
+            for start in range(0, len(crops), BATCH_SIZE):
+                part = crops[start : start + BATCH_SIZE]
                 data.resize(start + len(part), axis=0)
                 data[start:] = part
 
@@ -77,6 +78,8 @@ def hdf5(crops: np.ndarray, order: np.ndarray, folder: Path, options: dict) -> d
 
 
 def pictures(crops: np.ndarray, order: np.ndarray, folder: Path) -> dict:
+    """Rates and size of a folder of PNGs."""
+
     def write() -> None:
         for number, crop in enumerate(crops):
             cv2.imwrite(str(folder / f"{number}.png"), crop)
@@ -117,12 +120,12 @@ def main() -> None:
     crops = some_crops(args)
     order = np.random.default_rng(0).permutation(len(crops))
     table = {}
-    for name, options in FILTERS.items():
+    for name, options in HDF5_FILTERS.items():
         with tempfile.TemporaryDirectory() as folder:
             table[name] = hdf5(crops, order, Path(folder), options)
     with tempfile.TemporaryDirectory() as folder:
         table["PNG files"] = pictures(crops, order, Path(folder))
-    print(f"{len(crops)} crops of {SIZE} px")
+    print(f"{len(crops)} crops of {CROP_SIZE} px")
     print(pd.DataFrame(table).T.round(2).to_string())
 
 

@@ -1,10 +1,11 @@
-"""What a SLURM job costs beside its work, on the cluster that this runs on.
+"""The overhead of a SLURM job, measured on the cluster on which this script runs.
 
     python -m benchmarks.slurm_overhead SITE.YAML
 
-Submits small jobs (each renders two drawn persons, a second or two) through the SLURM
-profile, with its own pauses between looks at the queue and with short ones. `site.yaml`
-is a site's file as in profiles/slurm/site.yaml. Needs accounting.
+The script submits small jobs through the SLURM profile. Each renders two drawn persons
+in a second or two. The jobs run twice: with the profile's pauses between queries of the
+queue, and with pauses of one second. SITE.YAML is a copy of profiles/slurm/site.yaml
+with the settings of the cluster. The cluster must have accounting.
 """
 
 import argparse
@@ -20,11 +21,11 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 PROFILE = REPOSITORY / "profiles/slurm"
-STAMP = r"\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]\n"
+TIMESTAMP = r"\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]\n"
 
 
 def run(folder: Path, site: Path, shards: int, pause: int | None) -> pd.DataFrame:
-    """Seconds of each job, a row a job."""
+    """Run `shards` jobs. Returns a table with a row for each job, in seconds."""
     pairs = {"train_pairs": shards, "val_pairs": 1, "test_pairs": 1}
     counts = {"train": shards, "val": 1, "test": 1}
     source = {"miniature": {**pairs, "max_frames": 33, "shards": counts}}
@@ -40,8 +41,8 @@ def run(folder: Path, site: Path, shards: int, pause: int | None) -> pd.DataFram
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     printed = done.stdout + done.stderr
     assert done.returncode == 0, printed[-3000:]
-    ready = times(printed, STAMP + r"rule (render_videos\S+):")
-    seen = times(printed, STAMP + r"Finished jobid: \d+ \(Rule: (\S+)\)")
+    ready = times(printed, TIMESTAMP + r"rule (render_videos\S+):")
+    reported = times(printed, TIMESTAMP + r"Finished jobid: \d+ \(Rule: (\S+)\)")
     rows = []
     for rule, start, end in recorded(folder):
         shard = rule.removeprefix("render_videos_")
@@ -52,29 +53,29 @@ def run(folder: Path, site: Path, shards: int, pause: int | None) -> pd.DataFram
                 "ready to running": (start - ready[rule]).total_seconds(),
                 "running, beside the work": (end - start).total_seconds() - work,
                 "work": work,
-                "ended to seen": (seen[rule] - end).total_seconds(),
+                "ended to seen": (reported[rule] - end).total_seconds(),
             }
         )
     return pd.DataFrame(rows)
 
 
 def times(printed: str, pattern: str) -> dict[str, datetime]:
-    """When what the pattern says was printed, by rule."""
+    """The time at which each rule's line was printed; `pattern` matches both."""
     layout = "%a %b %d %H:%M:%S %Y"
     found = re.findall(pattern, printed)
     return {rule: datetime.strptime(stamp, layout) for stamp, rule in found}
 
 
 def recorded(folder: Path) -> list[tuple[str, datetime, datetime]]:
-    """Rule, start and end of the jobs of a run in `folder`, from accounting."""
+    """Rule, start and end of the jobs that accounting has for a run in `folder`."""
     command = ["sacct", "--allocations", "--noheader", "--parsable2"]
     command += ["--starttime=now-1hours", "--format=WorkDir,Comment,Start,End"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    rows = [line.split("|") for line in told.splitlines()]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    rows = [line.split("|") for line in done.stdout.splitlines()]
     return [
-        (rule.removeprefix("rule_"), *map(datetime.fromisoformat, when))
-        for place, rule, *when in rows
-        if place == str(folder.resolve())
+        (rule.removeprefix("rule_"), *map(datetime.fromisoformat, times))
+        for work_folder, rule, *times in rows
+        if work_folder == str(folder.resolve())
     ]
 
 

@@ -1,4 +1,4 @@
-"""Wall and CPU time of a piece of work, with its child processes."""
+"""Wall time and CPU time of a function, with its child processes."""
 
 import resource
 import time
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds."""
+    """Wall time and CPU time, in seconds."""
 
     wall: float
     cpu: float
 
 
 def timed(work: Callable[[], object], repeats: int = 1) -> Time:
-    """The least wall and the least CPU time that `work` took in `repeats` runs."""
+    """The shortest wall time and the shortest CPU time of `repeats` calls of `work`."""
     runs = [_once(work) for _ in range(repeats)]
     return Time(min(run.wall for run in runs), min(run.cpu for run in runs))
 
@@ -27,7 +27,7 @@ def _once(work: Callable[[], object]) -> Time:
 
 
 def _cpu() -> float:
-    """CPU seconds of this process and of its children that have ended."""
+    """CPU seconds of this process and of its children that have finished."""
     used = [
         resource.getrusage(who)
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

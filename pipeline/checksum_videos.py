@@ -4,25 +4,27 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.sources import SourcesConfig
 from pipeline.files.checksums import ChecksumError, take_checksums, write_checksums
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import run
-from pipeline.videos.shard_table import files_of, rows_of_shard, shard_table
+from pipeline.videos.listing import list_shard
+from pipeline.videos.shard_table import files_of, shard_table
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Arguments:
-    index: Path
     shard: str
-    root: Path
+    source: SourcesConfig  # with the shard's source alone
     table: Path
     checksums: Path
 
 
 def main(args: Arguments) -> None:
-    rows, root = rows_of_shard(args.index, args.shard), args.root
+    (source,) = args.source.by_name().values()
+    rows, root = list_shard(args.source, args.shard), Path(source.root)
     sums = take_checksums(root, files_of(rows))
     check_known(dict(zip(rows["path"], rows["known_sha256"], strict=True)), sums, root)
     write_checksums(sums, args.checksums)

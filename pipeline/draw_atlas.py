@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.atlases.arrays import read_cells, read_sample
+from pipeline.atlases.captions import cell_captions
 from pipeline.atlases.cluster_figure import plot_clusters
 from pipeline.atlases.clusters import clusters_of, typical_members
 from pipeline.atlases.figures import (
@@ -16,7 +17,6 @@ from pipeline.atlases.figures import (
 )
 from pipeline.atlases.gallery import mean_similarity, pick_examples, read_frames
 from pipeline.atlases.overlays import Look
-from pipeline.atlases.tables import cell_captions
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
 from pipeline.runtime.command_line import run

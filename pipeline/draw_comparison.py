@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pipeline.atlases.arrays import read_cells
-from pipeline.atlases.model_comparison import differences, plot_differences
+from pipeline.atlases.comparison_figure import plot_differences
+from pipeline.atlases.model_comparison import differences
 from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.runtime.command_line import Json, run

@@ -15,12 +15,12 @@ from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import run
 from pipeline.runtime.errors import StepError
 from pipeline.videos.download.dataset import fetch_files
-from pipeline.videos.shard_table import files_of, rows_of_shard, shard_table
+from pipeline.videos.listing import list_shard
+from pipeline.videos.shard_table import files_of, shard_table
 
 
 @dataclass(frozen=True)
 class Arguments:
-    index: Path
     shard: str
     source: SourcesConfig  # with the shard's source alone
     config: FetchConfig
@@ -31,7 +31,7 @@ class Arguments:
 def main(args: Arguments) -> None:
     ((name, source),) = args.source.by_name().items()
     assert isinstance(source, ServedConfig)
-    rows, root = rows_of_shard(args.index, args.shard), Path(source.root)
+    rows, root = list_shard(args.source, args.shard), Path(source.root)
     known = dict(zip(rows["path"], rows["known_sha256"], strict=True))
     names = files_of(rows)
     try:

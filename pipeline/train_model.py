@@ -102,7 +102,7 @@ def main(args: Arguments) -> None:
 def explain_failures(fabric: Fabric, weights: Path, bad_batch: Path) -> Iterator[None]:
     """Raise a StepError that says what the user can do if a training ends early.
 
-    If the loss or a gradient is not a number, the batch's videos are listed in the CSV
+    If the loss is not a finite number, the videos of the batch are listed in the CSV
     file `bad_batch`. A preempted SLURM job waits here until SLURM kills it.
     """
     try:

@@ -63,9 +63,9 @@ def plot_baselines(
                 continue
             # Each map has its own scale, because baselines differ in strength.
             limit = shared_limit([cell.mean])
-            axes.imshow(overlay(cell.mean, cell.face, limit, look))
+            axes.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(axes, cell.mask)
-            colour_bar(below, axes, limit, look)
+            colour_bar(below, axes, limit=limit, look=look)
             if name == names[0]:
                 axes.set_ylabel(row_label(shown, slices))
     figure.suptitle(title, fontsize=11)

@@ -115,7 +115,7 @@ def _describe_lifts(lifts: pd.DataFrame) -> str:
 def _picture(axes: Axes, heatmap: np.ndarray, face: np.ndarray, look: Look) -> None:
     """Draw a pooled map, enlarged over its face, with its own colour scale."""
     enlarged = cv2.resize(heatmap.astype(np.float32), face.shape[1::-1])
-    axes.imshow(overlay(enlarged, face, shared_limit([enlarged]), look))
+    axes.imshow(overlay(enlarged, face, limit=shared_limit([enlarged]), look=look))
 
 
 def _scatter(

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from pipeline.atlases.arrays import OUTCOMES, CellArrays
+from pipeline.atlases.captions import Captions
 from pipeline.atlases.gallery import Frame
 from pipeline.atlases.overlays import (
     SCALE_NOTE,
@@ -27,7 +28,6 @@ from pipeline.atlases.overlays import (
     shared_limit,
     smooth,
 )
-from pipeline.atlases.tables import Captions
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
 
@@ -75,11 +75,11 @@ def plot_atlas(
                 left.set_title(f"{outcome}: none", fontsize=9, loc="left", color="grey")
                 continue
             left.imshow(cell.face)
-            right.imshow(overlay(cell.mean, cell.face, limit, look))
+            right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(right, cell.mask)
             outline_squares(right, cell.significant, len(cell.face))
             left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
-        colour_bar(figure, row, limit, look)
+        colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
 
@@ -118,7 +118,7 @@ def plot_statistics(
                 axes.text(0.5, 0.5, "one frame", ha="center", transform=axes.transAxes)
             if shown == slices[0]:
                 axes.set_title(words, fontsize=10)
-        colour_bar(figure, row[: len(SIGNED_STATISTICS)], limit, look)
+        colour_bar(figure, row[: len(SIGNED_STATISTICS)], limit=limit, look=look)
         scale = ScalarMappable(Normalize(0, 1000 * unsigned_limit), UNSIGNED_COLORMAP)
         unsigned_axes = row[len(SIGNED_STATISTICS) :]
         bar = figure.colorbar(scale, ax=unsigned_axes, shrink=0.9, aspect=12)
@@ -196,11 +196,11 @@ def plot_gallery(
         limit = shared_limit([frame.heatmap for frame in frames])
         for (left, right), frame in zip(row.reshape(-1, 2), frames, strict=False):
             left.imshow(frame.crop)
-            right.imshow(overlay(frame.heatmap, frame.crop, limit, look))
+            right.imshow(overlay(frame.heatmap, frame.crop, limit=limit, look=look))
             outline_mask(right, frame.mask)
             for axes, words in zip((left, right), _captions(frame.row), strict=True):
                 axes.set_title(words, fontsize=8, loc="left")
-        colour_bar(figure, row, limit, look)
+        colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)
 

@@ -37,7 +37,7 @@ def smooth(heatmap: np.ndarray) -> np.ndarray:
 
 
 def overlay(
-    heatmap: np.ndarray, face: np.ndarray, limit: float, look: Look
+    heatmap: np.ndarray, face: np.ndarray, *, limit: float, look: Look
 ) -> np.ndarray:
     """Show a map (S, S) over the grey face (S, S, 3) uint8: (S, S, 3) float in 0..1.
 
@@ -57,7 +57,11 @@ def shared_limit(maps: Sequence[np.ndarray]) -> float:
 
 
 def colour_bar(
-    figure: Figure | SubFigure, panels: np.ndarray | Axes, limit: float, look: Look
+    figure: Figure | SubFigure,
+    panels: np.ndarray | Axes,
+    *,
+    limit: float,
+    look: Look,
 ) -> None:
     """Draw the scale of signed maps, in thousandths of a logit per pixel."""
     colormap = cm.cmaps[look.colormap]

@@ -21,7 +21,7 @@ MAX_SPACING = 0.4
 
 
 def to_canonical(
-    boxes: np.ndarray, alignments: np.ndarray, size: int, grid: int
+    boxes: np.ndarray, alignments: np.ndarray, *, size: int, grid: int
 ) -> np.ndarray:
     """Affine matrices from px of crops to px of the canonical grid, (N, 2, 3) float64.
 
@@ -53,7 +53,8 @@ def matrices_of(
     """`to_canonical` for the crops `rows` (n,), increasing, of a shard: (n, 2, 3)."""
     boxes = shard.file["frames/box"][rows]
     alignments = shard.file["frames/alignment"][rows]
-    return to_canonical(boxes, alignments, shard.crops.shape[1], grid)
+    size = shard.crops.shape[1]
+    return to_canonical(boxes, alignments, size=size, grid=grid)
 
 
 def _shift(scale: np.ndarray | float) -> np.ndarray | float:

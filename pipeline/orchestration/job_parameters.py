@@ -199,10 +199,12 @@ class JobParameters:
         return self.config.sources.model_dump_json()
 
     @not_a_trigger
-    def drawing_root(self, wildcards: Wildcards) -> str:
-        """The folder of the miniature corpus; the paths of the outputs cover it."""
-        assert self.config.sources.miniature is not None
-        return self.config.sources.miniature.root
+    def drawing_source(self, wildcards: Wildcards) -> str:
+        """JSON of the `sources` section with the miniature corpus alone.
+
+        `fingerprint_of`, `drawing_config` and the paths of the outputs cover it.
+        """
+        return self.config.sources.only("miniature")
 
     def drawing_config(self, wildcards: Wildcards) -> str:
         """JSON of how the miniature corpus is drawn, whoever is in it."""

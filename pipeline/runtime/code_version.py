@@ -9,7 +9,7 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,10 +21,21 @@ LOG = "log"  # the name of every module's logger
 STEP_ERRORS = {"StepError", "ChecksumError", "ConfigError", "NotANumber", "Stopped"}
 
 
-def code_version(step: str) -> str:
-    """Hash of the script `pipeline.<step>` and of every module of ours that it imports,
-    but for those of `pipeline.runtime`."""
-    modules = sorted(_reached(f"{PACKAGE.name}.{step}"))
+# Modules that list the videos of a source, and the sections that they read. What they
+# give for a shard is a parameter of its jobs, a fingerprint of its rows.
+LISTING = (
+    *("pipeline.config.source", "pipeline.config.sources", "pipeline.config.miniature"),
+    *("pipeline.videos.listing", "pipeline.videos.sources"),
+)
+
+
+def code_version(step: str, covered: Sequence[str] = ()) -> str:
+    """Hash of the script `pipeline.<step>` and of every module of ours that it imports.
+
+    The modules of `pipeline.runtime` do not count, nor do those of `covered` (modules
+    and packages): another parameter of the step covers what they give.
+    """
+    modules = sorted(_reached(f"{PACKAGE.name}.{step}", (RUNTIME, *covered)))
     text = "\n".join(f"{name} {_digest(name)}" for name in modules)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -64,15 +75,19 @@ def _own_digest() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
-def _reached(start: str) -> set[str]:
-    """Names of the modules that `start` imports, directly or not, and itself."""
+def _reached(start: str, left_out: Sequence[str] = (RUNTIME,)) -> set[str]:
+    """Names of the modules that `start` imports, directly or not, and itself.
+
+    Modules and packages of `left_out` do not count, and neither do their imports.
+    """
     reached: set[str] = set()
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name not in reached and not name.startswith(RUNTIME):
-            reached.add(name)
-            waiting += _facts(name)[1]
+        if name in reached or any(f"{name}.".startswith(f"{n}.") for n in left_out):
+            continue
+        reached.add(name)
+        waiting += _facts(name)[1]
     return reached
 
 

@@ -59,6 +59,13 @@ def list_source(name: str, source: SourceConfig) -> pd.DataFrame:
     return assign_shards(table, source.shards)
 
 
+def list_shard(sources: SourcesConfig, shard: str) -> pd.DataFrame:
+    """The rows of one shard, whose source is the only one of `sources`."""
+    ((name, source),) = sources.by_name().items()
+    table = list_source(name, source)
+    return table[table["shard"] == shard]
+
+
 def leak_report(table: pd.DataFrame) -> pd.DataFrame:
     """List recordings and persons that are shown in several splits.
 

@@ -15,12 +15,6 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.astype(dtypes)
 
 
-def rows_of_shard(index: Path, shard: str) -> pd.DataFrame:
-    """The rows of one shard in `videos/index.csv`, in the order of that table."""
-    table = read_table(index)
-    return table[table["shard"] == shard]
-
-
 def files_of(videos: pd.DataFrame) -> list[str]:
     """Paths of all videos and masks in a table, sorted and without duplicates."""
     return sorted({*videos["path"], *videos["mask"]} - {""})

@@ -218,7 +218,7 @@ def test_an_overlay_shows_the_face_where_the_map_is_zero_and_else_its_sign():
     face = np.full((32, 32, 3), 128, np.uint8)
     heatmap = np.zeros((32, 32), np.float32)
     heatmap[4:12, 4:12], heatmap[20:28, 20:28] = 1, -1
-    shown = overlay(heatmap, face, 1.0, Look("vik", 0.7))
+    shown = overlay(heatmap, face, limit=1.0, look=Look("vik", 0.7))
     assert shown[16, 16] == pytest.approx([128 / 255] * 3, abs=0.01)
     red, blue = shown[8, 8], shown[24, 24]
     assert red[0] > red[2] + 0.15

@@ -7,6 +7,7 @@ from PIL import Image
 
 from pipeline.atlases.baseline_audit import agreement, audit
 from pipeline.atlases.baseline_figure import plot_baselines
+from pipeline.atlases.captions import cell_captions
 from pipeline.atlases.cluster_figure import plot_clusters
 from pipeline.atlases.clusters import (
     cluster_maps,
@@ -14,6 +15,7 @@ from pipeline.atlases.clusters import (
     cluster_table,
     typical_members,
 )
+from pipeline.atlases.comparison_figure import plot_differences
 from pipeline.atlases.figures import (
     plot_atlas,
     plot_gallery,
@@ -22,11 +24,11 @@ from pipeline.atlases.figures import (
 )
 from pipeline.atlases.gallery import pick_examples, read_frames
 from pipeline.atlases.ledger import ledger
-from pipeline.atlases.model_comparison import differences, plot_differences
+from pipeline.atlases.model_comparison import differences
 from pipeline.atlases.overlays import Look, frame_name
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
-from pipeline.atlases.tables import cell_captions, cell_table
+from pipeline.atlases.tables import cell_table
 from pipeline.faces.shards import FaceShard
 from pipeline.files.figures import counted, shortened
 from tests.support.shards import write_faces, write_maps

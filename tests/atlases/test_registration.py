@@ -66,7 +66,7 @@ def test_landmarks_move_to_the_places_of_the_template():
     points = TEMPLATE @ turned(0.25, 1.4, (0, 0))[:, :2].T + [130, 80]
     box = np.array([[100, 60, 400, 360]])
     matrix = alignments(points[None], 1.3, SIZE)
-    (to_grid,) = to_canonical(box, matrix, SIZE, 64)
+    (to_grid,) = to_canonical(box, matrix, size=SIZE, grid=64)
     in_crop = (points - box[0, :2] + 0.5) * SIZE / 300 - 0.5
     found = in_crop @ to_grid[:, :2].T + to_grid[:, 2]
     wanted = ((PLACES - 0.5) / 1.3 + 0.5) * 64 - 0.5
@@ -75,9 +75,13 @@ def test_landmarks_move_to_the_places_of_the_template():
 
 def test_without_landmarks_the_crop_is_scaled_to_the_grid():
     nothing = np.full((1, 2, 3), np.nan)
-    (to_grid,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, SIZE, SIZE)
+    (to_grid,) = to_canonical(
+        np.array([[5, 7, 205, 207]]), nothing, size=SIZE, grid=SIZE
+    )
     assert np.allclose(to_grid, [[1, 0, 0], [0, 1, 0]])
-    (to_grid,) = to_canonical(np.array([[5, 7, 205, 207]]), nothing, 2 * SIZE, SIZE)
+    (to_grid,) = to_canonical(
+        np.array([[5, 7, 205, 207]]), nothing, size=2 * SIZE, grid=SIZE
+    )
     assert np.allclose(to_grid @ [SIZE - 0.5, SIZE - 0.5, 1], (SIZE - 1) / 2)
 
 
@@ -86,8 +90,8 @@ def test_landmarks_with_an_impossible_scale_are_ignored(scale):
     """They would enlarge the crop far too much, or shrink it to a point."""
     matrix = np.array([[[scale, 0, 3], [0, scale, 4]]])
     box = np.array([[0, 0, SIZE, SIZE]])
-    plain = to_canonical(box, np.full((1, 2, 3), np.nan), SIZE, 32)
-    assert np.array_equal(to_canonical(box, matrix, SIZE, 32), plain)
+    plain = to_canonical(box, np.full((1, 2, 3), np.nan), size=SIZE, grid=32)
+    assert np.array_equal(to_canonical(box, matrix, size=SIZE, grid=32), plain)
 
 
 @pytest.mark.parametrize("points", [PLACES, HAAR_POINTS])

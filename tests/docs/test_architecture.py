@@ -1,4 +1,4 @@
-"""Every path that the architecture page and CONTRIBUTING.md name exists."""
+"""The paths and steps in the architecture page and CONTRIBUTING.md exist."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.documents import REPOSITORY, code_spans, read
 
-# A file or folder of the repository; results and the user's own files are not meant.
+# A file or folder of the repository, but not results or files of the user.
 PATH = re.compile(r"[\w.<>*-]*(/[\w.<>*-]*)+|[\w-]+\.(md|toml|cff|lock|yaml|csv|py)")
 TOP_LEVEL_FILES = ("Snakefile", "Makefile")
 
@@ -20,9 +20,9 @@ def test_named_paths_exist(page):
     assert missing == []
 
 
-def test_each_step_of_the_way_is_a_script():
-    way = read("docs/architecture.md").split("## The way of one video")[1]
-    steps = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", way.split("\n## ")[0]))
+def test_each_step_on_the_way_of_a_video_is_a_script():
+    section = read("docs/architecture.md").split("## The way of one video")[1]
+    steps = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", section.split("\n## ")[0]))
     assert len(steps) > 10
     scripts = {path.stem for path in (REPOSITORY / "pipeline").glob("*.py")}
     assert sorted(steps - scripts) == []

@@ -1,4 +1,4 @@
-"""The benchmarks run, on a little, and tell what they promise; nothing is timed."""
+"""The benchmarks run on little data and print their tables; times are not tested."""
 
 import json
 import subprocess
@@ -11,6 +11,7 @@ from tests.support.runs import REPOSITORY
 
 
 def benchmark(name: str, *arguments: object, start=forked.run) -> str:
+    """Run a benchmark. Returns what it printed."""
     command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)]
     done = start(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -18,40 +19,39 @@ def benchmark(name: str, *arguments: object, start=forked.run) -> str:
 
 
 @pytest.mark.slow
-def test_decoding_extraction_and_shard_format(tmp_path):
+def test_decoding_extraction_shard_format_and_feeding(tmp_path):
     clips = ["--clips", tmp_path, "--count", 1, "--length", 24, 24]
-    told = benchmark("decoding", *clips, "--repeats", 1)
-    assert "ours (pyav)" in told
-    assert "1280x720 yuv444p" in told
+    printed = benchmark("decoding", *clips, "--repeats", 1)
+    assert "ours (pyav)" in printed
+    assert "1280x720 yuv444p" in printed
     assert "ours / limit" in benchmark("extraction", *clips)
     assert "HDF5, as it is" in benchmark("shard_format", *clips, "--crops", 32)
-    told = benchmark("feeding", *clips, "--crops", 64, "--workers", 0, 1)
-    assert "ours / ImageFolder" in told
-    assert "limit: Xception" in told
+    printed = benchmark("feeding", *clips, "--crops", 64, "--workers", 0, 1)
+    assert "ours / ImageFolder" in printed
+    assert "limit: Xception" in printed
 
 
 @pytest.mark.slow
-def test_memory_is_flat_over_300_videos():
-    told = json.loads(
-        benchmark("extraction_memory", "--videos", 300, start=subprocess.run)
-    )
-    print(told)
-    assert told["early_mb"] > 100
-    assert 0.9 < told["late_over_early"] < 1.1
+def test_memory_stays_constant_over_300_videos():
+    printed = benchmark("extraction_memory", "--videos", 300, start=subprocess.run)
+    figures = json.loads(printed)
+    print(figures)
+    assert figures["early_mb"] > 100
+    assert 0.9 < figures["late_over_early"] < 1.1
 
 
 @pytest.mark.slow
-def test_attribution(finished):
+def test_attribution_prints_a_table_for_each_model_and_baseline(finished):
     few = ["--images", 3, "--counts", 8, "--baselines", "black", "noise"]
-    told = benchmark("attribution", finished.folder / "results", *few)
+    printed = benchmark("attribution", finished.folder / "results", *few)
     for model in ("small", "other"):
         for baseline in ("black", "noise"):
-            assert f"{model}/all, {baseline}: 3 maps" in told
-    assert told.count("captum 8") == told.count("bare loop") == 4
+            assert f"{model}/all, {baseline}: 3 maps" in printed
+    assert printed.count("captum 8") == printed.count("bare loop") == 4
 
 
-def test_cluster_makespan():
-    """More GPUs make it shorter; one is never idle for long; SLURM costs something."""
+def test_makespan_falls_with_more_gpus_and_with_faster_steps():
+    """SLURM never shortens it, and a single GPU is rarely idle."""
     first, _, *rows = benchmark("cluster_makespan").splitlines()
     kinds = json.loads(first)
     assert kinds.pop("jobs") == sum(kinds.values())
@@ -67,6 +67,6 @@ def test_cluster_makespan():
 
 
 @pytest.mark.slow
-def test_planning():
-    told = benchmark("planning", "--plans", 1)
-    assert {line.split()[0] for line in told.splitlines()[1:]} == {"server", "disk"}
+def test_planning_prints_a_row_for_server_and_disk():
+    printed = benchmark("planning", "--plans", 1)
+    assert {line.split()[0] for line in printed.splitlines()[1:]} == {"server", "disk"}

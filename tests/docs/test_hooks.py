@@ -1,4 +1,4 @@
-"""The hooks of pre-commit run the commands of `make check`."""
+"""The hooks of pre-commit run the same commands as `make check`."""
 
 import re
 

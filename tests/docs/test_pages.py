@@ -1,4 +1,4 @@
-"""The pages: sizes, links, old names, and the outputs that they list."""
+"""The pages of the documentation: size, links, old names, and listed outputs."""
 
 import os
 import re
@@ -11,7 +11,7 @@ MAX_README_BYTES = 10_240
 STAGES = ("videos", "faces", "models", "metrics", "attributions", "atlases")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
-# Names of earlier versions, which only the changelog may use.
+# Names of earlier versions. Only the changelog may use them.
 OLD_NAMES = (
     *("results/checksums", "results/weights", "results/predictions"),
     *("results/references", "results/originals"),
@@ -20,7 +20,7 @@ OLD_NAMES = (
 )
 
 
-def test_the_readme_is_short():
+def test_readme_is_short():
     assert len(read("README.md").encode()) <= MAX_README_BYTES
 
 
@@ -50,12 +50,12 @@ def test_links_between_pages_resolve(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
-def test_no_old_name_is_left(page):
+def test_page_has_no_old_name(page):
     text = read(page)
     assert [name for name in OLD_NAMES if name in text] == []
 
 
-def test_every_make_target_that_is_named_exists():
+def test_named_make_targets_exist():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
     texts = [*blocks("sh"), *(span for page in PAGES for span in code_spans(page))]
@@ -65,17 +65,17 @@ def test_every_make_target_that_is_named_exists():
     assert named - targets == set()
 
 
-def test_every_configuration_in_the_pages_says_its_file_name():
+def test_every_configuration_names_its_file_in_the_first_line():
     for block in blocks("yaml"):
         assert re.match(r"# \S+\.yaml\n", block), block
 
 
-# Files that only some runs write, by a part of their path.
+# Parts of the paths of files that only some runs write.
 NOT_IN_EVERY_RUN = ("weights/", "originals/", "state.pt", "not_a_number", "virelay")
 
 
 def listed_outputs() -> list[str]:
-    """The files that docs/outputs.md lists, as patterns below the results folder."""
+    """The files listed in docs/outputs.md, as patterns below the results folder."""
     patterns: list[str] = []
     folder = ""
     for line in read("docs/outputs.md").splitlines():
@@ -103,8 +103,8 @@ def in_cell(folder: str, cell: str) -> list[str]:
     return paths
 
 
-def test_listed_outputs_are_those_of_a_run(finished):
-    """In both directions: each listed file exists, and each file is listed."""
+def test_a_run_has_exactly_the_listed_outputs(finished):
+    """Each listed file exists, and each file of a stage is listed."""
     results = finished.folder / "results"
     patterns = listed_outputs()
     assert len(patterns) > 40

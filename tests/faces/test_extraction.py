@@ -34,7 +34,7 @@ CONFIG = FacesConfig(frames=4, size=48, max_failed=1.0)
 def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, workers=2):
     """Run the command of the rule on files below `root`; return its log."""
     table = pd.DataFrame({"video": names, "path": names, "mask": "", "label": 0})
-    table = table.assign(method="youtube", split="test", problem="")
+    table = table.assign(method="youtube", split="test", problem="", mask_problem="")
     lists = output.with_suffix(".csv"), output.with_suffix(".sha256")
     table.to_csv(lists[0], index=False)
     write_checksums(take_checksums(root, names), lists[1])

@@ -336,7 +336,7 @@ def test_snakemake_passes_the_attempt_by_its_name(jobs, resource):
 # Parameters that make jobs stale. Snakemake ignores those that declare `threads`.
 
 NOT_TRIGGERS = {
-    *("source_config", "all_sources", "drawing_root", "fetch_config"),
+    *("source_config", "all_sources", "drawing_source", "fetch_config"),
     *("faces_config", "face_detector_addresses", "published_file"),
 }
 # Parameters of jobs, by the names that the expectations below use.
@@ -537,7 +537,8 @@ def test_keys_that_are_not_triggers_reach_their_steps():
     assert json.loads(jobs.faces_config(names, threads=1))["max_failed"] == 0.5
     addresses = jobs.face_detector_addresses(names, threads=1)
     assert json.loads(addresses) == ["https://a.example"]
-    assert jobs.drawing_root(names, threads=1) == "drawn"
+    drawn = json.loads(jobs.drawing_source(names, threads=1))
+    assert drawn["miniature"]["root"] == "drawn"
     assert jobs.published_file(names, threads=1) == str(PUBLISHED)
     sources = json.loads(jobs.all_sources(names, threads=1))
     assert sources["miniature"]["root"] == "drawn"

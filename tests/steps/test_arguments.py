@@ -1,4 +1,4 @@
-"""The arguments of steps: how they are parsed, and that the rules pass them all."""
+"""The arguments of steps: how they are parsed. Rules pass all of them."""
 
 import ast
 import re
@@ -47,6 +47,7 @@ WORDS = {
 
 
 def words(**changes: list[str]) -> list[str]:
+    """The command line of WORDS with these changes."""
     given = WORDS | changes
     return [word for name, values in given.items() for word in (f"--{name}", *values)]
 
@@ -120,7 +121,7 @@ def test_a_step_runs_on_parsed_arguments(monkeypatch):
 
 
 def fields(script: str) -> set[str]:
-    """The fields of a script's class `Arguments`; the script is not imported."""
+    """The fields of the class `Arguments` of a script, read without importing it."""
     (arguments,) = (
         node
         for node in ast.parse(script).body

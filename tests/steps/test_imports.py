@@ -1,4 +1,4 @@
-"""What steps import: a library that a step does not use makes every job slower."""
+"""The imports of steps. A library that a step does not use slows down each job."""
 
 import subprocess
 import sys

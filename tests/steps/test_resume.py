@@ -1,4 +1,4 @@
-"""Steps that were killed within a shard continue after their last finished part."""
+"""A step that was killed within a shard continues after its last finished part."""
 
 import json
 import re
@@ -24,9 +24,9 @@ def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path
     """The command that extracts the corpus, and its output file."""
     folder.mkdir(exist_ok=True)
     names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
-    rows = [f"{name},{name},,0,youtube,test," for name in names]
+    rows = [f"{name},{name},,0,youtube,test,," for name in names]
     table, sums = folder / "t.csv", folder / "t.sha256"
-    header = "video,path,mask,label,method,split,problem"
+    header = "video,path,mask,label,method,split,problem,mask_problem"
     table.write_text("\n".join([header, *rows, ""]))
     write_checksums(take_checksums(corpus, names), sums)
     output = folder / "shard.h5"
@@ -63,11 +63,13 @@ def attribution(
 
 
 def step(name: str, words: dict) -> list[str]:
+    """The command of a step, with `words` as its flags."""
     arguments = [f"--{key}={value}" for key, value in words.items()]
     return [sys.executable, "-m", f"pipeline.{name}", *arguments]
 
 
 def kill_after_parts(command: list[str], output: Path, count: int) -> None:
+    """Start the command, and kill it once it has saved `count` parts."""
     process = forked.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     folder = output.with_name(f".{output.stem}.parts")
     deadline = time.monotonic() + 120
@@ -81,7 +83,7 @@ def kill_after_parts(command: list[str], output: Path, count: int) -> None:
 
 
 def finish(command: list[str]) -> int:
-    """Run to the end. Returns how many finished parts were reused."""
+    """Run the command until it ends. Returns the number of parts that it reused."""
     done = forked.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     found = re.search(r"going on after (\d+) finished parts", done.stderr)
@@ -89,6 +91,11 @@ def finish(command: list[str]) -> int:
 
 
 def assert_killed_gives_the_same_file(make, folder: Path, other: dict) -> None:
+    """A killed run reuses its parts and writes the same bytes as an undisturbed run.
+
+    `make` returns the command and its output for a folder. With the settings `other`,
+    parts are not reused.
+    """
     command, undisturbed = make(folder / "undisturbed")
     assert finish(command) == 0
     command, output = make(folder / "run")
@@ -100,7 +107,7 @@ def assert_killed_gives_the_same_file(make, folder: Path, other: dict) -> None:
     output.unlink()
     kill_after_parts(command, output, 2)
     command, output = make(folder / "run", other)
-    assert finish(command) == 0  # parts of other work are not reused
+    assert finish(command) == 0  # the settings differ
 
 
 def test_extraction_continues_after_the_last_video(corpus, tmp_path):

@@ -1,4 +1,4 @@
-"""Steps as programs without Snakemake, on rare and on damaged input."""
+"""Steps as programs without Snakemake, on rare and damaged input."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def step(name: str, folder: Path, **arguments) -> subprocess.CompletedProcess:
 
 
 def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
-    """If there are few videos and many shards, some shards are empty."""
+    """With few videos and many shards, some shards have no video."""
     run = finished.copy(tmp_path / "run")
     results = run.folder / "results"
     table = pd.read_csv(results / "videos/miniature-test-000.csv").iloc[:0]
@@ -136,9 +136,8 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
     )
     assert drawn.returncode == 0, drawn.stderr[-3000:]
     assert all((tmp_path / f"{name}.png").exists() for name in figures)
-    assert (tmp_path / "p.csv").read_bytes() == (
-        predictions / "videos.csv"
-    ).read_bytes()
+    expected = (predictions / "videos.csv").read_bytes()
+    assert (tmp_path / "p.csv").read_bytes() == expected
     assert pd.read_csv(tmp_path / "cells.csv")["frames"].sum() > 0
 
 
@@ -149,7 +148,7 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
         (None, "is not a safetensors file"),
     ],
 )
-def test_damaged_weights_are_named(finished, tmp_path, wrong, message):
+def test_an_error_names_the_damaged_weights(finished, tmp_path, wrong, message):
     weights = tmp_path / "weights.safetensors"
     if wrong:
         weights.write_text(wrong)
@@ -179,7 +178,7 @@ def test_a_face_shard_records_how_it_was_made(finished):
 def test_attributions_that_are_not_finite_end_the_step(
     finished, tmp_path, damaged_part
 ):
-    """A bias is part of the logit, but not of its gradient."""
+    """A damaged bias makes the logit not finite, but not its gradient."""
     results = finished.folder / "results"
     damaged = tmp_path / "weights.safetensors"
     with safe_open(results / "models/small/all/weights.safetensors", "pt") as file:

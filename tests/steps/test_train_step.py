@@ -1,4 +1,4 @@
-"""Training as a program: killed, stopped, in several processes, with given weights."""
+"""The training step as a program: killed, stopped, in processes, with given weights."""
 
 import json
 import random
@@ -29,7 +29,10 @@ CONFIG = {
 
 
 def command(folder: Path, changes: dict | None = None, protocol: dict | None = None):
-    """The command that trains on two small shards in `folder`; again, to resume."""
+    """The command that trains on two small shards in `folder`.
+
+    The same command resumes a training that was stopped.
+    """
     folder.mkdir(exist_ok=True)
     for name in ("train", "val"):
         if not (folder / f"{name}.h5").exists():
@@ -49,6 +52,7 @@ def command(folder: Path, changes: dict | None = None, protocol: dict | None = N
 
 
 def run(folder: Path, check: bool = True, **more) -> subprocess.CompletedProcess:
+    """Train until the command ends."""
     done = forked.run(
         command(folder, **more), cwd=REPOSITORY, capture_output=True, text=True
     )
@@ -57,7 +61,7 @@ def run(folder: Path, check: bool = True, **more) -> subprocess.CompletedProcess
 
 
 def start(folder: Path, **more) -> forked.Popen:
-    """Start training, and wait until it has saved an epoch."""
+    """Start training, and wait until it has saved its state after an epoch."""
     state = folder / "state.pt"
     before = state.stat().st_mtime_ns if state.exists() else 0
     process = forked.Popen(
@@ -75,6 +79,7 @@ def start(folder: Path, **more) -> forked.Popen:
 
 
 def copy_shards(source: Path, folder: Path) -> Path:
+    """Copy the shards to a new folder, with the times of the files."""
     folder.mkdir()
     for name in ("train.h5", "val.h5"):
         shutil.copy2(source / name, folder / name)
@@ -95,7 +100,9 @@ def assert_same(one: Path, two: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("undisturbed training")
-def test_killed_at_five_random_moments(undisturbed, tmp_path):
+def test_training_killed_at_five_random_moments_gives_the_same_weights(
+    undisturbed, tmp_path
+):
     folder = copy_shards(undisturbed, tmp_path / "run")
     moments = random.Random(0)
     epochs = []
@@ -116,7 +123,7 @@ def test_killed_at_five_random_moments(undisturbed, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("undisturbed training")
-def test_stopped_by_the_scheduler_and_resumed(undisturbed, tmp_path):
+def test_training_stopped_by_the_scheduler_resumes(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     process = start(folder)
     process.send_signal(signal.SIGTERM)
@@ -129,7 +136,7 @@ def test_stopped_by_the_scheduler_and_resumed(undisturbed, tmp_path):
 
 
 def test_two_processes_train_one_model(tmp_path):
-    """Each process computes half of a batch, as two GPUs would."""
+    """Each process computes half of a batch, like two GPUs."""
     done = run(tmp_path / "run", changes={"devices": 2, "epochs": 6})
     assert "training on 2 x cpu" in done.stderr
     history = pd.read_csv(tmp_path / "run/history.csv")
@@ -185,7 +192,7 @@ def test_the_weights_record_their_training_data(tmp_path):
 
 
 def two_class_checkpoint(folder: Path) -> tuple[Path, torch.nn.Module]:
-    """A (real, fake) detector of another project, with other names of its weights."""
+    """A detector of another project: two classes (real, fake), other weight names."""
     torch.manual_seed(1)
     network = timm.create_model("test_resnet", num_classes=2).eval()
     state = {

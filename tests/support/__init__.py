@@ -1,1 +1,1 @@
-"""What several test modules use: test modules never import each other."""
+"""Helpers of several test modules. Test modules do not import each other."""

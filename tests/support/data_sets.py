@@ -1,4 +1,4 @@
-"""The test clips of the miniature corpus, laid out as each data set has them."""
+"""The test clips of the miniature corpus in the folder layout of each data set."""
 
 import json
 import shutil
@@ -6,26 +6,31 @@ from pathlib import Path
 
 import pandas as pd
 
-REALS = ("004", "005")  # of the test split
+# Clips of the test split.
+REAL_CLIPS = ("004", "005")
+FAKE_CLIPS = ("004_005", "005_004")
 
-FAKES = ("004_005", "005_004")
-
-ODD = 'it\'s "odd"; $(touch x) *?[a]~ ümläut & b.mp4'
+AWKWARD_NAME = 'it\'s "odd"; $(touch x) *?[a]~ ümläut & b.mp4'
 
 
 def clip(data: Path, name: str) -> Path:
+    """The path of a clip of the corpus in `data`."""
     method = "manipulated_sequences/Deepfakes" if "_" in name else "original_sequences"
     folder = method if "_" in name else f"{method}/youtube"
     return data / folder / "c23/videos" / f"{name}.mp4"
 
 
 def celebdf(data: Path, root: Path) -> dict[str, str]:
-    """Lays the test clips out as Celeb-DF has them; each clip by its path there."""
+    """Copy the test clips to `root` in the layout of Celeb-DF.
+
+    Returns the name of each clip in the corpus, by its path below `root`. The other
+    functions of LAYOUTS do the same for their data sets.
+    """
     names = {
-        "Celeb-real/id4_0000.mp4": REALS[0],
-        "YouTube-real/00005.mp4": REALS[1],
-        "Celeb-synthesis/id4_id5_0000.mp4": FAKES[0],
-        "Celeb-synthesis/id5_id4_0000.mp4": FAKES[1],
+        "Celeb-real/id4_0000.mp4": REAL_CLIPS[0],
+        "YouTube-real/00005.mp4": REAL_CLIPS[1],
+        "Celeb-synthesis/id4_id5_0000.mp4": FAKE_CLIPS[0],
+        "Celeb-synthesis/id5_id4_0000.mp4": FAKE_CLIPS[1],
     }
     lines = [f"{int(path[0] != 'C' or 'real' in path)} {path}" for path in names]
     copy(data, root, names)
@@ -34,11 +39,12 @@ def celebdf(data: Path, root: Path) -> dict[str, str]:
 
 
 def dfdc(data: Path, root: Path) -> dict[str, str]:
+    """Copy the test clips to `root` in the layout of DFDC."""
     names = {
-        "dfdc_train_part_0/aaaa.mp4": REALS[0],
-        "dfdc_train_part_0/bbbb.mp4": REALS[1],
-        "dfdc_train_part_1/cccc.mp4": FAKES[0],
-        "dfdc_train_part_1/dddd.mp4": FAKES[1],
+        "dfdc_train_part_0/aaaa.mp4": REAL_CLIPS[0],
+        "dfdc_train_part_0/bbbb.mp4": REAL_CLIPS[1],
+        "dfdc_train_part_1/cccc.mp4": FAKE_CLIPS[0],
+        "dfdc_train_part_1/dddd.mp4": FAKE_CLIPS[1],
     }
     copy(data, root, names)
     for part in (0, 1):
@@ -51,12 +57,13 @@ def dfdc(data: Path, root: Path) -> dict[str, str]:
 
 
 def deepfakedetection(data: Path, root: Path) -> dict[str, str]:
+    """Copy the test clips to `root` in the layout of DeepFakeDetection."""
     fakes = "manipulated_sequences/DeepFakeDetection"
     names = {
-        "original_sequences/actors/c23/videos/24__talking.mp4": REALS[0],
-        "original_sequences/actors/c23/videos/25__talking.mp4": REALS[1],
-        f"{fakes}/c23/videos/24_25__talking__ABCD1234.mp4": FAKES[0],
-        f"{fakes}/c23/videos/25_24__talking__ABCD1235.mp4": FAKES[1],
+        "original_sequences/actors/c23/videos/24__talking.mp4": REAL_CLIPS[0],
+        "original_sequences/actors/c23/videos/25__talking.mp4": REAL_CLIPS[1],
+        f"{fakes}/c23/videos/24_25__talking__ABCD1234.mp4": FAKE_CLIPS[0],
+        f"{fakes}/c23/videos/25_24__talking__ABCD1235.mp4": FAKE_CLIPS[1],
     }
     copy(data, root, names)
     folder = data / "manipulated_sequences/Deepfakes/masks/videos"
@@ -68,11 +75,15 @@ def deepfakedetection(data: Path, root: Path) -> dict[str, str]:
 
 
 def own(data: Path, root: Path) -> dict[str, str]:
+    """Copy the test clips to `root` as a user's own data set with a table of clips.
+
+    Some names are awkward for a shell.
+    """
     names = {
-        f"a b/{ODD}": REALS[0],
-        "real.mp4": REALS[1],
-        f"-rf/{ODD}": FAKES[0],
-        "#fake?.mp4": FAKES[1],
+        f"a b/{AWKWARD_NAME}": REAL_CLIPS[0],
+        "real.mp4": REAL_CLIPS[1],
+        f"-rf/{AWKWARD_NAME}": FAKE_CLIPS[0],
+        "#fake?.mp4": FAKE_CLIPS[1],
     }
     copy(data, root, names)
     table = pd.DataFrame({"path": [*names], "label": ["real", "real", "fake", "fake"]})
@@ -81,6 +92,7 @@ def own(data: Path, root: Path) -> dict[str, str]:
 
 
 def copy(data: Path, root: Path, names: dict[str, str]) -> None:
+    """Copy each clip of `names` to its path below `root`."""
     for path, name in names.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip(data, name), root / path)

@@ -1,4 +1,4 @@
-"""Small disks, for what happens when one is full."""
+"""Small disks, for tests in which a disk is full."""
 
 import os
 import subprocess
@@ -8,18 +8,19 @@ import pytest
 
 MAY_MOUNT = os.geteuid() == 0
 needs_mount = pytest.mark.skipif(
-    not MAY_MOUNT, reason="needs root, to mount a small disk"
+    not MAY_MOUNT, reason="only root can mount a small disk"
 )
 
 
 class SmallDisk:
-    """A disk of a given size, mounted for the length of a test."""
+    """A disk of a given size, which is unmounted after the `with` block."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
 
     def mount(self, options: str) -> None:
+        """Mount or remount the disk with these options of tmpfs."""
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)],
             check=True,

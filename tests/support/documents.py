@@ -1,4 +1,4 @@
-"""The pages that users read, and the code blocks in them."""
+"""The pages of the documentation, and the code blocks in them."""
 
 import re
 from pathlib import Path
@@ -24,27 +24,27 @@ PAGES = (
 
 
 def read(page: str) -> str:
-    """The text of one of PAGES."""
+    """The text of a page in PAGES."""
     return (REPOSITORY / page).read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    """The contents of all code blocks of a language, over all pages in their order."""
+    """All code blocks of a language, in the order of the pages."""
     fenced = re.compile(rf"^ *```{language}\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
     return [dedent(block) for page in PAGES for block in fenced.findall(read(page))]
 
 
 def code_spans(page: str) -> list[str]:
-    """What is between single backticks on a page, outside its code blocks."""
+    """The texts in single backticks on a page, outside its code blocks."""
     prose = re.sub(r"^ *```.*?^ *```$", "", read(page), flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"`([^`\n]+)`", prose)
 
 
 def commands() -> list[str]:
-    """Every shell command of the pages, in their order; those within a sentence last.
+    """All shell commands of the pages, in the order of the pages.
 
-    A command within a sentence begins with `cd`. Commands for SLURM are in blocks of
-    `bash` and are left out.
+    First the commands in blocks of `sh`, then those in a sentence, which begin with
+    `cd`. Commands for SLURM are in blocks of `bash` and are left out.
     """
     lines = [line for block in blocks("sh") for line in block.splitlines() if line]
     spans = [span for page in PAGES for span in code_spans(page)]

@@ -1,12 +1,12 @@
 """Start `python -m <module>` without waiting for its imports.
 
-Importing Snakemake, torch and their like takes seconds of CPU, a hundred times over in
-these tests. A server imports them once, and forks for each program that a test starts.
-Each program is a process of its own, with its own pid, arguments, environment, folder
-and output: it can be killed like any other. Nothing of `pipeline` is imported before
-the fork, so that each program runs the code that is there when it starts.
+The import of Snakemake, torch and similar libraries takes seconds of CPU, and the tests
+start about a hundred programs. A server imports these libraries once. It forks for each
+program that a test starts. Each program is a separate process with its own pid,
+arguments, environment, folder and output, so a test can kill it. The server imports
+nothing of `pipeline`, so each program runs the code on disk at its start.
 
-`run` and `Popen` take commands and keywords as those of `subprocess` do.
+`run` and `Popen` take the same commands and keywords as those of `subprocess`.
 """
 
 import atexit
@@ -27,8 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-ADDRESS = "DEEPFAKE_ATLAS_FORK_SERVER"  # the environment's name for the socket
-PRELOADED = (
+ADDRESS = "DEEPFAKE_ATLAS_FORK_SERVER"  # environment variable: the path of the socket
+PRELOADED_MODULES = (
     "snakemake.cli",
     "pandas",
     "pydantic",
@@ -61,7 +61,7 @@ class Popen:
         assert words[:2] == [sys.executable, "-m"], words
         self.args = words
         self.returncode: int | None = None
-        opened: list[int] = []  # to be closed here once the program has them
+        opened: list[int] = []  # this process closes them once the program has them
         self.stdout = self.stderr = None
         out, err = 1, 2
         if stdout is not None:
@@ -86,11 +86,13 @@ class Popen:
         self.pid = int(self.answers.readline())
 
     def poll(self) -> int | None:
+        """The exit status, or None if the program still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
+        """Wait until the program ends; return its exit status."""
         if self.returncode is None:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.server, selectors.EVENT_READ)
@@ -105,7 +107,10 @@ class Popen:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str | None, ...]:
-        """Wait for the end; what came through the one pipe, at the pipe's place."""
+        """Wait until the program ends. Returns its stdout and stderr.
+
+        Exactly one of them must be a pipe. The other is None.
+        """
         pipes = self.stdout, self.stderr
         assert pipes.count(None) == 1
         printed = tuple(pipe and pipe.read() for pipe in pipes)
@@ -121,7 +126,7 @@ class Popen:
 
 
 def _target(wanted: Any, opened: list[int]) -> tuple[int, IO[str] | None]:
-    """The descriptor that a program writes to, and the file that reads from a pipe."""
+    """The descriptor to which a program writes; for a pipe, also the file to read."""
     if wanted == subprocess.PIPE:
         reading, writing = os.pipe()
         opened.append(writing)
@@ -140,7 +145,7 @@ def run(
     stderr: Any = None,
     **keywords: Any,
 ) -> subprocess.CompletedProcess:
-    """Run a program to its end."""
+    """Run a program and wait until it ends."""
     if capture_output:
         stdout = stderr = subprocess.PIPE
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -161,7 +166,7 @@ def run(
 
 
 class Server:
-    """The server, from its start to `stop`. It imports nothing before it is asked."""
+    """The server process. It imports nothing before the first request."""
 
     def __init__(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="fork-server-")
@@ -179,6 +184,7 @@ class Server:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        """End the server process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
@@ -186,12 +192,15 @@ class Server:
 
 
 def _serve(address: str) -> Callable[[], None] | None:
-    """Fork for each request until stdin ends; in a fork, return what it is to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the tests
+    """Fork for each request until stdin ends.
+
+    Returns None in the server. In a fork, returns the function that runs the program.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the tests
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address + ".new")
         listener.listen(64)
-        os.rename(address + ".new", address)  # now it can be connected to
+        os.rename(address + ".new", address)  # tests wait for this name
         selector = selectors.DefaultSelector()
         selector.register(listener, selectors.EVENT_READ)
         selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
@@ -216,9 +225,13 @@ def _serve(address: str) -> Callable[[], None] | None:
 def _answer(
     listener: socket.socket, selector: selectors.BaseSelector
 ) -> Callable[[], None] | None:
-    for name in PRELOADED:
+    """Import the libraries, accept one request, and fork.
+
+    Returns None in the server. In the fork, returns the function that runs the program.
+    """
+    for name in PRELOADED_MODULES:
         importlib.import_module(name)
-    gc.freeze()  # or a fork's collections would copy all that was imported
+    gc.freeze()  # otherwise garbage collection in a fork copies all that was imported
     client, _ = listener.accept()
     head, descriptors, _, _ = socket.recv_fds(client, 8, 2)
     with client.makefile("rb") as file:
@@ -237,7 +250,7 @@ def _answer(
         os.dup2(descriptor, place)
         os.close(descriptor)
     for key in selector.get_map().values():
-        if key.data is not None:  # other programs: their ends, and who asks for them
+        if key.data is not None:  # the pid and the client of another program
             os.close(key.fd)
             key.data[1].close()
     client.sendall(f"{os.getpid()}\n".encode())
@@ -246,7 +259,7 @@ def _answer(
 
 
 def _become(request: dict) -> None:
-    """Run the module as `python -m` does."""
+    """Run the module of the request as `python -m` does."""
     import random
     import runpy
 
@@ -267,7 +280,7 @@ def _become(request: dict) -> None:
 
 
 def _end(error: BaseException | None) -> None:
-    """End as the interpreter does, but without freeing its memory: it takes 1 s."""
+    """Exit as the interpreter does, but do not free memory, which takes 1 s."""
     code = 0
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(bool(error.code))

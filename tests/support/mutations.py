@@ -1,4 +1,4 @@
-"""Videos spoilt in every way that one meets, and some that one is dealt on purpose."""
+"""Damaged videos: kinds that occur in practice, and kinds that an attacker makes."""
 
 import struct
 import subprocess
@@ -9,8 +9,8 @@ import imageio_ffmpeg
 import numpy as np
 
 H264 = ("-c:v", "libx264", "-preset", "veryfast", "-threads", "1")
-# Sound videos to begin with: how the ffmpeg command makes them of a plain one.
-SOUND = {
+# Options with which the ffmpeg command makes intact videos from a plain one.
+INTACT_VIDEOS = {
     "plain.mp4": ("-c", "copy"),
     "index_first.mp4": ("-c", "copy", "-movflags", "faststart"),
     "444.mp4": (*H264, "-pix_fmt", "yuv444p"),
@@ -24,38 +24,43 @@ SOUND = {
 
 
 def ffmpeg(*arguments: object) -> None:
+    """Run the ffmpeg command; it prints errors only."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     subprocess.run([*command, *map(str, arguments)], check=True)
 
 
-def sound_videos(clip: Path, folder: Path) -> dict[str, Path]:
+def intact_videos(clip: Path, folder: Path) -> dict[str, Path]:
+    """Write the intact videos to `folder`. Returns their paths by name."""
     made = {}
-    for name, options in SOUND.items():
+    for name, options in INTACT_VIDEOS.items():
         made[name] = folder / name
         ffmpeg("-i", clip, *options, made[name])
     return made
 
 
 def flip_bits(content: bytes, rng: np.random.Generator, count: int) -> bytes:
-    spoilt = bytearray(content)
-    for place in rng.integers(0, len(spoilt), count):
-        spoilt[place] ^= 1 << int(rng.integers(8))
-    return bytes(spoilt)
+    """Flip `count` random bits."""
+    damaged = bytearray(content)
+    for position in rng.integers(0, len(damaged), count):
+        damaged[position] ^= 1 << int(rng.integers(8))
+    return bytes(damaged)
 
 
 def zero_stretch(content: bytes, rng: np.random.Generator) -> bytes:
+    """Overwrite a random part, less than a third, with zeros."""
     start = int(rng.integers(len(content)))
     end = min(len(content), start + int(rng.integers(1, len(content) // 3)))
     return content[:start] + bytes(end - start) + content[end:]
 
 
 def swap_stretches(content: bytes, rng: np.random.Generator) -> bytes:
-    a, b, c = sorted(int(place) for place in rng.integers(0, len(content), 3))
+    """Swap two random parts that are adjacent."""
+    a, b, c = sorted(int(position) for position in rng.integers(0, len(content), 3))
     return content[:a] + content[b:c] + content[a:b] + content[c:]
 
 
 def boxes(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Start, end and kind of the boxes of an MP4, and of those inside `moov`."""
+    """Yield start, end and kind of each box of an MP4, also of those inside `moov`."""
     stack = [(0, len(content))]
     while stack:
         start, end = stack.pop()
@@ -70,7 +75,7 @@ def boxes(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def without(content: bytes, kind: bytes) -> bytes:
-    """An MP4 in which a kind of box has another name."""
+    """Rename all boxes of a kind in an MP4, so that readers ignore them."""
     for start, _, found in boxes(content):
         if found == kind:
             content = content[: start + 4] + b"junk" + content[start + 8 :]
@@ -78,17 +83,19 @@ def without(content: bytes, kind: bytes) -> bytes:
 
 
 def absurd_size(content: bytes, width: int, height: int) -> bytes:
-    """An MP4 whose sample description and track header claim another size."""
+    """Write a false frame size into the sample description and the track header."""
     at = content.find(b"avc1", content.find(b"stsd"))
     size = struct.pack(">HH", width & 0xFFFF, height & 0xFFFF)
     content = content[: at + 28] + size + content[at + 32 :]
     end = next(end for _, end, kind in boxes(content) if kind == b"tkhd")
-    whole = struct.pack(">II", width << 16 & 0xFFFFFFFF, height << 16 & 0xFFFFFFFF)
-    return content[: end - 8] + whole + content[end:]
+    fixed_point = struct.pack(
+        ">II", width << 16 & 0xFFFFFFFF, height << 16 & 0xFFFFFFFF
+    )
+    return content[: end - 8] + fixed_point + content[end:]
 
 
 def absurd_table(content: bytes, kind: bytes, value: int) -> bytes:
-    """An MP4 whose table `kind` (stsz, stts, ...) claims `value` entries."""
+    """Make the table `kind` (stsz, stts, ...) of an MP4 claim `value` entries."""
     for start, _, found in boxes(content):
         if found == kind:
             at = start + (16 if kind == b"stsz" else 12)
@@ -96,24 +103,25 @@ def absurd_table(content: bytes, kind: bytes, value: int) -> bytes:
     return content
 
 
-Made = Iterator[tuple[str, bytes]]
+NamedContents = Iterator[tuple[str, bytes]]
 
 
-def mutations(clip: Path, folder: Path, seed: int) -> Made:
-    """Names and contents of some 450 spoilt files, the same for the same seed."""
+def mutations(clip: Path, folder: Path, seed: int) -> NamedContents:
+    """Names and contents of over 400 files. The same seed gives the same files."""
     rng = np.random.default_rng(seed)
-    paths = sound_videos(clip, folder)
-    sound = {name: path.read_bytes() for name, path in paths.items()}
-    for name, content in sound.items():
+    paths = intact_videos(clip, folder)
+    intact = {name: path.read_bytes() for name, path in paths.items()}
+    for name, content in intact.items():
         yield f"sound_{name}", content
         yield from _of_any(name, content, rng)
     for name in ("plain.mp4", "index_first.mp4", "groups.mp4", "444.mp4"):
-        yield from _of_mp4(name, sound[name], rng)
-    yield from _swapped_headers(sound)
+        yield from _of_mp4(name, intact[name], rng)
+    yield from _swapped_headers(intact)
     yield from _other_files(clip, folder, rng)
 
 
-def _of_any(name: str, content: bytes, rng: np.random.Generator) -> Made:
+def _of_any(name: str, content: bytes, rng: np.random.Generator) -> NamedContents:
+    """Damage that is possible in a file of any format."""
     for count in (1, 1, 1, 2, 3, 5, 10, 10, 30, 100, 300, 1000):
         label = f"flip{count}_{rng.integers(10**6)}_{name}"
         yield label, flip_bits(content, rng, count)
@@ -129,7 +137,8 @@ def _of_any(name: str, content: bytes, rng: np.random.Generator) -> Made:
     yield f"{name}.txt", content
 
 
-def _of_mp4(name: str, content: bytes, rng: np.random.Generator) -> Made:
+def _of_mp4(name: str, content: bytes, rng: np.random.Generator) -> NamedContents:
+    """Damage to the boxes of an MP4."""
     for number, (start, end, kind) in enumerate(boxes(content)):
         label = f"{number}{kind.decode('latin1')}".replace("\xa9", "")
         yield f"cutbefore_{label}_{name}", content[:start]
@@ -152,15 +161,17 @@ def _of_mp4(name: str, content: bytes, rng: np.random.Generator) -> Made:
             yield f"{kind.decode()}{value}_{name}", absurd_table(content, kind, value)
 
 
-def _swapped_headers(sound: dict[str, bytes]) -> Made:
-    names = list(sound)
+def _swapped_headers(intact: dict[str, bytes]) -> NamedContents:
+    """Files that begin as one intact video and continue as another."""
+    names = list(intact)
     for one, other in zip(names, names[1:] + names[:1], strict=True):
         for size in (32, 1000, 4096):
-            content = sound[one][:size] + sound[other][size:]
+            content = intact[one][:size] + intact[other][size:]
             yield f"head{size}_{one}_{other}.mp4", content
 
 
-def _other_files(clip: Path, folder: Path, rng: np.random.Generator) -> Made:
+def _other_files(clip: Path, folder: Path, rng: np.random.Generator) -> NamedContents:
+    """Unusual videos, and files that are not videos."""
     made: dict[str, Callable[[Path], None]] = {
         "one_frame.mp4": lambda to: ffmpeg("-i", clip, "-frames:v", 1, to),
         "two_frames.mp4": lambda to: ffmpeg("-i", clip, "-frames:v", 2, to),

@@ -1,6 +1,6 @@
-"""The reference run: a small run of everything, made once for a state of the code.
+"""The reference run: a small run of all targets, made once for each state of the code.
 
-It is kept in `build/reference/`, where later calls of pytest find it.
+It is stored in `build/reference/`, so that later calls of pytest reuse it.
 """
 
 import hashlib
@@ -14,18 +14,18 @@ from filelock import FileLock
 
 from tests.support.runs import REPOSITORY, SMALL, Run
 
-KEPT = REPOSITORY / "build" / "reference"
-# All that decides what a run of a given configuration computes.
-CODE = ("Snakefile", "requirements.lock", "config/*.yaml")
-CODE += ("pipeline/**/*", "workflow/**/*", "profiles/**/*")
-DAY = 86_400.0  # s
+RUNS_FOLDER = REPOSITORY / "build" / "reference"
+# For a given configuration, these files determine the results of a run.
+CODE_PATTERNS = ("Snakefile", "requirements.lock", "config/*.yaml")
+CODE_PATTERNS += ("pipeline/**/*", "workflow/**/*", "profiles/**/*")
+MAX_UNUSED_AGE = 86_400.0  # s
 
 
 def state(repository: Path = REPOSITORY) -> str:
-    """A hash of the small configuration, of this Python, and of the code's bytes."""
+    """A hash of the small configuration, the Python version, and the code."""
     found = hashlib.sha256(yaml.safe_dump(SMALL).encode())
     found.update(f"{sys.version} {sys.prefix}".encode())
-    for pattern in CODE:
+    for pattern in CODE_PATTERNS:
         for file in sorted(repository.glob(pattern)):
             if file.is_file() and file.suffix != ".pyc":
                 found.update(f"\0{file.relative_to(repository)}\0".encode())
@@ -34,21 +34,21 @@ def state(repository: Path = REPOSITORY) -> str:
 
 
 def reference_run() -> Run:
-    """The run, which is made unless it is kept; it must not be changed."""
-    KEPT.mkdir(parents=True, exist_ok=True)
+    """Make the run unless it is stored. Tests copy it and do not change it."""
+    RUNS_FOLDER.mkdir(parents=True, exist_ok=True)
     name = state()
-    with FileLock(KEPT / "lock"):
-        done = KEPT / name / "done"
+    with FileLock(RUNS_FOLDER / "lock"):
+        done = RUNS_FOLDER / name / "done"
         if not done.exists():
-            shutil.rmtree(KEPT / name, ignore_errors=True)
-            _forget_old()
-            Run(KEPT / name / "run").configure().snakemake("all")
+            shutil.rmtree(RUNS_FOLDER / name, ignore_errors=True)
+            _remove_old_runs()
+            Run(RUNS_FOLDER / name / "run").configure().snakemake("all")
         done.touch()
-    return Run(KEPT / name / "run")
+    return Run(RUNS_FOLDER / name / "run")
 
 
-def _forget_old() -> None:
-    """Remove the runs of other states that nobody has used for a day."""
-    for done in KEPT.glob("*/done"):
-        if time.time() - done.stat().st_mtime > DAY:
+def _remove_old_runs() -> None:
+    """Remove runs that were last used longer than MAX_UNUSED_AGE ago."""
+    for done in RUNS_FOLDER.glob("*/done"):
+        if time.time() - done.stat().st_mtime > MAX_UNUSED_AGE:
             shutil.rmtree(done.parent)

@@ -1,4 +1,4 @@
-"""Small runs of the workflow, started as a user starts them."""
+"""Small runs of the workflow, with the same command that a user types."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from tests.support import forked
 
 REPOSITORY = Path(__file__).parents[2]
 
-# A few drawn persons and a network of a few thousand weights: seconds, not minutes.
+# A few drawn persons, and a network with few weights: a step takes seconds.
 SMALL = {
     "sources": {
         "miniature": {
@@ -44,12 +44,12 @@ SMALL = {
     "evaluation": {"bootstrap": 100},
 }
 
-# The same with the first of its models alone, which nearly halves the steps.
+# Only the first model, which nearly halves the number of steps.
 ONE_MODEL = {**SMALL, "models": {"small": SMALL["models"]["small"]}}
 
 
 def merged(base: dict, changes: dict) -> dict:
-    """`base` with the nested keys of `changes` put over it."""
+    """A copy of `base` in which nested keys of `changes` replace those of `base`."""
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
@@ -59,7 +59,7 @@ def merged(base: dict, changes: dict) -> dict:
 
 
 class Run:
-    """A folder in which the workflow is run, with a configuration of its own."""
+    """A folder in which the workflow runs, with its own configuration."""
 
     def __init__(self, folder: Path, repository: Path = REPOSITORY) -> None:
         self.folder, self.repository = folder, repository
@@ -67,11 +67,13 @@ class Run:
         self.environment: dict[str, str] = dict(os.environ)
 
     def configure(self, changes: dict | None = None, base: dict = SMALL) -> "Run":
+        """Write `base` with `changes` as the configuration of the run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config.write_text(yaml.safe_dump(merged(base, changes or {})))
         return self
 
     def command(self, *arguments: str) -> list[str]:
+        """The command that runs Snakemake in this folder."""
         return [
             *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
             *("--snakefile", str(self.repository / "Snakefile")),
@@ -79,7 +81,7 @@ class Run:
         ]
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
-        """Run Snakemake; returns all that it printed."""
+        """Run Snakemake. Returns its stdout and stderr; `code` is its exit status."""
         done = forked.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -104,7 +106,7 @@ class Run:
         )
 
     def stale(self, *arguments: str) -> set[str]:
-        """Names of the jobs that a run would do, with their wildcards."""
+        """The jobs that a run would do: rule and wildcards, separated by spaces."""
         printed = self.snakemake("all", "--dry-run", *arguments)
         jobs: list[str] = []
         for line in printed.splitlines():
@@ -118,12 +120,12 @@ class Run:
         return set(jobs) - {"all"}
 
     def copy(self, folder: Path) -> "Run":
-        """The same run, with its results and records, in another folder."""
+        """Copy the run, with its results and the records of Snakemake, to `folder`."""
         shutil.copytree(self.folder, folder, symlinks=True)  # keeps file times
         return Run(folder, self.repository)
 
     def csvs(self) -> dict[str, bytes]:
-        """The bytes of every CSV below the results."""
+        """The bytes of every CSV in the results, by its path below them."""
         results = self.folder / "results"
         return {
             str(path.relative_to(results)): path.read_bytes()

@@ -1,4 +1,4 @@
-"""In which order tests run, which of them stay together, and how long each took."""
+"""The order of tests, which tests share a process, and the seconds of each test."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-# Folders of long tests, the longest first. Their tests are spread over pytest's
-# processes one by one; those of a module in another folder stay together.
-LONG = ("workflow", "steps", "docs")
+# Folders of long tests, the longest first. Each of their tests may run in any process
+# of pytest. In other folders, all tests of a module run in one process.
+LONG_FOLDERS = ("workflow", "steps", "docs")
 
 
 def group_of(item: pytest.Item) -> str:
-    """The tests of a group run in one process, in their order in the module."""
+    """The group of a test. Tests of a group run in one process, in module order."""
     mark = item.get_closest_marker("xdist_group")
     if mark:
         return str(mark.args[0])
     folder, *_ = item.path.relative_to(TESTS).parts
-    return item.nodeid if folder in LONG else str(item.path.relative_to(TESTS))
+    return item.nodeid if folder in LONG_FOLDERS else str(item.path.relative_to(TESTS))
 
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
     """Sort groups by their `pytest.mark.slow(minutes=...)`, then by their folder.
 
-    What is long must begin early, or one process works at it alone in the end.
+    Long groups start early. Otherwise one process would finish long after the others.
     """
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
@@ -33,13 +33,15 @@ def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
         marks = [mark for item in group for mark in item.iter_markers("slow")]
         minutes = sum(mark.kwargs.get("minutes", 0.5) for mark in marks)
         folder = group[0].path.relative_to(TESTS).parts[0]
-        return -minutes, LONG.index(folder) if folder in LONG else len(LONG)
+        return -minutes, LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(
+            LONG_FOLDERS
+        )
 
     return [item for group in sorted(groups.values(), key=order) for item in group]
 
 
 class Durations:
-    """A plugin that writes what each test took, in seconds, the longest first."""
+    """A plugin that writes the seconds of each test to a file, the longest first."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -50,5 +52,6 @@ class Durations:
 
     def pytest_sessionfinish(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"{took:8.2f} {name}\n" for name, took in self.seconds.most_common()]
+        longest_first = self.seconds.most_common()
+        lines = [f"{seconds:8.2f} {name}\n" for name, seconds in longest_first]
         self.file.write_text("".join(lines))

@@ -1,4 +1,4 @@
-"""A file server over real HTTP that can be told to fail."""
+"""A file server over real HTTP whose faults a test can choose."""
 
 import email.utils
 import hashlib
@@ -14,17 +14,24 @@ from urllib.parse import unquote
 class FileServer:
     """Serves the files below `root` at `prefix`, with ranges and validators.
 
-    `faults[path]` lists what goes wrong, a request each: see `_Handler.do_GET`.
-    `standing[path]` goes wrong with every request. `sent` counts bytes of bodies.
+    Attributes:
+        faults: by path, the faults of the next requests, one for each request. See
+            `_Handler._answer` for their names.
+        standing: by path, the fault of every request that has none in `faults`.
+        asked: path and Range header of each request.
+        sent: by path, the number of bytes sent in bodies.
+        pace: seconds between blocks of a body.
+        now: number of requests that are being answered.
+        most_at_once: the largest value of `now`.
     """
 
     def __init__(self, root: Path, prefix: str = "") -> None:
         self.root, self.prefix = root, prefix
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.standing: dict[str, str] = {}
-        self.asked: list[tuple[str, str]] = []  # path, Range
+        self.asked: list[tuple[str, str]] = []
         self.sent: Counter[str] = Counter()
-        self.pace = 0.0  # s between blocks
+        self.pace = 0.0
         self.most_at_once = self.now = 0
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"files": self})
@@ -41,6 +48,7 @@ class FileServer:
         self.server.server_close()
 
     def fault_of(self, path: str) -> str:
+        """The fault of the next request for this path, or ""."""
         with self.lock:
             queue = self.faults[path]
             return queue.pop(0) if queue else self.standing.get(path, "")
@@ -78,11 +86,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if kind in ("redirect", "endless", "moved"):  # to a file, or to anywhere
+        if kind in (
+            "redirect",
+            "endless",
+            "moved",
+        ):  # to a file of this server; moved: to any address
             self.send_response(302)
             place = number if kind == "moved" else f"{self.files.prefix}/{number}"
             self.send_header("Location", place)
-            if kind == "endless":  # a body that never ends, which nobody should read
+            if kind == "endless":  # the body never ends; clients should not read it
                 self.end_headers()
                 while True:
                     self.wfile.write(b"x" * 4096)
@@ -91,9 +103,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = file.read_bytes()
-        if kind == "other":  # right length, wrong bytes
+        if kind == "other":  # the right length, but wrong bytes
             body = hashlib.shake_256(path.encode()).digest(len(body))
-        if kind == "short":  # a wrong length, and as many bytes
+        if kind == "short":  # a wrong Content-Length, and as many bytes
             body = body[: int(number)]
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         date = email.utils.formatdate(file.stat().st_mtime, usegmt=True)
@@ -108,7 +120,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if start:
             extent = f"bytes {start}-{len(body) - 1}/{len(body)}"
             self.send_header("Content-Range", extent)
-        if kind != "unvouched":  # with a number: breaks off after so many bytes
+        if kind != "unvouched":  # with a number, it breaks off after that many bytes
             self.send_header("ETag", f"W/{tag}" if kind == "weak" else tag)
             self.send_header("Last-Modified", date)
         rest = body[start:]
@@ -125,13 +137,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(path, rest, kind, number)
 
     def _start(self, tag: str, date: str, fault: str) -> int:
+        """The first byte to send: that of the Range header, or 0 for the full file."""
         asked = self.headers.get("Range", "")
         if not asked or fault == "no ranges":
             return 0
         condition = self.headers.get("If-Range", "")
         vouched = condition in (tag, date)
         vouched = vouched or (fault.startswith("unvouched") and not condition)
-        if not vouched and fault != "any range":  # as servers without If-Range do
+        if (
+            not vouched and fault != "any range"
+        ):  # "any range": like a server without If-Range
             return 0
         return int(asked.removeprefix("bytes=").removesuffix("-"))
 

@@ -1,4 +1,4 @@
-"""Face and attribution shards made of arrays, for what needs no videos."""
+"""Face and attribution shards made from arrays, for tests that need no videos."""
 
 from pathlib import Path
 
@@ -21,12 +21,16 @@ def write_faces(
     masks: list[np.ndarray],
     alignment: np.ndarray | None = None,
 ) -> None:
-    """A face shard of `videos` (rows of the table), with crops and masks of each."""
+    """Write a face shard.
+
+    `videos` are rows of the table. `crops` has an array (N, S, S, 3) uint8 for each
+    video, and `masks` an array (N, S, S) uint8. `alignment` is (2, 3) or (N, 2, 3).
+    """
     size = crops[0].shape[1]
     with writing_faces(path, size, {}, COLUMNS | {"label": int}) as shard:
         for row, pictures, marks in zip(videos, crops, masks, strict=True):
             count = len(pictures)
-            turn = np.full((count, 2, 3), np.nan) if alignment is None else alignment
+            matrix = np.full((2, 3), np.nan) if alignment is None else alignment
             frames = {
                 "subject": np.zeros(count),
                 "number": np.arange(count),
@@ -34,13 +38,16 @@ def write_faces(
                 "box": np.tile([0, 0, size, size], (count, 1)),
                 "face": np.zeros((count, 4)),
                 "landmarks": np.full((count, 5, 2), np.nan),
-                "alignment": np.broadcast_to(turn, (count, 2, 3)),
+                "alignment": np.broadcast_to(matrix, (count, 2, 3)),
                 "score": np.ones(count),
                 "interpolated": np.zeros(count, bool),
             }
-            known = bool(marks.any())
             faces = VideoFaces(
-                "ok", crops=pictures, masks=marks, frames=frames, has_mask=known
+                "ok",
+                crops=pictures,
+                masks=marks,
+                frames=frames,
+                has_mask=bool(marks.any()),
             )
             shard.add(row, faces)
 
@@ -48,8 +55,11 @@ def write_faces(
 def write_maps(
     path: Path, frames: pd.DataFrame, maps: np.ndarray, logits: np.ndarray
 ) -> None:
-    """An attribution shard from a baseline of logit 0 whose maps are complete but for
-    rounding; `frames` are a face shard's labelled frames."""
+    """Write an attribution shard.
+
+    `frames` are the N labelled frames of a face shard. `maps` is (N, S, S) float. The
+    logit of the baseline is 0, and the completeness error is computed from `maps`.
+    """
     stored = maps.astype(np.float16)
     sums = stored.sum((1, 2), dtype=np.float64)
     error = completeness_error(sums, logits)
@@ -62,7 +72,7 @@ def write_maps(
 
 
 def row(number: int, method: str, dataset: str = "data") -> dict:
-    """The table's row of a video of the method of person `number`."""
+    """The row of the table for a video of person `number`, made by `method`."""
     name = f"{dataset}/c23/{method}/{number:03d}"
     target, source = f"{number:03d}", "" if method == "real" else "999"
     words = (name, dataset, "c23", method, target, source)
@@ -70,7 +80,7 @@ def row(number: int, method: str, dataset: str = "data") -> dict:
 
 
 def write_marked_shard(path, videos=8, marked=True, frames=4, methods=("A",)):
-    """Write a face shard of noise; the fakes have a bright square, unless not `marked`.
+    """Write a face shard of noise. If `marked`, fakes have a bright square.
 
     A small network learns the square within a few steps.
     """
@@ -111,9 +121,10 @@ def write_marked_shard(path, videos=8, marked=True, frames=4, methods=("A",)):
 def make_map_shard(
     folder, name, people, seed, frames=2, spot=0.0, methods=("A", "real")
 ):
-    """Write shards of faces and of maps, as paths, with the exact maps (N, S, S).
+    """Write a face shard and an attribution shard.
 
-    The maps are noise; on the chins of fakes lies a spot that adds `spot` logits.
+    The maps are noise. Fakes have a spot on the chin whose sum is `spot` logits.
+    Returns the paths of the maps and the faces, and the unrounded maps, (N, S, S).
     """
     rng = np.random.default_rng(seed)
     videos = [row(person, method) for person in people for method in methods]

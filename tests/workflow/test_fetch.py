@@ -175,7 +175,7 @@ def test_too_many_that_are_not_to_be_had_fail_the_step_and_are_named(server, tmp
     run = from_server(server, tmp_path / "run")
     printed = run.snakemake("videos", check=False)
     assert run.code != 0
-    assert "2 of 18 files cannot be had, more than the share 0.02" in printed
+    assert "2 of 18 files could not be fetched, more than the share 0.02" in printed
     assert all(f"  {name.removeprefix('v3/')}: the server" in printed for name in lost)
     assert not (run.folder / "results/videos/faceforensics-train-000.csv").exists()
     server.standing.clear()
@@ -276,7 +276,7 @@ def test_without_terms_nothing_is_asked_of_the_server(server, tmp_path):
     run = from_server(server, tmp_path / "run", agreed)
     printed = run.snakemake("all", check=False)
     assert run.code != 0
-    assert "set agree_to_terms: true. The data is the authors' to give" in printed
+    assert "set agree_to_terms: true. Only the authors can give access" in printed
     assert not server.asked
 
 
@@ -339,7 +339,7 @@ def test_retinafaces_weights_are_fetched_with_their_checksum(server, tmp_path):
     assert "fetch_face_detector" in run.stale()
     wanted = "results/faces/weights/retinaface.pth"
     run.snakemake(wanted)
-    folder = run.folder / "results/weights"
+    folder = run.folder / "results/faces/weights"
     assert (run.folder / wanted).read_bytes() == (
         server.root / "weights.pth"
     ).read_bytes()

@@ -48,6 +48,7 @@ def hub(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server, weights, asked
     server.shutdown()
+    server.server_close()
 
 
 def environment(folder, port) -> dict[str, str]:
@@ -87,8 +88,8 @@ def test_no_network_is_told_with_a_remedy_and_leaves_nothing(hub, tmp_path):
     server.server_close()
     done = fetch(tmp_path, server.server_port)
     assert done.returncode == 1
-    assert "weights of test_resnet cannot be had" in done.stderr
-    assert "give the file as this model's `pretrained`" in done.stderr
+    assert "weights of test_resnet could not be fetched" in done.stderr
+    assert "set this model's `pretrained` to the file" in done.stderr
     assert not list(tmp_path.glob("test_resnet*"))
 
 
@@ -99,7 +100,7 @@ def test_the_workflow_fetches_for_training_and_only_once(hub, finished, tmp_path
     run.environment = environment(tmp_path, server.server_port)
     run.snakemake("models")
     folder = run.folder / "results"
-    fetched = load_file(folder / "weights/test_resnet.safetensors")
+    fetched = load_file(folder / "models/weights/test_resnet.safetensors")
     trained = load_file(folder / "models/small/all/weights.safetensors")
     first = "conv1.0.weight"
     assert torch.allclose(fetched[first], trained[first], atol=1e-5)

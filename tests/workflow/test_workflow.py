@@ -162,6 +162,11 @@ def test_fresh_clone_comments_docstrings_and_readme_make_nothing_stale(clone):
 def test_changed_video_makes_its_shard_stale_and_no_other(run):
     shard, _ = replace_video(run)
     assert run.stale() == of_test_shard(shard)
+
+
+@pytest.mark.slow
+def test_changed_video_changes_tables_of_its_shard_and_over_all_alone(run):
+    shard, _ = replace_video(run)
     before = run.csvs()
     run.snakemake("all")
     after = run.csvs()
@@ -297,6 +302,23 @@ def test_a_new_key_of_one_source_makes_only_the_index_stale(clone):
     clone.snakemake("all")
     assert clone.csvs() == before
     assert clone.stale() == set()
+
+
+def test_a_new_source_hides_no_other_change(run):
+    """The list of videos and a model change at once: both are noticed."""
+    data = run.folder / "data/miniature/original_sequences/youtube/c23/videos"
+    clips = run.folder / "data/mine/real"
+    clips.mkdir(parents=True)
+    shutil.copy(next(data.glob("*.mp4")), clips / "a.mp4")
+    mine = {"root": "data/mine", "use": "test", "shards": {"test": 1}}
+    changes = {"sources": {"folders": {"mine": mine}}}
+    run.configure(changes | {"models": {"small": {"learning_rate": 0.002}}})
+    stale = run.stale()
+    assert {"index_videos", "train_model small all"} <= stale
+    assert "train_model other all" not in stale
+    table = "results/videos/mine-test-000.csv"
+    run.snakemake(table)
+    assert (run.folder / table).is_file()
 
 
 def test_a_changed_resolution_draws_pictures_and_nothing_else(clone):

@@ -24,16 +24,14 @@ rule index_videos:
         "--index {output.index:q} --leaks {output.leaks:q} > {log:q} 2>&1"
 
 
-# Steps of a shard read their rows from the index. It is `ancient`, since `rows` says
-# which shards a new index changes.
+# Steps of a shard list its source again: the index is a report for people. As an input it
+# would make all shards stale whenever one changes. `rows` says which shards change.
 # A rule for each shard: wildcards cannot express which files it writes.
 for shard in JOBS.drawn_shards():
 
     rule:
         name:
             f"render_videos_{shard}"
-        input:
-            index=ancient(rules.index_videos.output.index),
         output:
             JOBS.drawn_files(shard),
         log:
@@ -44,14 +42,13 @@ for shard in JOBS.drawn_shards():
             **LONG,
         params:
             shard=shard,
-            root=JOBS.drawing_root,
             rows=JOBS.fingerprint_of(shard),
-            config=JOBS.drawing_config,
-            code=code_version("render_videos"),
+            drawing=JOBS.drawing_config,
+            source=JOBS.drawing_source,
+            code=code_version("render_videos", LISTING),
         shell:
-            "python -m pipeline.render_videos --index {input.index:q} "
-            "--shard {params.shard:q} --root {params.root:q} "
-            "--config {params.config:q} > {log:q} 2>&1"
+            "python -m pipeline.render_videos --shard {params.shard:q} "
+            "--source {params.source:q} > {log:q} 2>&1"
 
 
 if JOBS.shards_from("fetched"):
@@ -62,8 +59,6 @@ if JOBS.shards_from("fetched"):
     # No `code`: a fetched file is the same, whatever code fetched it. The files are not
     # outputs, since Snakemake deletes outputs before a job runs again.
     rule fetch_videos:
-        input:
-            index=ancient(rules.index_videos.output.index),
         output:
             table="<results>/videos/{shard}.csv",
             checksums="<results>/videos/{shard}.sha256",
@@ -83,16 +78,14 @@ if JOBS.shards_from("fetched"):
             source=JOBS.source_config,
             config=JOBS.fetch_config,
         shell:
-            "python -m pipeline.fetch_videos --index {input.index:q} "
-            "--shard {wildcards.shard:q} --source {params.source:q} "
-            "--config {params.config:q} --table {output.table:q} "
-            "--checksums {output.checksums:q} > {log:q} 2>&1"
+            "python -m pipeline.fetch_videos --shard {wildcards.shard:q} "
+            "--source {params.source:q} --config {params.config:q} "
+            "--table {output.table:q} --checksums {output.checksums:q} > {log:q} 2>&1"
 
 
 rule checksum_videos:
     input:
-        videos=JOBS.shard_files,
-        index=ancient(rules.index_videos.output.index),
+        JOBS.shard_files,
     output:
         table="<results>/videos/{shard}.csv",
         checksums="<results>/videos/{shard}.sha256",
@@ -107,10 +100,11 @@ rule checksum_videos:
     params:
         root=JOBS.data_root,
         rows=JOBS.shard_fingerprint,
-        code=code_version("checksum_videos"),
+        source=JOBS.source_config,
+        code=code_version("checksum_videos", LISTING),
     shell:
-        "python -m pipeline.checksum_videos --index {input.index:q} "
-        "--shard {wildcards.shard:q} --root {params.root:q} --table {output.table:q} "
+        "python -m pipeline.checksum_videos --shard {wildcards.shard:q} "
+        "--source {params.source:q} --table {output.table:q} "
         "--checksums {output.checksums:q} > {log:q} 2>&1"
 
 

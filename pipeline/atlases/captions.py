@@ -1,0 +1,34 @@
+"""The captions of an atlas' cells in its pictures."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from pipeline.files.figures import counted
+
+# The caption of each cell, by data set, compression, method and outcome.
+Captions = Mapping[tuple[str, str, str, str], str]
+
+
+def cell_captions(summary: pd.DataFrame) -> Captions:
+    """The caption of each cell of a cell table: counts, and the logits explained."""
+    return {
+        (c.dataset, c.compression, c.method, c.outcome): (
+            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}"
+            f"{_not_converged(c.frames, c.converged_share)}\n"
+            f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
+            f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}"
+        )
+        for c in summary.itertuples()
+    }
+
+
+def _not_converged(frames: int, converged_share: float) -> str:
+    """How many frames' maps miss the tolerance; "" if none does."""
+    count = round(frames * (1 - converged_share))
+    return f", {count} not converged" if count else ""
+
+
+def _off_grid(logits: float) -> str:
+    """The part of a map that lies outside the picture; "" if it rounds to zero."""
+    return f" ({logits:+.2f} outside)" if abs(logits) >= 0.005 else ""

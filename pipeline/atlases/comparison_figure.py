@@ -1,0 +1,48 @@
+"""Draw where the mean maps of two detectors differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from pipeline.atlases.model_comparison import Difference
+from pipeline.atlases.overlays import (
+    SCALE_NOTE,
+    Look,
+    colour_bar,
+    figure_rows,
+    hide_axes,
+    outline_mask,
+    outline_squares,
+    overlay,
+    row_label,
+    shared_limit,
+)
+from pipeline.files.figures import save
+
+
+def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> None:
+    """Draw a row for each method and pair: both mean maps, and their difference."""
+    figure, panels = plt.subplots(
+        max(len(found), 1),
+        3,
+        figsize=(8.6, 2.5 * max(len(found), 1) + 1.0),
+        layout="constrained",
+        squeeze=False,
+    )
+    slices = figure_rows(one.cell.slice for one in found)
+    ordered = sorted(found, key=lambda one: slices.index(one.cell.slice))
+    for row, one in zip(panels, ordered, strict=False):
+        maps = (one.cell.mean, one.other_cell.mean, one.heatmap)
+        names = (one.detector, one.other, "difference")
+        limit = shared_limit(maps[:2])
+        for axes, heatmap, name in zip(row, maps, names, strict=True):
+            hide_axes(axes)
+            axes.imshow(overlay(heatmap, one.cell.face, limit=limit, look=look))
+            outline_mask(axes, one.cell.mask)
+            axes.set_title(name, fontsize=9, loc="left")
+        outline_squares(row[2], one.significant, len(one.cell.face))
+        row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
+        colour_bar(figure, row, limit=limit, look=look)
+    figure.suptitle(f"mean attributions of two detectors\n{SCALE_NOTE}", fontsize=11)
+    save(figure, path)
