@@ -98,7 +98,10 @@ class Popen:
                 selector.register(self.server, selectors.EVENT_READ)
                 if not selector.select(timeout):
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self.answers.readline())
+            answer = self.answers.readline()
+            if not answer:
+                raise RuntimeError("the server that programs are forked from has ended")
+            self.returncode = int(answer)
             self.answers.close()
             self.server.close()
         return self.returncode
