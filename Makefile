@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # One thread for each of pytest's processes: with two each, tests take thrice the time.
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --durations=20
-TWO_AT_ONCE := -n 2 --dist loadgroup --no-loadscope-reorder
+TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 DURATIONS = --keep-durations=build/durations/$@.txt
 
 .PHONY: demo install test test-slow test-all test-slurm check docs lock format

@@ -8,7 +8,7 @@ import pytest
 from tests.support import forked
 from tests.support.reference import reference_run
 from tests.support.runs import Run
-from tests.support.scheduling import Durations, group_of, longest_first
+from tests.support.scheduling import Durations, GroupScheduling, longest_first
 
 SERVER = pytest.StashKey[forked.Server]()
 
@@ -39,10 +39,12 @@ def pytest_unconfigure(config):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
-    for item in items:  # before pytest-xdist reads the groups
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     yield  # here `-m` takes tests out
     items[:] = longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

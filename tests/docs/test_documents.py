@@ -35,9 +35,6 @@ METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 BY_CI = ("make test", "make check")
 # A clone in which `make demo 2>&1 | tee build/demo.log` has run, or "".
 DEMO = os.environ.get("DEEPFAKE_ATLAS_DEMO", "")
-# Without one, the demo runs in these tests: once, if they are in one process.
-IN_CLONE = pytest.mark.xdist_group("documents")
-ON_CROPS = pytest.mark.xdist_group("crops of the demo") if DEMO else IN_CLONE
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +103,6 @@ def test_ci_runs_what_the_readme_says():
 
 
 @pytest.mark.slow(minutes=4)
-@IN_CLONE
 def test_every_command_in_a_fresh_clone(clone):
     todo = [c for c in commands() if c not in BY_CI]
     assert todo.pop(0) == "make demo"
@@ -128,7 +124,6 @@ def test_every_command_in_a_fresh_clone(clone):
 
 
 @pytest.mark.slow
-@IN_CLONE
 def test_the_python_in_it_runs_on_the_demo(clone):
     for block in blocks("python"):
         (clone / "snippet.py").write_text(block)
@@ -136,7 +131,6 @@ def test_the_python_in_it_runs_on_the_demo(clone):
 
 
 @pytest.mark.slow
-@IN_CLONE
 def test_detectors_and_attributions_of_the_demo(clone):
     """Decisions on held-out persons are right, and attributions mark the forgery."""
     pointed = {}
@@ -179,7 +173,6 @@ def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
 
 
 @pytest.mark.slow(minutes=2)
-@ON_CROPS
 def test_shuffled_labels_teach_nothing(clone):
     """No leak: on shuffled labels the test AUC is 0.5 within its interval.
 

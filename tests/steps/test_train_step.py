@@ -99,7 +99,6 @@ def assert_same(one: Path, two: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("undisturbed training")
 def test_training_killed_at_five_random_moments_gives_the_same_weights(
     undisturbed, tmp_path
 ):
@@ -122,7 +121,6 @@ def test_training_killed_at_five_random_moments_gives_the_same_weights(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("undisturbed training")
 def test_training_stopped_by_the_scheduler_resumes(undisturbed, tmp_path):
     folder = copy_shards(undisturbed, tmp_path / "run")
     process = start(folder)

@@ -1,23 +1,48 @@
 """The order of tests, which tests share a process, and the seconds of each test."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parents[1]
 # Folders of long tests, the longest first. Each of their tests may run in any process
 # of pytest. In other folders, all tests of a module run in one process.
 LONG_FOLDERS = ("workflow", "steps", "docs")
+# Tests in these folders that share a long fixture, by the beginning of their node ids.
+# The first beginning that fits counts.
+SHARED = {
+    "tests/workflow/test_datasets.py": "data sets",
+    "tests/workflow/test_protocols.py": "protocols",
+    "tests/steps/test_train_step.py::test_training_": "undisturbed training",
+    # With a finished demo at hand, each process can copy it.
+    "tests/docs/test_documents.py::test_shuffled": (
+        "crops" if os.environ.get("DEEPFAKE_ATLAS_DEMO") else "documents"
+    ),
+    "tests/docs/test_documents.py": "documents",
+}
 
 
-def group_of(item: pytest.Item) -> str:
+def group_of(nodeid: str) -> str:
     """The group of a test. Tests of a group run in one process, in module order."""
-    mark = item.get_closest_marker("xdist_group")
-    if mark:
-        return str(mark.args[0])
-    folder, *_ = item.path.relative_to(TESTS).parts
-    return item.nodeid if folder in LONG_FOLDERS else str(item.path.relative_to(TESTS))
+    for beginning, group in SHARED.items():
+        if nodeid.startswith(beginning):
+            return group
+    module, *_ = nodeid.partition("::")
+    _, folder, *_ = module.split("/")
+    return nodeid if folder in LONG_FOLDERS else module
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives groups of tests to pytest's processes.
+
+    pytest-xdist's own groups (`--dist loadgroup`, version 3.8) have no effect with
+    pytest 9.2, which does not let it change the ids of tests.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -27,12 +52,12 @@ def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
     """
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
-        groups.setdefault(group_of(item), []).append(item)
+        groups.setdefault(group_of(item.nodeid), []).append(item)
 
     def order(group: list[pytest.Item]) -> tuple[float, int]:
         marks = [mark for item in group for mark in item.iter_markers("slow")]
         minutes = sum(mark.kwargs.get("minutes", 0.5) for mark in marks)
-        folder = group[0].path.relative_to(TESTS).parts[0]
+        _, folder, *_ = group[0].nodeid.split("/")
         return -minutes, LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(
             LONG_FOLDERS
         )

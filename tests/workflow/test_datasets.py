@@ -6,7 +6,7 @@ import pytest
 from tests.support.data_sets import LAYOUTS
 from tests.support.runs import ONE_MODEL, Run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("data sets")]
+pytestmark = pytest.mark.slow(minutes=1)
 
 
 @pytest.fixture(scope="module")

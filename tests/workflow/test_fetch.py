@@ -237,9 +237,7 @@ def test_a_full_data_disk_is_reported_with_its_folder(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_that_changed_on_the_server_is_refused(
-    server, tmp_path
-):
+def test_a_file_that_changed_on_the_server_is_refused(server, tmp_path):
     run = from_server(server, tmp_path / "run")
     run.snakemake("videos")
     here = run.folder / "data/FaceForensics++" / VIDEO.removeprefix("v3/")
@@ -358,5 +356,5 @@ def test_what_is_no_file_of_weights_is_not_kept(server, tmp_path):
     run = from_server(server, tmp_path / "run", {"faces": faces})
     printed = run.snakemake("results/faces/weights/retinaface.pth", check=False)
     assert run.code != 0
-    assert "give the file as faces.retinaface_weights" in printed
+    assert "set faces.retinaface_weights to the file" in printed
     assert not (run.folder / "results/faces/weights/retinaface.pth").exists()

@@ -7,7 +7,7 @@ import yaml
 from pipeline.models.header import read_header
 from tests.support.runs import ONE_MODEL, Run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("protocols")]
+pytestmark = pytest.mark.slow(minutes=1)
 
 PROTOCOLS = {
     "all": {},
