@@ -72,8 +72,8 @@ def register(
     up to the map's sum.
 
     Each pixel's amount is shared among the four grid pixels around its place, with the
-    weights of bilinear interpolation, of which this is the transpose. If pixels would
-    be more than MAX_SPACING apart, they are divided into k x k parts: then a constant
+    weights of bilinear interpolation: this is its transpose. If pixels would be
+    more than MAX_SPACING apart, they are divided into k x k parts: then a constant
     map stays constant within 8 % at worst, and mostly within 2 %. The identity returns
     the same bits.
     """

@@ -63,7 +63,7 @@ def fingerprint(videos: pd.DataFrame) -> str:
     return hashlib.sha256(videos.to_csv(index=False).encode()).hexdigest()[:16]
 
 
-def kind_of_source(name: str, source: SourceConfig) -> str:
+def kind_of_source(source: SourceConfig) -> str:
     """Where a source's files are from: `drawn` by us, `fetched` by us, or `on_disk`."""
     if isinstance(source, MiniatureConfig):
         return "drawn"
@@ -136,12 +136,12 @@ class JobParameters:
     def kind_of(self, shard: str) -> str:
         """Where a shard's files are from: see `kind_of_source`."""
         name = dataset_of(shard)
-        return kind_of_source(name, self.config.sources.by_name()[name])
+        return kind_of_source(self.config.sources.by_name()[name])
 
     def shards_from(self, *kinds: str) -> str:
         """A pattern of the shards of sources of these kinds; "" if there are none."""
         sources = self.config.sources.by_name().items()
-        names = [name for name, s in sources if kind_of_source(name, s) in kinds]
+        names = [name for name, s in sources if kind_of_source(s) in kinds]
         return rf"({'|'.join(names)})-({'|'.join(SPLITS)})-\d+" if names else ""
 
     def drawn_shards(self) -> list[str]:
@@ -162,11 +162,15 @@ class JobParameters:
 
         Fetched files are not among them: their checksums stand for them.
         """
+        return self.awaited(wildcards, files_of(self.rows_of(wildcards.shard)))
+
+    def awaited(self, wildcards: Wildcards, files: Iterable[str]) -> list[str]:
+        """Paths that a shard's steps wait for, among these files of its source."""
         kind = self.kind_of(wildcards.shard)
         if kind == "fetched":
             return []
         root = self.data_root(wildcards)
-        paths = [f"{root}/{file}" for file in files_of(self.rows_of(wildcards.shard))]
+        paths = [f"{root}/{file}" for file in files]
         return [path for path in paths if kind == "drawn" or Path(path).exists()]
 
     def data_root(self, wildcards: Wildcards) -> str:
@@ -175,7 +179,7 @@ class JobParameters:
 
     def shard_fingerprint(self, wildcards: Wildcards) -> str:
         """A shard's rows: real changes of the videos make its steps stale."""
-        return fingerprint(self.rows_of(wildcards.shard))
+        return self.fingerprint_of(wildcards.shard)
 
     def fingerprint_of(self, shard: str) -> str:
         """The rows of one shard, for a rule that has no wildcard."""
@@ -369,8 +373,4 @@ class JobParameters:
             f"{self.config.results}/videos/{shard}.sha256"
             for shard in sorted(set(rows["shard"]))
         ]
-        kind = self.kind_of(wildcards.shard)
-        if kind == "fetched":
-            return sums
-        paths = [f"{self.data_root(wildcards)}/{path}" for path in rows["path"]]
-        return sums + [p for p in paths if kind == "drawn" or Path(p).exists()]
+        return sums + self.awaited(wildcards, rows["path"])

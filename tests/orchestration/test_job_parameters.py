@@ -155,10 +155,10 @@ def three_sources(folder: Path) -> JobParameters:
 
 def test_kinds_of_sources(tmp_path):
     served = {"server": "https://a.example", "agree_to_terms": True}
-    assert kind_of_source("miniature", MiniatureConfig()) == "drawn"
-    assert kind_of_source("a", FaceForensicsConfig(**served)) == "fetched"
-    assert kind_of_source("a", FaceForensicsConfig()) == "on_disk"
-    assert kind_of_source("a", FolderConfig(root="a")) == "on_disk"
+    assert kind_of_source(MiniatureConfig()) == "drawn"
+    assert kind_of_source(FaceForensicsConfig(**served)) == "fetched"
+    assert kind_of_source(FaceForensicsConfig()) == "on_disk"
+    assert kind_of_source(FolderConfig(root="a")) == "on_disk"
     jobs = three_sources(tmp_path)
     kinds = {"miniature": "drawn", "faceforensics": "fetched", "mine": "on_disk"}
     for name, kind in kinds.items():

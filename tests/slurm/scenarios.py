@@ -127,7 +127,7 @@ def killed_and_started_again(lab: Lab) -> Interrupted:
 
 @dataclass
 class Cancelled(Outcome):
-    """A run of which one job was cancelled, and then the node drained."""
+    """A run: one of its jobs was cancelled, then its node was drained."""
 
     job: str
     queue: str  # while the node was drained: state, step and reason
@@ -233,7 +233,7 @@ class Warned(Outcome):
 
 
 def warned_training(lab: Lab) -> Warned:
-    """Less than three minutes are left, of which SLURM warns, as the rule asks."""
+    """SLURM warns a job that has less than three minutes left, as the rule asks."""
     run, job = training(lab, "warned", "others")
     lab.cluster.output("scontrol", "update", f"jobid={job}", "endtime=now+170")
     log = run.folder / TRAINING_LOG

@@ -1,7 +1,7 @@
 """Runs on a real SLURM cluster: the same results, nothing lost, nothing done twice.
 
-GPUs are dummy devices that SLURM gives to one job at a time; steps run on the CPU. What
-the tests look at happens in `scenarios`, all of which start with the first test.
+GPUs are dummy devices that SLURM gives to one job at a time; steps run on the CPU. The
+first test starts all runs of `scenarios`. Each test looks at the outcome of one.
 """
 
 import re

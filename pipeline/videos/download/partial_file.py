@@ -23,7 +23,7 @@ LOCK_INTERVAL = 1.0  # s between two attempts to lock a file
 
 @dataclass(frozen=True)
 class ResumeState:
-    """Which file of which server the bytes of a partial file belong to.
+    """The server and the file that the bytes of a partial file come from.
 
     Attributes:
         url: the address; "" where it is unknown.
