@@ -22,6 +22,7 @@ def main(args: Arguments) -> None:
     rows = list_shard(args.source, args.shard)
     # `render_sequence` writes all compressions of a video: one of its rows is enough.
     rows = rows.drop_duplicates(["method", "target", "source"])
+    rows = rows.sort_values("target")  # a scene is filmed once for all of its fakes
     for _, row in progress(rows.iterrows(), len(rows), "render", "videos"):
         render_sequence(row, config, Path(config.root))
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Folder, Reruns
-from pipeline.config.source import SourceConfig
+from pipeline.config.source import ShardsConfig, SourceConfig
 
 MiniatureMethod = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 ALL_METHODS: list[MiniatureMethod] = [
@@ -21,6 +21,8 @@ class MiniatureConfig(SourceConfig):
 
     root: Folder = "data/miniature"
     """Folder that the videos are written to."""
+    shards: ShardsConfig = ShardsConfig(train=2, val=1, test=1)
+    """Number of shards of each split. Most steps run one job for each shard."""
     methods: list[MiniatureMethod] = Field(ALL_METHODS, min_length=1)
     """Manipulation methods to use."""
     compressions: list[Literal["c23", "c40"]] = Field(["c23"], min_length=1)
@@ -30,19 +32,19 @@ class MiniatureConfig(SourceConfig):
     )
     """Compressions in which every video is written: `c23` is H.264 with CRF 23, `c40`
     with CRF 40."""
-    train_pairs: int = Field(15, ge=1, le=400)
+    train_pairs: int = Field(30, ge=1, le=400)
     """Number of pairs of persons in the training split. A pair has 2 real videos, and 2
     fakes for each method."""
-    val_pairs: int = Field(3, ge=1, le=50)
+    val_pairs: int = Field(6, ge=1, le=50)
     """Number of pairs of persons in the validation split."""
-    test_pairs: int = Field(6, ge=1, le=50)
+    test_pairs: int = Field(12, ge=1, le=50)
     """Number of pairs of persons in the test split."""
-    min_frames: Annotated[int, Reruns("render_videos")] = Field(32, ge=1, le=1000)
+    min_frames: Annotated[int, Reruns("render_videos")] = Field(24, ge=1, le=1000)
     """Smallest number of frames of a video."""
-    max_frames: Annotated[int, Reruns("render_videos")] = Field(44, ge=1, le=1000)
+    max_frames: Annotated[int, Reruns("render_videos")] = Field(32, ge=1, le=1000)
     """Largest number of frames of a video."""
     seed: Annotated[int, Reruns("render_videos")] = Field(0, ge=0, lt=2**31)
-    """Seed of the random persons, movements and backgrounds."""
+    """Seed of the random persons, movements, places, cameras and forgeries."""
 
     @model_validator(mode="after")
     def _check_values(self) -> "MiniatureConfig":

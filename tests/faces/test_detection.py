@@ -9,19 +9,20 @@ import pytest
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.detection.retinaface import RetinaFaceDetector
 from pipeline.faces.detection.service import RemoteDetector, serve_detector
-from pipeline.videos.miniature.scene import make_scene, real_frames
+from pipeline.videos.miniature.scene import real_frames
+from tests.support.drawn import plain_scene
 
 
 def drawn_frames(person: int, count: int = 1) -> np.ndarray:
     """Frames of a drawn person, (N, 240, 320, 3)."""
-    return np.stack(list(real_frames(make_scene(0, person, (count, count)))))
+    return np.stack(list(real_frames(plain_scene(0, person, count))))
 
 
 @pytest.mark.parametrize("enlarged", [1, 3])
 def test_haar_finds_drawn_faces_at_their_places(enlarged):
     hits = 0
     for person in range(10):
-        pose = make_scene(0, person, (2, 2)).motion.poses[0]
+        (pose,) = plain_scene(0, person, 2).poses(0)
         frame = drawn_frames(person, 2)[0]
         frame = cv2.resize(frame, None, fx=enlarged, fy=enlarged)
         (found,) = HaarDetector(0.15).detect(frame[None])

@@ -193,12 +193,13 @@ def test_workers_end_when_their_job_is_killed(many, tmp_path):
 @pytest.mark.slow
 def test_damaged_videos_give_crops_or_a_row_with_a_reason(tmp_path):
     from pipeline.videos.miniature.corpus import write_video
-    from pipeline.videos.miniature.scene import make_scene, real_frames
+    from pipeline.videos.miniature.scene import real_frames
+    from tests.support.drawn import plain_scene
 
     root = tmp_path / "videos"
     root.mkdir()
     clip = tmp_path / "clip.mp4"
-    write_video(clip, real_frames(make_scene(0, 0, (30, 30))), 23)
+    write_video(clip, real_frames(plain_scene(0, 0, 30)), 23)
     (tmp_path / "sound").mkdir()
     names = []
     for name, content in mutations(clip, tmp_path / "sound", seed=0):

@@ -14,7 +14,8 @@ from pipeline.runtime.errors import StepError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
 from pipeline.videos.miniature.corpus import write_video
-from pipeline.videos.miniature.scene import make_scene, real_frames
+from pipeline.videos.miniature.scene import real_frames
+from tests.support.drawn import plain_scene
 from tests.support.mutations import ffmpeg
 
 CONFIG = FacesConfig(frames=4, size=64)
@@ -60,7 +61,7 @@ def test_chunks_of_a_damaged_video_are_the_same_in_each_iteration(
     tmp_path, monkeypatch
 ):
     film, groups = tmp_path / "film.mp4", tmp_path / "groups.mp4"
-    write_video(film, real_frames(make_scene(0, 0, (40, 40))), 18)
+    write_video(film, real_frames(plain_scene(0, 0, 40)), 18)
     options = ("-c:v", "libx264", "-threads", 1, "-g", 8, "-movflags", "faststart")
     ffmpeg("-i", film, *options, groups)
     content = bytearray(groups.read_bytes())
@@ -78,7 +79,7 @@ def test_chunks_of_a_damaged_video_are_the_same_in_each_iteration(
 
 
 def test_a_video_of_one_frame_gives_one_crop(corpus, tmp_path):
-    scene = make_scene(0, 0, (1, 1))
+    scene = plain_scene(0, 0, 1)
     write_video(tmp_path / "one.mp4", real_frames(scene), 23)
     faces = extract_video(tmp_path / "one.mp4", None, HaarDetector(0.15), CONFIG)
     assert (faces.status, len(faces.crops)) == ("short", 1)
@@ -141,7 +142,7 @@ def test_too_many_failures_stop_the_step_and_name_the_files(tmp_path):
 
 def two_people(tmp_path, forged: str, empty: bool = False):
     """A clip of two people, the right one larger, and a mask on the `forged` one."""
-    scene = make_scene(0, 0, (6, 6))
+    scene = plain_scene(0, 0, 6)
     frames, masks = [], []
     for face in real_frames(scene):
         height, width = face.shape[:2]

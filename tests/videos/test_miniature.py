@@ -8,7 +8,8 @@ import pytest
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.videos.listing import list_source
 from pipeline.videos.miniature.corpus import render_sequence, write_video
-from pipeline.videos.miniature.scene import forged_frames, make_scene
+from pipeline.videos.miniature.forgeries import forged_frames
+from pipeline.videos.miniature.scene import make_scene
 from pipeline.videos.sources.miniature import list_videos
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
@@ -90,7 +91,7 @@ def test_bytes_do_not_depend_on_memory_addresses(tmp_path):
     written, kept = set(), []
     rng = np.random.default_rng(0)
     for _ in range(12):
-        frames = [frame for frame, _ in forged_frames("Deepfakes", target, source)]
+        frames = [frame for frame, _ in forged_frames("Deepfakes", target, source, 0.5)]
         kept.append(np.empty(rng.integers(1, 5_000_000), np.uint8))
         write_video(tmp_path / "x.mp4", frames, 23)
         written.add((tmp_path / "x.mp4").read_bytes())
@@ -100,8 +101,8 @@ def test_bytes_do_not_depend_on_memory_addresses(tmp_path):
 def test_the_default_test_set_is_large_enough():
     table = list_videos(MiniatureConfig(), "miniature")
     test = table[table.split == "test"]
-    assert (test.label == 0).sum() >= 12
-    assert (test.label == 1).sum() >= 48
+    assert (test.label == 0).sum() >= 24
+    assert (test.label == 1).sum() >= 96
 
 
 def test_no_person_is_in_two_splits():

@@ -83,7 +83,8 @@ def ellipse(
 
 def fill_polygon(canvas: np.ndarray, points: np.ndarray, colour: np.ndarray) -> None:
     """Fill an anti-aliased polygon in place; `points` (N, 2) are in head units."""
-    fixed = np.array([point(*p) for p in points], np.int32)
+    pixels = np.array(ORIGIN_PX) + points * HALF_WIDTH_PX
+    fixed = np.rint(pixels * (1 << SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(
         canvas, [fixed], tuple(float(c) for c in colour), cv2.LINE_AA, SUBPIXEL_BITS
     )

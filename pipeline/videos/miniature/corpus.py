@@ -11,13 +11,9 @@ import pandas as pd
 
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.files.atomic import replacing
-from pipeline.videos.miniature.identity import FRAME_RATE
-from pipeline.videos.miniature.scene import (
-    Scene,
-    forged_frames,
-    make_scene,
-    real_frames,
-)
+from pipeline.videos.miniature.forgeries import draw_strength, forged_frames
+from pipeline.videos.miniature.motion import FRAME_RATE
+from pipeline.videos.miniature.scene import Scene, make_scene, real_frames
 from pipeline.videos.sources.faceforensics import video_path
 from pipeline.videos.table import REAL
 
@@ -38,7 +34,9 @@ def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None
         frames, masks = list(real_frames(target)), []
     else:
         source = _scene(config.seed, int(row.source), length)
-        forged = forged_frames(row.method, target, source)
+        people = int(row.target), int(row.source)
+        strength = draw_strength(config.seed, row.method, *people)
+        forged = forged_frames(row.method, target, source, strength)
         frames, masks = (list(part) for part in zip(*forged, strict=True))
     name = Path(row.path).stem
     for compression in config.written:

@@ -5,7 +5,8 @@ import numpy as np
 
 from pipeline.videos.miniature.canvas import SUBPIXEL_BITS, ellipse, fill_polygon, point
 from pipeline.videos.miniature.head import Head
-from pipeline.videos.miniature.identity import Expression, Identity
+from pipeline.videos.miniature.identity import Identity
+from pipeline.videos.miniature.motion import Expression
 
 
 def draw_face(head: Head, expression: Expression, fringe: bool = True) -> np.ndarray:
@@ -24,17 +25,19 @@ def draw_face(head: Head, expression: Expression, fringe: bool = True) -> np.nda
     if identity.glasses:
         _draw_glasses(canvas, identity)
     # Blur what was drawn slightly, as a lens does.
-    drawn = (canvas != before).any(axis=2)
-    rows, columns = np.where(drawn.any(1))[0], np.where(drawn.any(0))[0]
-    box = np.s_[rows[0] - 3 : rows[-1] + 4, columns[0] - 3 : columns[-1] + 4]
+    drawn = cv2.cvtColor(cv2.absdiff(canvas, before), cv2.COLOR_RGB2GRAY)
+    left, top, width, height = cv2.boundingRect(drawn)
+    rows = slice(top - 3, top + height + 3)
+    box = rows, slice(left - 3, left + width + 3)
     canvas[box] = cv2.GaussianBlur(canvas[box], (0, 0), 0.8)
     if not fringe:
         return canvas
     front = head.front_opacity[box]
     canvas[box] = canvas[box] * (1 - front) + head.front[box] * front
-    top = np.s_[: rows[0] - 3]
-    share = head.front_opacity[top]
-    canvas[top] = canvas[top] * (1 - share) + np.clip(head.front[top], 0, 255) * share
+    above = slice(rows.start)
+    share = head.front_opacity[above]
+    hair = np.clip(head.front[above], 0, 255)
+    canvas[above] = canvas[above] * (1 - share) + hair * share
     return canvas
 
 
@@ -133,11 +136,11 @@ def _draw_glasses(canvas: np.ndarray, identity: Identity) -> None:
     dark, y = np.array([30, 28, 32]), identity.eye_height
     for side in (-1, 1):
         x = side * identity.eye_distance
-        ellipse(canvas, (x, y), (0.30, 0.23), dark, thickness=3)
+        ellipse(canvas, (x, y), (0.30, 0.23), dark, thickness=2)
         ends = point(x + side * 0.30, y - 0.03), point(side * 0.97, y - 0.06)
-        cv2.line(canvas, *ends, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.line(canvas, *ends, (30.0, 28.0, 32.0), 2, cv2.LINE_AA, SUBPIXEL_BITS)
     bridge = (
         point(-identity.eye_distance + 0.3, y),
         point(identity.eye_distance - 0.3, y),
     )
-    cv2.line(canvas, *bridge, (30.0, 28.0, 32.0), 3, cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.line(canvas, *bridge, (30.0, 28.0, 32.0), 2, cv2.LINE_AA, SUBPIXEL_BITS)

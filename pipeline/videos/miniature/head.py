@@ -57,9 +57,7 @@ def paint_head(identity: Identity, light: tuple[float, float]) -> Head:
     """
     x, y = canvas_grid()
     radius = head_radius(identity, x, y)
-    bulge = np.sqrt(np.clip(1 - radius**2, 0, 1))  # the depth of an ellipsoid
-    shade = 0.70 + 0.30 * bulge + 0.16 * (light[0] * x + light[1] * y / 1.3)
-    shade = _sculpt(identity, shade)
+    shade = _shade(_relief(identity, radius), light)
     fine = _texture(identity.texture_seed, (0.8, 1.6, 5.0))
     skin = identity.skin * np.ones((*x.shape, 3), np.float32)
     left, right = (_blob((side * 0.5, 0.3), (0.3, 0.25)) for side in (-1, 1))
@@ -87,24 +85,50 @@ def paint_head(identity: Identity, light: tuple[float, float]) -> Head:
     )
 
 
-def _sculpt(identity: Identity, shade: np.ndarray) -> np.ndarray:
-    """Darken eye sockets and folds of a shade (H, W), brighten forehead and cheeks."""
+def _relief(identity: Identity, radius: np.ndarray) -> np.ndarray:
+    """Height of the face above the plane of the canvas, (H, W) in head units.
+
+    `radius` (H, W) is the distance from the head's centre, 1 on its outline.
+    """
     x, y = canvas_grid()
-    eye, nose_tip = identity.eye_height, identity.eye_height + identity.nose_length
+    eye, mouth = identity.eye_height, identity.mouth_height
+    tip = eye + identity.nose_length
+    relief = 0.95 * np.sqrt(np.clip(1 - np.minimum(radius, 0.985) ** 2, 0, 1))
+    along = np.clip((y - eye) / identity.nose_length, 0, 1.2)
+    bridge = 0.30 * along * ramp(y - tip - 0.03, 0.12) * ramp(eye - 0.05 - y, 0.2)
+    width = identity.nose_width * (0.40 + 0.45 * along)
+    relief += bridge * np.exp(-((x / width) ** 2))
     for side in (-1, 1):
-        shade = shade - 0.13 * _blob(
-            (side * identity.eye_distance, eye - 0.03), (0.24, 0.15)
+        centre = side * identity.eye_distance
+        relief -= 0.10 * _blob((centre, eye), (0.20, 0.12))
+        relief += 0.05 * _blob((centre, eye - 0.25), (0.26, 0.10))
+        relief += 0.06 * _blob((side * 0.50, tip - 0.08), (0.24, 0.20))
+        wing = side * identity.nose_width * 0.75
+        relief += 0.07 * _blob((wing, tip - 0.02), (0.07, 0.06))
+        relief -= 0.03 * _blob(
+            (side * (identity.mouth_width + 0.06), mouth), (0.06, 0.1)
         )
-        shade = shade - 0.07 * _blob((side * 0.13, eye + 0.15), (0.07, 0.24))
-        shade = shade + 0.06 * _blob((side * 0.5, 0.28), (0.22, 0.18))
-        fold_x = side * (0.24 + 0.5 * (y - nose_tip))
-        fold = np.exp(-(((x - fold_x) / 0.035) ** 2))
-        shade = shade - 0.07 * fold * ramp(np.abs(y - nose_tip - 0.12) - 0.13, 0.15)
-    shade = shade + 0.09 * _blob((0, eye + 0.12), (0.055, 0.30))
-    shade = shade + 0.06 * _blob((0, -0.62), (0.5, 0.25))
-    chin = identity.mouth_height + identity.lip_thickness
-    shade = shade - 0.10 * _blob((0, chin + 0.10), (0.2, 0.05))
-    return shade - 0.07 * _blob((0, nose_tip + 0.06), (0.2, 0.06))
+    relief += 0.07 * _blob((0, mouth), (0.36, 0.16))
+    relief -= 0.05 * _blob((0, mouth + 0.19), (0.22, 0.06))
+    relief += 0.07 * _blob((0, mouth + 0.36), (0.24, 0.14))
+    return relief
+
+
+def _shade(relief: np.ndarray, light: tuple[float, float]) -> np.ndarray:
+    """Brightness (H, W) of a matt surface under a lamp and diffuse light.
+
+    `relief` (H, W) is its height in head units. `light` is the direction to the lamp in
+    the plane of the canvas, x and y in -1..1.
+    """
+    relief = cv2.GaussianBlur(relief.astype(np.float32), (0, 0), 1.5)
+    slope_y, slope_x = np.gradient(relief, 1 / HALF_WIDTH_PX)
+    lamp = np.array([light[0], light[1], 1.1])
+    lamp /= np.linalg.norm(lamp)
+    facing = lamp[2] - lamp[0] * slope_x - lamp[1] * slope_y
+    facing /= np.sqrt(1 + slope_x**2 + slope_y**2)
+    around = cv2.GaussianBlur(relief, (0, 0), 12)  # hollows get less diffuse light
+    diffuse = 0.42 + 0.9 * np.clip(relief - around, -0.12, 0.06)
+    return diffuse + 0.62 * np.clip(facing, 0, 1)
 
 
 def _freckles(identity: Identity) -> np.ndarray:
@@ -170,7 +194,7 @@ def _hair(
     around = ramp(head_radius(identity, x, y + 0.1, grow=volume) - 1, 0.05)
     around *= ramp(y - 0.25 + 0.15 * np.abs(x), 0.3)
     line = identity.fringe + 0.38 * np.abs(x) ** 2.2 + 0.02 * strands
-    fringe = ramp(y - line, 0.08) * ramp(
+    fringe = ramp(y - line, 0.16) * ramp(
         head_radius(identity, x, y, grow=1.02) - 1, 0.04
     )
     temple = ramp(0.86 - np.abs(x), 0.1) * ramp(y - 0.1, 0.2)

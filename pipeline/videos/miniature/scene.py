@@ -1,226 +1,177 @@
-"""Draw the frames of real videos, and of forgeries made from two of them.
+"""Film drawn persons: the frames of real videos."""
 
-Each forgery imitates the FaceForensics++ method of the same name (Roessler et al. 2019,
-section 3), and leaves the kind of trace that such a method leaves. The forged region is
-drawn above the camera's noise and therefore has no noise.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from pipeline.videos.miniature import staging
-from pipeline.videos.miniature.canvas import (
-    CANVAS_SIZE,
-    canvas_grid,
-    head_radius,
-    ramp,
-)
+from pipeline.videos.miniature.camera import Camera, expose, make_camera, record
 from pipeline.videos.miniature.features import draw_face
 from pipeline.videos.miniature.head import Head, paint_head
-from pipeline.videos.miniature.identity import (
-    Expression,
-    Identity,
+from pipeline.videos.miniature.identity import make_identity
+from pipeline.videos.miniature.motion import (
+    BYSTANDER_PLACE,
+    FRAME_RATE,
+    FRAME_SIZE,
+    MAIN_PLACE,
+    SMALL_PLACE,
     Motion,
-    make_identity,
+    Place,
+    Pose,
     make_motion,
+    wander,
 )
 
-FRAME_SIZE = (320, 240)  # width, height in px
-NOISE_SIGMA = 3.5  # grey levels, standard deviation of the camera's noise
-CLEAR_MASK = np.zeros(FRAME_SIZE[::-1], np.uint8)
+MARGIN = 8  # px of background around a frame, into which a shaken camera looks
+# Shares of the scenes that have a cut, in which the person is far from the camera, and
+# in which a second person is seen.
+SCENE_SHARES = np.array([0.08, 0.15, 0.2])
+BYSTANDER_NUMBERS = 100_000  # added to the number of a person, gives a second person
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person in a scene.
+
+    Attributes:
+        head: the still parts of the head.
+        motion: the expressions and poses in all frames.
+    """
+
+    head: Head
+    motion: Motion
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A person filmed in a place.
+    """A person, and perhaps a bystander, filmed in a place.
 
     Attributes:
-        identity: who is filmed.
-        head: the still parts of the head.
-        motion: the expressions and poses in all frames.
-        background: (H, W, 3) uint8.
+        person: who is filmed.
+        bystander: another person behind; None in most scenes.
+        backgrounds: (H + 2 MARGIN, W + 2 MARGIN, 3) uint8, before and after the cut.
+        cut: number of the first frame after the cut; the number of frames if there is
+            no cut.
+        camera: the camera.
         noise: (2H, 2W, 3) int16; a window of it is the noise of a frame.
         noise_offsets: (T, 2) int64, row and column of each frame's window.
+        shake: (T, 2) int64, how far the picture is moved right and down in each frame.
     """
 
-    identity: Identity
-    head: Head
-    motion: Motion
-    background: np.ndarray
+    person: Person
+    bystander: Person | None
+    backgrounds: tuple[np.ndarray, np.ndarray]
+    cut: int
+    camera: Camera
     noise: np.ndarray
     noise_offsets: np.ndarray
+    shake: np.ndarray
 
     @property
     def frames(self) -> int:
-        return len(self.motion.poses)
+        return len(self.person.motion.poses)
+
+    def poses(self, index: int) -> list[Pose]:
+        """Where the heads are in frame `index`: the person's, and a bystander's."""
+        shown = [self.person, *([self.bystander] if self.bystander else [])]
+        return [
+            one.motion.poses[index].moved(*self.shake[index].tolist()) for one in shown
+        ]
+
+    @cached_property
+    def takes(self) -> "list[Take]":
+        """All frames, filmed once for all forgeries of this scene."""
+        return [take(self, index) for index in range(self.frames)]
 
 
 def make_scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
     """Film person `number`; `frames` gives the least and the most number of frames."""
     rng = np.random.default_rng([seed, number, 3])
-    identity = make_identity(seed, number)
     length = int(rng.integers(frames[0], frames[1] + 1))
+    camera = make_camera(rng)
     light = (float(rng.uniform(-1, 1)), float(rng.uniform(-1, 0)))
+    has_cut, is_small, is_watched = rng.uniform(size=3) < SCENE_SHARES
+    cut = int(length * rng.uniform(0.3, 0.7)) if has_cut else length
     width, height = FRAME_SIZE
-    noise = rng.normal(0, NOISE_SIGMA, (2 * height, 2 * width, 3))
+    room = (width + 2 * MARGIN, height + 2 * MARGIN)
+    noise = rng.normal(0, camera.noise_sigma, (2 * height, 2 * width, 3))
+    seconds = np.arange(length) / FRAME_RATE
+    shake = [camera.shake * wander(rng, seconds, rate=1.5) for _ in range(2)]
+
+    def film(number: int, place: Place) -> Person:
+        motion = make_motion(seed, number, place=place, frames=length, cut=cut)
+        return Person(paint_head(make_identity(seed, number), light), motion)
+
+    watched = is_watched and not is_small
     return Scene(
-        identity,
-        paint_head(identity, light),
-        make_motion(seed, number, frames=length, size=FRAME_SIZE),
-        staging.paint_background(rng, FRAME_SIZE),
+        film(number, SMALL_PLACE if is_small else MAIN_PLACE),
+        film(number + BYSTANDER_NUMBERS, BYSTANDER_PLACE) if watched else None,
+        (staging.paint_background(rng, room), staging.paint_background(rng, room)),
+        cut,
+        camera,
         np.rint(noise).astype(np.int16),
         rng.integers(0, [height, width], (length, 2)),
+        np.clip(np.rint(np.stack(shake, 1)), -MARGIN, MARGIN).astype(int),
     )
+
+
+@dataclass(frozen=True)
+class Take:
+    """One frame of a scene.
+
+    Attributes:
+        drawn: (H, W, 3) uint8, what is in front of the camera.
+        placement: where the person's head is in the frame.
+        noise: (H, W, 3) int16, the camera's noise.
+        frame: (H, W, 3) uint8, what the camera records.
+    """
+
+    drawn: np.ndarray
+    placement: staging.Placement
+    noise: np.ndarray
+    frame: np.ndarray
+
+
+def take(scene: Scene, index: int) -> Take:
+    """Film frame `index` of a scene."""
+    width, height = FRAME_SIZE
+    room = scene.backgrounds[int(index >= scene.cut)]
+    left, top = MARGIN - scene.shake[index]
+    drawn = room[top : top + height, left : left + width].copy()
+    pose, *behind = scene.poses(index)
+    if scene.bystander:
+        _draw_person(drawn, scene.bystander, behind[0], scene.camera, index)
+    placement = _draw_person(drawn, scene.person, pose, scene.camera, index)
+    row, column = scene.noise_offsets[index]
+    noise = scene.noise[row : row + height, column : column + width]
+    frame = record(scene.camera, expose(scene.camera, drawn), noise)
+    return Take(drawn, placement, noise, frame)
 
 
 def real_frames(scene: Scene) -> Iterator[np.ndarray]:
     """Yield the frames of the real video, (H, W, 3) uint8 RGB."""
     for index in range(scene.frames):
-        yield _film(scene, index)[0]
+        yield take(scene, index).frame
 
 
-def _film(scene: Scene, index: int) -> tuple[np.ndarray, staging.Placement]:
-    """Frame `index` of the real video, (H, W, 3) uint8, and where the head is in it."""
-    pose = scene.motion.poses[index]
-    frame = scene.background.copy()
-    staging.paint_shoulders(frame, pose, scene.identity.cloth)
+def _draw_person(
+    frame: np.ndarray, person: Person, pose: Pose, camera: Camera, index: int
+) -> staging.Placement:
+    """Draw a person on `frame` (H, W, 3) uint8, in place; return where the head is.
+
+    The expression is that of frame `index`; the camera may have the head out of focus.
+    """
+    staging.paint_shoulders(frame, pose, person.head.identity.cloth)
     placement = staging.place(pose, FRAME_SIZE)
-    face = draw_face(scene.head, scene.motion.expressions[index])
-    opacity = staging.warp(scene.head.opacity, placement)
-    colours = staging.warp(face, placement)
-    staging.blend(frame, placement, colours=colours, opacity=opacity)
-    row, column = scene.noise_offsets[index]
-    window = scene.noise[row : row + frame.shape[0], column : column + frame.shape[1]]
-    return np.clip(frame + window, 0, 255).astype(np.uint8), placement
-
-
-@dataclass(frozen=True)
-class Forgery:
-    """A forged face.
-
-    Attributes:
-        weight: (H, W) float32 in 0..1, its opacity on the canvas.
-        paint: gives the canvas (H, W, 3) uint8 for a frame of the target and a frame of
-            the source.
-    """
-
-    weight: np.ndarray
-    paint: Callable[[int, int], np.ndarray]
-
-
-def forged_frames(
-    method: str, target: Scene, source: Scene
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the frames of a forgery, (H, W, 3) uint8 RGB, and masks, (H, W) 0 or 255.
-
-    A Face2Face video is as long as the source, as in FaceForensics++. The others are as
-    long as the shorter one of target and source.
-    """
-    forgery = FORGERIES[method](target, source)
-    length = min(target.frames, source.frames)
-    for index in range(source.frames if method == "Face2Face" else length):
-        shown = index % target.frames
-        frame, placement = _film(target, shown)
-        opacity = staging.warp(forgery.weight, placement)
-        face = staging.warp(forgery.paint(shown, index), placement)
-        staging.blend(frame, placement, colours=face, opacity=opacity)
-        left, top, right, bottom = placement.box
-        mask = CLEAR_MASK.copy()
-        mask[top:bottom, left:right] = np.where(opacity > 0.4, 255, 0)
-        yield frame, mask
-
-
-def _deepfakes(target: Scene, source: Scene) -> Forgery:
-    """The source's inner face in low resolution, blended, with shifted colours."""
-
-    def paint(shown: int, index: int) -> np.ndarray:
-        expression = target.motion.expressions[shown]
-        face = _resample(draw_face(source.head, expression, fringe=False), 0.34)
-        return _match_colour(face, source.identity, target.identity, strength=0.75)
-
-    return Forgery(_inner_face(target, 0.68, feather=5.0), paint)
-
-
-def _face2face(target: Scene, source: Scene) -> Forgery:
-    """The source's expression on the target's face; the face region is resampled."""
-
-    def paint(shown: int, index: int) -> np.ndarray:
-        return _resample(draw_face(target.head, source.motion.expressions[index]), 0.42)
-
-    return Forgery(_inner_face(target, 0.80, feather=4.0), paint)
-
-
-def _faceswap(target: Scene, source: Scene) -> Forgery:
-    """A still texture of the source's face, slightly misplaced, with a hard edge."""
-    still = source.motion.expressions[0]
-
-    def paint(shown: int, index: int) -> np.ndarray:
-        mouth = target.motion.expressions[shown].mouth_open
-        expression = Expression(mouth, still.smile, 0, still.brow_raise, still.gaze)
-        face = draw_face(source.head, expression, fringe=False)
-        face = _resample(face, 0.7)
-        drift = 3.0 * np.sin(0.7 * shown)
-        shift = np.array([[1.03, 0, drift - 4], [0, 1.03, -5]], np.float32)
-        face = cv2.warpAffine(face, shift, CANVAS_SIZE, borderMode=cv2.BORDER_REPLICATE)
-        return _match_colour(face, source.identity, target.identity, strength=0.50)
-
-    return Forgery(_inner_face(target, 0.72, feather=0.6), paint)
-
-
-def _neural_textures(target: Scene, source: Scene) -> Forgery:
-    """A synthesized mouth region: smooth, with a faint grid as from upsampling."""
-
-    def paint(shown: int, index: int) -> np.ndarray:
-        own, other = target.motion.expressions[shown], source.motion.expressions[index]
-        expression = Expression(
-            other.mouth_open, other.smile, own.blink, own.brow_raise, own.gaze
+    face = draw_face(person.head, person.motion.expressions[index])
+    colours, opacity = (staging.warp(p, placement) for p in (face, person.head.opacity))
+    if camera.head_blur:
+        colours, opacity = (
+            cv2.GaussianBlur(part, (0, 0), camera.head_blur)
+            for part in (colours, opacity)
         )
-        face = _resample(draw_face(target.head, expression), 0.40)
-        face = cv2.GaussianBlur(face, (0, 0), 1.2)
-        return np.clip(face + _GRID, 0, 255).astype(np.uint8)
-
-    x, y = canvas_grid()
-    region = np.hypot(x / 0.56, (y - target.identity.mouth_height) / 0.40) - 1
-    chin = head_radius(target.identity, x, y) - 0.97
-    return Forgery(ramp(region, 0.15) * ramp(chin, 0.05), paint)
-
-
-FORGERIES: dict[str, Callable[[Scene, Scene], Forgery]] = {
-    "Deepfakes": _deepfakes,
-    "Face2Face": _face2face,
-    "FaceSwap": _faceswap,
-    "NeuralTextures": _neural_textures,
-}
-
-_ROWS, _COLUMNS = np.mgrid[: CANVAS_SIZE[1], : CANVAS_SIZE[0]]
-_CHECKS = ((_ROWS // 4) + (_COLUMNS // 4)) % 2
-_GRID = np.where(_CHECKS, 3, -3).astype(np.int16)[..., None]  # (H, W, 1)
-
-
-def _resample(face: np.ndarray, factor: float) -> np.ndarray:
-    """Shrink a canvas by `factor` and enlarge it again."""
-    small = cv2.resize(face, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, CANVAS_SIZE, interpolation=cv2.INTER_LINEAR)
-
-
-def _match_colour(
-    face: np.ndarray, source: Identity, target: Identity, *, strength: float
-) -> np.ndarray:
-    """Shift a face's skin tone from source to target by the share `strength`."""
-    gain = 1 + strength * (target.skin / source.skin - 1)
-    return cv2.multiply(face, (*gain.tolist(), 1.0))
-
-
-def _inner_face(scene: Scene, grow: float, feather: float) -> np.ndarray:
-    """Weight (H, W) in 0..1 of a face from brow to chin.
-
-    `grow` is the size of the region as a share of the head's; `feather` is the standard
-    deviation of the blur of its edge, in px.
-    """
-    x, y = canvas_grid()
-    region = head_radius(scene.identity, x, (y - 0.14) * 1.08) - grow
-    inside = ramp(region, 0.01)
-    return cv2.GaussianBlur(inside, (0, 0), feather)
+    staging.blend(frame[placement.window], colours, opacity)
+    return placement

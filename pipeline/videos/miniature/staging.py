@@ -11,7 +11,7 @@ from pipeline.videos.miniature.canvas import (
     ORIGIN_PX,
     SUBPIXEL_BITS,
 )
-from pipeline.videos.miniature.identity import Pose
+from pipeline.videos.miniature.motion import Pose
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Placement:
     box: tuple[int, int, int, int]
     map_x: np.ndarray
     map_y: np.ndarray
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns of the box, to index a frame with."""
+        left, top, right, bottom = self.box
+        return slice(top, bottom), slice(left, right)
 
 
 def place(pose: Pose, frame_size: tuple[int, int]) -> Placement:
@@ -66,19 +72,11 @@ def warp(canvas: np.ndarray, placement: Placement) -> np.ndarray:
     )
 
 
-def blend(
-    frame: np.ndarray,
-    placement: Placement,
-    *,
-    colours: np.ndarray,
-    opacity: np.ndarray,
-) -> None:
-    """Blend `colours` (h, w, 3) uint8 into the box of a placement in `frame`, in place.
+def blend(region: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> None:
+    """Blend `colours` (h, w, 3) uint8 into a region of a frame, in place.
 
-    `opacity` (h, w) is float32 in 0..1.
+    `region` is a view (h, w, 3) uint8 of the frame, `opacity` (h, w) float32 in 0..1.
     """
-    left, top, right, bottom = placement.box
-    region = frame[top:bottom, left:right]
     region[:] = cv2.blendLinear(
         np.ascontiguousarray(colours),
         np.ascontiguousarray(region),
