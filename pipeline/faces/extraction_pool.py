@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 
@@ -19,6 +20,10 @@ from pipeline.files.finished_parts import FinishedParts
 from pipeline.videos.status import RETRYABLE_STATUSES
 from pipeline.videos.workers import Failure, run_in_workers
 
+if TYPE_CHECKING:
+    from pipeline.faces.detection.centerface import CenterFaceDetector
+    from pipeline.faces.detection.retinaface import RetinaFaceDetector
+
 
 @dataclass(frozen=True)
 class Task:
@@ -30,8 +35,8 @@ class Task:
     checksums: dict[str, str]  # SHA-256 by path; a file that was missing has none
 
 
-# Address and calibration of a face detector that the workers share.
-DetectorServer = tuple[str, BoxCalibration]
+# What a RemoteDetector needs: address, calibration, and longest side of frames in px.
+DetectorServer = tuple[str, BoxCalibration, int]
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,12 @@ def extract_all(
 ) -> Iterator[VideoFaces]:
     """Extract the faces of each video, in the order of `tasks`.
 
-    Worker processes decode, crop, and find faces on the CPU. A face detector that needs
-    the GPU runs in this process and batches the frames of all workers. Raises
-    ChecksumError if a file changed since its checksum was taken.
+    Worker processes decode and crop. The Haar cascade also runs there. A network that
+    finds faces runs in this process: on a GPU with the frames of all workers together,
+    on a CPU in one thread for each worker. A worker waits for it, so that `workers`
+    cores are used. Raises ChecksumError if a file changed since its checksum was taken.
     """
-    with _shared_detector(config) as server:
+    with _shared_detector(config, workers) as server:
         jobs = (_Job(task, config, server) for task in tasks)
         for result in run_in_workers(_extract, jobs, workers, config.time_limit):
             if isinstance(result, Failure):
@@ -85,16 +91,35 @@ def checksums_of_video(video: dict[str, str], sums: dict[str, str]) -> dict[str,
 
 
 @contextmanager
-def _shared_detector(config: FacesConfig) -> Iterator[DetectorServer | None]:
+def _shared_detector(
+    config: FacesConfig, workers: int
+) -> Iterator[DetectorServer | None]:
     """Serve a face detector that workers share; None if each worker has its own."""
     if config.detector == "haar":
         yield None
         return
+    from pipeline.runtime.devices import use_cores
+
+    detector = _network_detector(config)
+    on_gpu = detector.device.type == "cuda"
+    if not on_gpu:
+        use_cores(1)  # for each thread
+    with serve_detector(detector, threads=1 if on_gpu else workers) as address:
+        yield address, detector.calibration, detector.max_side
+
+
+def _network_detector(
+    config: FacesConfig,
+) -> "CenterFaceDetector | RetinaFaceDetector":
+    """The configured face detector. Only here torch is imported, which takes long."""
+    if config.detector == "centerface":
+        from pipeline.faces.detection.centerface import CenterFaceDetector
+
+        return CenterFaceDetector(config.detection_size, config.detection_threshold)
     from pipeline.faces.detection.retinaface import RetinaFaceDetector
 
-    detector = RetinaFaceDetector(Path(str(config.retinaface_weights)))
-    with serve_detector(detector) as address:
-        yield address, detector.calibration
+    weights = Path(str(config.retinaface_weights))
+    return RetinaFaceDetector(weights, config.detection_size)
 
 
 def _extract(job: _Job) -> VideoFaces:

@@ -253,7 +253,11 @@ class JobParameters:
         return json.dumps([a for a in [self.config.faces.retinaface_address] if a])
 
     def extraction_gpus(self) -> int:
-        """GPUs of an extraction job."""
+        """GPUs of an extraction job.
+
+        CenterFace uses a GPU if there is one, but does not ask for it: decoding on the
+        cores takes most of the time, and its share of a GPU is small.
+        """
         return int(self.config.faces.detector == "retinaface")
 
     def extraction_memory(

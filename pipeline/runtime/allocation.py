@@ -11,8 +11,8 @@ from collections.abc import Mapping
 # Of each worker: 0.5 GB of frames, their crops, and the crops of two videos that wait
 # for the writer.
 WORKER_MB = 1200
-# Of the step itself, by face detector: torch and a GPU's libraries for RetinaFace.
-BASE_MB = {"haar": 2000, "retinaface": 6000}
+# Of the step itself, by face detector: torch for the networks, and a GPU's libraries.
+BASE_MB = {"centerface": 3000, "haar": 2000, "retinaface": 6000}
 
 GPU_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",

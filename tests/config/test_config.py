@@ -19,7 +19,7 @@ FAULTS = [
     ({"faces": {"frame": 3}}, "faces.frame = 3: unknown key; did you mean frames"),
     ({"faces": {"frames": "8"}}, "faces.frames = '8': Input should be a valid integer"),
     ({"faces": {"frames": 0}}, "faces.frames = 0: Input should be greater than"),
-    ({"faces": {"detector": "dlib"}}, "'haar' or 'retinaface'"),
+    ({"faces": {"detector": "dlib"}}, "'centerface', 'haar' or 'retinaface'"),
     ({"faces": {"retinaface_weights": "no.pth"}}, "or null to fetch it"),
     (
         {"models": {"a": {"timm": "resnet19"}}},

@@ -73,16 +73,14 @@ def retinaface() -> RetinaFaceDetector:
     import torch
 
     torch.manual_seed(0)
-    detector = RetinaFaceDetector(None)
+    detector = RetinaFaceDetector(None, 640)
     for module in detector.network.modules():  # keeps activations finite and different
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_var.fill_(20.0)
     # With random weights all scores are low: keep the few highest scores.
     frames = np.stack([drawn_frames(0)[0], drawn_frames(3)[0]])
-    scale = detector.short_side / frames.shape[1]
-    large = [cv2.resize(f, None, fx=scale, fy=scale) for f in frames]
     with torch.inference_mode():
-        outputs = detector.network(torch.from_numpy(np.stack(large)).float())
+        outputs = detector.network(torch.from_numpy(frames).float())
     scores = np.concatenate([o[..., 2:].ravel().numpy() for o in outputs[::3]])
     detector.threshold, detector.batch_size = float(np.sort(scores)[-60]), 2
     return detector
@@ -95,7 +93,10 @@ def test_retinaface_in_batches_equals_the_package_on_single_images(retinaface):
     compared = 0
     for frame, one in zip(frames, retinaface.detect(frames), strict=True):
         theirs = RetinaFace.detect_faces(
-            frame[..., ::-1], threshold=retinaface.threshold, model=retinaface.network
+            frame[..., ::-1],
+            threshold=retinaface.threshold,
+            model=retinaface.network,
+            allow_upscaling=False,
         )
         assert abs(len(one.boxes) - len(theirs)) <= 1  # a score at the threshold
         for face in theirs.values():
@@ -116,7 +117,6 @@ def same(one, other) -> bool:
 
 
 def test_detections_in_a_frame_do_not_depend_on_other_frames(retinaface, monkeypatch):
-    monkeypatch.setattr(retinaface, "short_side", 256)
     monkeypatch.setattr(retinaface, "batch_size", 4)
     frames = drawn_frames(3, 6)
     alone = [retinaface.detect(frame[None])[0] for frame in frames[:2]]
@@ -125,8 +125,18 @@ def test_detections_in_a_frame_do_not_depend_on_other_frames(retinaface, monkeyp
     assert all(same(a, b) for a, b in zip(alone, together, strict=False))
 
 
+class OneByOne:
+    """The Haar cascade, as a detector that can be served."""
+
+    def __init__(self):
+        self.own = HaarDetector(0.15)
+
+    def detect_films(self, films):
+        return [self.own.detect(frames) for frames in films]
+
+
 def detect_in_another_process(address, calibration, frames, answers):
-    detector = RemoteDetector(address, calibration)
+    detector = RemoteDetector(address, calibration, 640)
     for batch in frames:
         answers.put([len(one.boxes) for one in detector.detect(batch)])
         answers.put(detector.detect(batch))
@@ -135,7 +145,7 @@ def detect_in_another_process(address, calibration, frames, answers):
 def test_a_detector_serves_several_processes():
     own, context = HaarDetector(0.15), multiprocessing.get_context("spawn")
     answers, frames = context.Queue(), [drawn_frames(0, 3), drawn_frames(4, 2)]
-    with serve_detector(own) as address:
+    with serve_detector(OneByOne(), threads=1) as address:
         args = (address, own.calibration, frames, answers)
         workers = [
             context.Process(target=detect_in_another_process, args=args)
@@ -157,12 +167,12 @@ def test_a_detector_serves_several_processes():
 class Broken:
     calibration = HaarDetector.calibration
 
-    def detect(self, frames):
+    def detect_films(self, films):
         raise RuntimeError("CUDA out of memory")
 
 
 def test_an_error_of_a_served_detector_is_raised_in_the_worker():
-    with serve_detector(Broken()) as address:
-        detector = RemoteDetector(address, Broken.calibration)
+    with serve_detector(Broken(), threads=1) as address:
+        detector = RemoteDetector(address, Broken.calibration, 640)
         with pytest.raises(RuntimeError, match="out of memory"):
             detector.detect(drawn_frames(0))

@@ -27,7 +27,7 @@ from pipeline.videos.status import USABLE_STATUSES
 from tests.support.mutations import ffmpeg, mutations
 from tests.support.runs import REPOSITORY
 
-CONFIG = FacesConfig(frames=4, size=48, max_failed=1.0)
+CONFIG = FacesConfig(frames=4, size=48, detector="haar", max_failed=1.0)
 
 
 def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, workers=2):
@@ -166,7 +166,8 @@ if __name__ == "__main__":
     root, *names = sys.argv[1:]
     sums = {name: file_sha256(Path(root, name)) for name in names}
     tasks = (Task(Path(root), n, "", {n: sums[n]}) for n in itertools.cycle(names))
-    for _ in extract_all(tasks, FacesConfig(frames=4, size=48), 2):
+    config = FacesConfig(frames=4, size=48, detector="haar")
+    for _ in extract_all(tasks, config, 2):
         print("one", flush=True)
 """
 

@@ -309,7 +309,9 @@ def test_resources_grow_with_attempts(jobs):
         *(1000, 2000, 3000, 3000, 3000),
     ]
     extraction = [jobs.extraction_memory(Names(), 4, n) for n in range(1, 6)]
-    assert extraction == [extraction_mb("haar", 4) * min(n, 3) for n in range(1, 6)]
+    assert extraction == [
+        extraction_mb("centerface", 4) * min(n, 3) for n in range(1, 6)
+    ]
     assert all(more >= less for less, more in pairwise(extraction))
     assert MAX_GROWTH == 3
 
@@ -417,6 +419,8 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
         "detector": ("retinaface", {"crops"}),
         "retinaface_weights": ("own.pth", {"crops"}),
         "retinaface_address": ("https://a.example", set()),
+        "detection_size": (512, {"crops"}),
+        "detection_threshold": (0.4, {"crops"}),
         "min_face": (0.2, {"crops"}),
         "faces": ("all", {"crops"}),
         "min_seen": (0.2, {"crops"}),

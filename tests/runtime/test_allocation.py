@@ -39,7 +39,7 @@ def test_a_job_without_a_gpu_does_not_use_its_nodes_gpus():
     assert may_use_gpu(JOB | {"SLURM_GPUS_ON_NODE": "1"})
 
 
-@pytest.mark.parametrize("detector", ["haar", "retinaface"])
+@pytest.mark.parametrize("detector", ["centerface", "haar", "retinaface"])
 def test_workers_fit_into_the_memory_that_was_requested(detector):
     for workers in range(1, HERE + 1):
         memory = extraction_mb(detector, workers)

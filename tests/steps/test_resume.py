@@ -17,7 +17,7 @@ from pipeline.files.checksums import file_sha256, take_checksums, write_checksum
 from tests.support import forked
 from tests.support.runs import REPOSITORY
 
-FACES = {"frames": 4, "size": 48, "max_failed": 1.0}
+FACES = {"frames": 4, "size": 48, "detector": "haar", "max_failed": 1.0}
 
 
 def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path]:

@@ -16,7 +16,7 @@ from tests.support.runs import REPOSITORY, SMALL, Run
 
 RUNS_FOLDER = REPOSITORY / "build" / "reference"
 # For a given configuration, these files determine the results of a run.
-CODE_PATTERNS = ("Snakefile", "requirements.lock", "config/*.yaml")
+CODE_PATTERNS = ("Snakefile", "requirements*.lock", "config/*.yaml")
 CODE_PATTERNS += ("pipeline/**/*", "workflow/**/*", "profiles/**/*")
 MAX_UNUSED_AGE = 86_400.0  # s
 

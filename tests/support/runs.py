@@ -25,7 +25,7 @@ SMALL = {
             "written": ["c23"],
         },
     },
-    "faces": {"frames": 3, "size": 48},
+    "faces": {"frames": 3, "size": 48, "detector": "haar"},
     "models": {
         "small": {
             "timm": "test_resnet",

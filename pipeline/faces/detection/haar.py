@@ -6,11 +6,8 @@ import cv2
 import numpy as np
 from cv2.data import haarcascades
 
-from pipeline.faces.detection.face_detector import (
-    GROUP_SIZE,
-    BoxCalibration,
-    Detections,
-)
+from pipeline.faces.detection.calibration import CALIBRATIONS
+from pipeline.faces.detection.face_detector import GROUP_SIZE, Detections
 
 WINDOW = 24  # px: frames are shrunk until the smallest face has this side
 SEARCH_MARGIN = 0.5  # margin around the last box in which a face is searched, in sides
@@ -20,8 +17,7 @@ MIN_GROWTH, MAX_GROWTH = 0.75, 1.33  # of the side from one examined frame to th
 class HaarDetector:
     """The Haar cascade `frontalface_alt2` of OpenCV, on the CPU."""
 
-    # Measured against the boxes of dlib on 144 frames of real clips.
-    calibration = BoxCalibration(scale=1 / 1.11, shift=0.08)
+    calibration = CALIBRATIONS["haar"]
 
     def __init__(self, min_face: float) -> None:
         """`min_face` is the smallest side of a face as a share of a frame's shorter

@@ -1,4 +1,4 @@
-"""Serve one face detector, which uses the GPU, to several worker processes.
+"""Serve one face detector, which is a network, to several worker processes.
 
 Workers pass frames in shared memory without a name. The system frees it when the last
 process that uses it ends, so a killed process leaves nothing behind.
@@ -11,35 +11,52 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import groupby
 from multiprocessing import AuthenticationError, reduction
 from multiprocessing.connection import Client, Connection, Listener
+from typing import Protocol
 
 import numpy as np
 
-from pipeline.faces.detection.face_detector import (
-    BoxCalibration,
-    Detections,
-    FaceDetector,
-)
+from pipeline.faces.detection.face_detector import BoxCalibration, Detections
+from pipeline.faces.detection.shrinking import enlarge, shrink
 
 # Errors of a connection whose worker has ended.
 LOST_WORKER_ERRORS = (OSError, EOFError, RuntimeError, AuthenticationError)
 
-
-# Frames of one size, and the worker that waits for their detections.
+# Shrunk frames of one video, and the worker that waits for their detections.
 Request = tuple[np.ndarray, Connection]
+
+
+class FilmDetector(Protocol):
+    """A face detector that can be served."""
+
+    def detect_films(self, films: Sequence[np.ndarray]) -> list[list[Detections]]:
+        """Find the faces in the frames of each film, as `FaceDetector.detect` does.
+
+        The frames of films may differ in size. They have no side that is longer than
+        the `max_side` of the detector.
+        """
+        ...
 
 
 class RemoteDetector:
     """A `FaceDetector` in a worker, which sends frames to `serve_detector`."""
 
-    def __init__(self, address: str, calibration: BoxCalibration) -> None:
-        self.calibration = calibration
+    def __init__(
+        self, address: str, calibration: BoxCalibration, max_side: int
+    ) -> None:
+        """Connect to the server. Frames are shrunk to `max_side` px before they are
+        sent.
+        """
+        self.calibration, self.max_side = calibration, max_side
         self.server = Client(address, "AF_UNIX", authkey=_key())
 
     def detect(self, frames: np.ndarray) -> list[Detections]:
         """See `FaceDetector.detect`. Raises the exception of the served detector."""
+        small = shrink(frames, self.max_side)
+        return [enlarge(one, small, frames) for one in self._ask(small)]
+
+    def _ask(self, frames: np.ndarray) -> list[Detections]:
         memory = os.memfd_create("frames")
         try:
             os.truncate(memory, frames.nbytes)
@@ -56,12 +73,20 @@ class RemoteDetector:
 
 
 @contextmanager
-def serve_detector(detector: FaceDetector) -> Iterator[str]:
-    """Serve `detector` from threads. Yields the address that a RemoteDetector needs."""
+def serve_detector(detector: FilmDetector, threads: int) -> Iterator[str]:
+    """Serve `detector` from threads. Yields the address that a RemoteDetector needs.
+
+    With one thread, it gets all films that wait at once: on a GPU, large batches are
+    fast. With several threads, each gets one film at a time. On a CPU this is faster
+    than one thread that computes on several cores, since decoders also need the cores.
+    """
     requests: queue.Queue[Request] = queue.Queue(maxsize=64)
     closed = threading.Event()
     with Listener(family="AF_UNIX", authkey=_key(), backlog=64) as listener:
-        threading.Thread(target=_answer, args=(detector, requests), daemon=True).start()
+        most = 1 if threads > 1 else requests.maxsize
+        for _ in range(threads):
+            answering = (detector, requests, most)
+            threading.Thread(target=_answer, args=answering, daemon=True).start()
         args = (listener, requests, closed)
         threading.Thread(target=_accept_workers, args=args, daemon=True).start()
         try:
@@ -98,32 +123,18 @@ def _receive_frames(worker: Connection, requests: queue.Queue[Request]) -> None:
             requests.put((np.frombuffer(shared, np.uint8).reshape(shape), worker))
 
 
-def _answer(detector: FaceDetector, requests: queue.Queue[Request]) -> None:
-    """Answer all requests that wait. Frames of the same size are detected together."""
+def _answer(detector: FilmDetector, requests: queue.Queue[Request], most: int) -> None:
+    """Answer requests that wait, at most `most` of them together."""
     while True:
         waiting = [requests.get()]
         with suppress(queue.Empty):
-            while True:
+            while len(waiting) < most:
                 waiting.append(requests.get_nowait())
-        waiting.sort(key=_frame_size)
-        for _, group in groupby(waiting, key=_frame_size):
-            _answer_together(detector, list(group))
-
-
-def _frame_size(request: Request) -> tuple[int, ...]:
-    return request[0].shape[1:]
-
-
-def _answer_together(detector: FaceDetector, requests: list[Request]) -> None:
-    """Answer requests of several workers whose frames have the same size."""
-    answers: Sequence[list[Detections] | Exception]
-    counts = [len(frames) for frames, _ in requests]
-    try:
-        found = detector.detect(np.concatenate([frames for frames, _ in requests]))
-        ends = np.cumsum(counts)
-        answers = [found[end - n : end] for end, n in zip(ends, counts, strict=True)]
-    except Exception as error:  # each worker raises it, which stops the job
-        answers = [error] * len(requests)
-    for (_, worker), answer in zip(requests, answers, strict=True):
-        with suppress(*LOST_WORKER_ERRORS):
-            worker.send(answer)
+        answers: Sequence[list[Detections] | Exception]
+        try:
+            answers = detector.detect_films([frames for frames, _ in waiting])
+        except Exception as error:  # each worker raises it, which stops the job
+            answers = [error] * len(waiting)
+        for (_, worker), answer in zip(waiting, answers, strict=True):
+            with suppress(*LOST_WORKER_ERRORS):
+                worker.send(answer)
