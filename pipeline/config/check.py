@@ -43,7 +43,7 @@ def _environment_faults(config: RunConfig) -> list[Fault]:
     """Faults that depend on installed packages and on files."""
     faults: list[Fault] = []
     for name, model in config.models.items():
-        if not _timm_has(model.timm):
+        if model.timm is not None and not timm_has(model.timm):
             similar = difflib.get_close_matches(model.timm, timm_models(), 3)
             hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
             problem = f"timm has no model of this name{hint}"
@@ -109,7 +109,7 @@ def timm_models() -> frozenset[str]:
     )
 
 
-def _timm_has(name: str) -> bool:
+def timm_has(name: str) -> bool:
     """Whether timm has a model of this name, or weights of this `name.tag`."""
     if "." not in name or name.split(".")[0] not in timm_models():
         return name in timm_models()
