@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.config.faults import Fault, describe, source_file
 from pipeline.config.miniature import MiniatureConfig
+from pipeline.config.protocols import FINISHED
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import ACCESS_HINT, ServedConfig
 
@@ -51,6 +52,9 @@ def _environment_faults(config: RunConfig) -> list[Fault]:
         if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
             problem = "no such file; give true, false or the path of a file of weights"
             faults.append((("models", name, "pretrained"), model.pretrained, problem))
+    if FINISHED in config.protocols and any(m.finished for m in config.models.values()):
+        problem = "this name stands for the models with `weights`; choose another name"
+        faults.append((("protocols", FINISHED), FINISHED, problem))
     weights = config.faces.retinaface_weights
     if weights is not None and not Path(weights).is_file():
         problem = "no such file; give the path of retinaface.pth, or null to fetch it"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.config.attribution import AttributionConfig
@@ -64,15 +64,6 @@ class RunConfig(Section):
     """How the logit for fake is attributed to pixels."""
     atlases: AtlasesConfig = AtlasesConfig()
     """How attributions are shown. A change here runs no model again."""
-
-    @model_validator(mode="after")
-    def _check_protocols(self) -> "RunConfig":
-        if FINISHED in self.protocols and any(m.finished for m in self.models.values()):
-            raise ValueError(
-                f"protocols: the name {FINISHED!r} has another meaning if a model has "
-                "`weights`; choose another name"
-            )
-        return self
 
     def trained(self) -> list[tuple[str, str]]:
         """Model and protocol of each detector that is trained, model by model."""

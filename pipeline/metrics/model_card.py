@@ -160,20 +160,27 @@ def _training(source: Mapping[str, Any], history: pd.DataFrame) -> str:
             f"those of epoch {kept_epoch(history)}, which has the highest validation "
             "AUC over videos. Between equal AUCs, the lowest validation loss decides."
         ]
-    if source["pretrained"]:
-        file, digest = source["pretrained"]["file"], source["pretrained"]["sha256"]
-        sentences.append(f"Initial weights: `{file}` (SHA-256 `{digest}`).")
+    sentences += _initial_weights(source)
     return f"## Training\n\n{' '.join(sentences)}\n\n{_settings(source)}"
 
 
 def _finished(source: Mapping[str, Any], file: tuple[str, str]) -> str:
     """The section about the training of a detector that was given as a file."""
-    text = (
-        f"The detector is the file `{file[0]}` (SHA-256 `{file[1]}`). It was trained "
-        "before this run, which uses it as it is. The settings of its training, from "
-        "the header of the file:"
-    )
-    return f"## Training\n\n{text}\n\n{_settings(source)}"
+    sentences = [
+        f"The detector is the file `{file[0]}` (SHA-256 `{file[1]}`).",
+        "This run did not train it, and uses it as it is.",
+        *_initial_weights(source),
+        "The header of the file has the settings of its training:",
+    ]
+    return f"## Training\n\n{' '.join(sentences)}\n\n{_settings(source)}"
+
+
+def _initial_weights(source: Mapping[str, Any]) -> list[str]:
+    """A sentence about the weights that training started from, if any are known."""
+    if not source["pretrained"]:
+        return []
+    file, digest = source["pretrained"]["file"], source["pretrained"]["sha256"]
+    return [f"Initial weights: `{file}` (SHA-256 `{digest}`)."]
 
 
 def _settings(source: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ from pipeline.config.protocols import FINISHED, ProtocolConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.source import SourceConfig
 from pipeline.orchestration.needed_videos import (
-    check_videos,
+    MissingVideosError,
     has_references,
+    message_about,
     missing_kinds,
 )
 from pipeline.runtime.allocation import extraction_mb
@@ -158,7 +159,9 @@ class JobParameters:
         """
 
         def check(wildcards: Wildcards) -> list[str]:
-            check_videos(asked, self.config, self.videos)
+            message = message_about(asked, self.config, self.videos)
+            if message:
+                raise MissingVideosError(message)
             return []
 
         return check
@@ -436,8 +439,9 @@ class JobParameters:
         """The references of a protocol, if the maps start from them."""
         if wildcards.baseline not in TRAINING_BASELINES:
             return []
-        check_videos("collect_references", self.config, self.videos)
-        return self.references_file(wildcards)
+        return self.needed_for("collect_references")(wildcards) or (
+            self.references_file(wildcards)
+        )
 
     def aligned_originals(self, wildcards: Wildcards) -> str | list[str]:
         """The file of a shard's originals, if the maps start from them."""

@@ -40,18 +40,18 @@ class MissingVideosError(ValueError):
     """The sources lack videos that a step needs. The message says what to do."""
 
 
-def missing_kinds(videos: pd.DataFrame, *splits: str) -> list[str]:
-    """What is missing for real and fake videos in each of `splits`, as text.
+def missing_kinds(videos: pd.DataFrame, *splits: str) -> str:
+    """Which of `splits` have no real or no fake video, as text; "" if all have both.
 
-    `videos` is the table of used videos. Empty if nothing is missing.
+    `videos` is the table of used videos.
     """
     missing = []
     for split in splits:
         labels = set(videos.loc[videos["split"] == split, "label"])
-        for label, kind in LABEL_NAMES.items():
-            if label not in labels:
-                missing.append(f"the split {split!r} has no {kind} video")
-    return missing
+        kinds = [name for label, name in LABEL_NAMES.items() if label not in labels]
+        if kinds:
+            missing.append(f"the split {split!r} has no {' and no '.join(kinds)} video")
+    return ", and ".join(missing)
 
 
 def has_references(videos: pd.DataFrame) -> bool:
@@ -74,49 +74,49 @@ def lacks(asked: str, config: RunConfig, videos: pd.DataFrame) -> list[str]:
     return [text for need in needs for text in checks[need](config, videos)]
 
 
-def check_videos(asked: str, config: RunConfig, videos: pd.DataFrame) -> None:
-    """Raise MissingVideosError if `videos` lack anything for a target or a step.
+def message_about(asked: str, config: RunConfig, videos: pd.DataFrame) -> str:
+    """All that `videos` lack for a target or a step, as a message; "" for nothing.
 
-    The message has all that is missing; `asked` is as in `lacks`.
+    `asked` is as in `lacks`.
     """
     missing = lacks(asked, config, videos)
-    if missing:
-        possible = [name for name in TARGET_NEEDS if not lacks(name, config, videos)]
-        sources = ", ".join(config.sources.by_name())
-        raise MissingVideosError(
-            f"{asked} needs videos that the sources ({sources}) do not have."
-            + "".join(f"\n- {text}" for text in missing)
-            + "\nThese targets need nothing else: "
-            + ", ".join(["videos", "faces", *possible])
-        )
+    if not missing:
+        return ""
+    possible = [name for name in TARGET_NEEDS if not lacks(name, config, videos)]
+    sources = ", ".join(config.sources.by_name())
+    lines = [
+        f"`{asked}` needs videos that the sources ({sources}) do not have.",
+        *(f"- {text}" for text in missing),
+        f"These targets can be made now: {', '.join(['videos', 'faces', *possible])}.",
+    ]
+    return "\n".join(lines)
 
 
 def _training(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
     models = list(dict.fromkeys(model for model, _ in config.trained()))
-    missing = missing_kinds(videos, "train", "val") if models else []
+    missing = missing_kinds(videos, "train", "val") if models else ""
     if missing:
         keys = ", ".join(f"models.{model}.weights" for model in models)
         yield (
-            f"{', '.join(models)} must be trained (train_model): {', '.join(missing)}. "
-            "Label clips, in the folders `real` and `fake` or in a `table`; or give "
+            f"{', '.join(models)} must be trained (train_model), and {missing}. Label "
+            "clips, in the folders `real` and `fake` or in a `table`; or give "
             f"finished detectors, which need no training videos, as {keys}."
         )
 
 
 def _baselines(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
-    chosen = [n for n in config.attribution.baselines if n in TRAINING_BASELINES]
-    if chosen:
-        names = f"attribution.baselines: {', '.join(chosen)}"
-        for text in _references(config, videos):
-            yield f"{names}: {text}"
+    if not TRAINING_BASELINES.isdisjoint(config.attribution.baselines):
+        yield from _references(config, videos)
 
 
 def _references(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
     if not has_references(videos):
+        names = " and ".join(sorted(TRAINING_BASELINES))
         yield (
-            f"{' and '.join(sorted(TRAINING_BASELINES))} are made from real training "
-            "faces (collect_references): the split 'train' has no real video. Name "
-            f"other baselines: {', '.join(FREE_BASELINES)} need no training videos."
+            f"the baselines {names} are made from real training faces "
+            "(collect_references), and the split 'train' has no real video. Remove "
+            f"them from attribution.baselines; {', '.join(FREE_BASELINES)} need no "
+            "training videos."
         )
 
 
@@ -125,7 +125,7 @@ def _tests(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
     if missing:
         yield (
             "metrics and atlases compare a detector with the labels of the test videos "
-            f"(evaluate_model, sum_attributions): {', '.join(missing)}. Label test "
-            "clips, in the folders `real` and `fake` or in a `table`. Predictions and "
-            "attributions need no labels."
+            f"(evaluate_model, sum_attributions), and {missing}. Label test clips, in "
+            "the folders `real` and `fake` or in a `table`. Predictions and maps need "
+            "no labels."
         )
