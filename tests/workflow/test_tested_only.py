@@ -25,12 +25,11 @@ def test_a_finished_detector_gives_the_predictions_of_the_run_that_trained_it(
     sources = {"miniature": TESTED, "folders": {"loose": loose}}
     base = {**ONE_MODEL, "sources": sources, "models": {"given": {"weights": "w.st"}}}
     run.configure(base=base)
-    cells = "results/atlases/given/finished/black/cells.csv"
-    printed = run.snakemake("metrics", "attributions", cells)
+    maps = "results/attributions/given/finished/black/loose-test-000.h5"
+    printed = run.snakemake("metrics", maps)
     assert "rule train_model" not in printed
     assert "rule collect_references" not in printed
-    assert "rule extract_faces" in printed
-    assert "shard=miniature" not in printed.split("rule predict_frames")[0]
+    assert printed.count("rule extract_faces:") == 1
 
     given, trained = (results / f"metrics/{d}" for d in ("given/finished", "small/all"))
     for shard in ("miniature-test-000", "miniature-test-001"):
@@ -39,11 +38,13 @@ def test_a_finished_detector_gives_the_predictions_of_the_run_that_trained_it(
     by_video = pd.read_csv(given / "predictions/videos.csv").set_index("dataset")
     assert by_video.loc["loose", "label"] == -1
     assert 0 < by_video.loc["loose", "probability"] < 1
-    metrics = [pd.read_csv(f / "videos.csv") for f in (given, trained)]
-    for table in metrics:  # the threshold is another one
-        table.query("metric == 'auc'", inplace=True)
+    # Only AUCs can be compared, since the threshold is another one.
+    auc, expected = (
+        pd.read_csv(folder / "videos.csv").query("metric == 'auc'")
+        for folder in (given, trained)
+    )
     columns = ["dataset", "method", "value", "low", "high", "real", "fake"]
-    assert metrics[0][columns].equals(metrics[1][columns])
+    assert auc[columns].equals(expected[columns])
     points = pd.read_csv(given / "operating_point.csv")
     assert points["chosen_on"].tolist() == ["default"] * 2
     card = (results / "models/given/finished/card.md").read_text()
@@ -52,16 +53,12 @@ def test_a_finished_detector_gives_the_predictions_of_the_run_that_trained_it(
         "| given | test_resnet | miniature |"
         in (results / "metrics/overview.md").read_text()
     )
-    maps = results / "attributions/given/finished/black/loose-test-000.h5"
-    with AttributionShard(maps) as shard:
+    with AttributionShard(run.folder / maps) as shard:
         assert set(shard.frames["label"]) == {-1}
-    assert set(pd.read_csv(run.folder / cells)["dataset"]) == {"miniature"}
-    done = run.snakemake("metrics", "attributions", cells, "--dry-run")
-    assert "Nothing to be done" in done
     shutil.copy(results / "models/other/all/weights.safetensors", run.folder / "w.st")
     stale = run.stale()
     assert "predict_frames given finished miniature-test-000" in stale
-    assert not any(job.startswith(("extract_faces", "train_model")) for job in stale)
+    assert not any("extract_faces" in job or "train_model" in job for job in stale)
 
 
 def test_unlabelled_clips_with_models_to_train_have_faces_alone(tmp_path):
