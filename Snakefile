@@ -61,7 +61,7 @@ workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
 
 wildcard_constraints:
     model="|".join(CONFIG.models),
-    protocol="|".join(CONFIG.protocols),
+    protocol="|".join(dict.fromkeys(protocol for _, protocol in CONFIG.detectors())),
     baseline="|".join(CONFIG.attribution.baselines),
     network=r"[\w.-]+",
     shard=r"[\w-]+-(train|val|test)-\d+",
@@ -88,6 +88,7 @@ localrules:
     videos,
     faces,
     models,
+    predictions,
     metrics,
     attributions,
     atlases,
@@ -100,6 +101,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        JOBS.needed_for("all"),
         rules.videos.input,
         rules.faces.input,
         rules.models.input,

@@ -42,7 +42,7 @@ CROPS_PER_GRADIENT = 4
 class Arguments:
     weights: Path
     faces: Path
-    references: Path
+    references: Path | None
     output: Path
     originals: Path | None
     baseline: str
@@ -59,7 +59,7 @@ def main(args: Arguments) -> None:
     provenance = provenance_of(args, detector.spec.timm)
     with (
         FaceShard(args.faces) as shard,
-        References(args.references) as references,
+        open_references(args.references) as references,
         open_originals(args.originals) as originals,
     ):
         frames = choose_frames(shard.labelled_frames(), args.config.frames)
@@ -102,6 +102,11 @@ def main(args: Arguments) -> None:
                     parts.save(part, explained(rows))
                 found = parts.load(part)
                 out.add(found.pop("maps"), rows.assign(**found))
+
+
+def open_references(path: Path | None) -> AbstractContextManager[References | None]:
+    """Real training faces; None if the baseline is not made from them."""
+    return References(path) if path else nullcontext()
 
 
 def open_originals(path: Path | None) -> AbstractContextManager[Originals | None]:

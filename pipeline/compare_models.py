@@ -11,6 +11,7 @@ from pipeline.files.tables import read_csv, write_csv
 from pipeline.metrics.comparison import DIFFERENCE_COLUMNS, differences
 from pipeline.metrics.operating_point import read_points
 from pipeline.runtime.command_line import Json, run
+from pipeline.videos.table import labelled
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def main(args: Arguments) -> None:
     tables = [pd.DataFrame(columns=DIFFERENCE_COLUMNS)]
     for protocol, members in runs.groupby("protocol", sort=False):
         rows = list(members.itertuples())
-        predicted = {row.model: read_csv(row.predicted) for row in rows}
+        predicted = {row.model: labelled(read_csv(row.predicted)) for row in rows}
         points = {row.model: read_points(row.points)["video"] for row in rows}
         table = differences(predicted, points, args.config.bootstrap, args.seed)
         table.insert(0, "protocol", protocol)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.protocols import detector_title
 from pipeline.metrics.operating_point import read_points
 from pipeline.metrics.score_figures import (
     plot_det,
@@ -13,6 +14,7 @@ from pipeline.metrics.score_figures import (
 )
 from pipeline.models.predictions import per_video, read_test_frames
 from pipeline.runtime.command_line import run
+from pipeline.videos.table import labelled
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class Arguments:
 
 
 def main(args: Arguments) -> None:
-    frames = read_test_frames(args.predictions)
+    frames = labelled(read_test_frames(args.predictions))
     videos, points = per_video(frames), read_points(args.points)
     levels = {"frame": frames, "video": videos}
-    title = f"{args.model}, trained on {args.protocol}"
+    title = detector_title(args.model, args.protocol)
     plot_roc(levels, title, args.roc)
     plot_precision_recall(levels, title, args.recall)
     plot_det(levels, title, args.det)

@@ -8,13 +8,9 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import read_points
 from pipeline.metrics.scores import metrics_table
-from pipeline.models.predictions import (
-    check_both_kinds,
-    per_video,
-    probability,
-    read_test_frames,
-)
+from pipeline.models.predictions import check_both_kinds, per_video, read_test_frames
 from pipeline.runtime.command_line import run
+from pipeline.videos.table import labelled
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +19,6 @@ log = logging.getLogger(__name__)
 class Arguments:
     predictions: list[Path]
     points: Path
-    predicted: Path
     videos: Path
     frames: Path
     model: str
@@ -33,11 +28,9 @@ class Arguments:
 
 
 def main(args: Arguments) -> None:
-    frames = read_test_frames(args.predictions)
+    frames = labelled(read_test_frames(args.predictions))
     check_both_kinds(frames, "test", args.videos)
     videos = per_video(frames)
-    videos["probability"] = probability(videos["logit"])
-    write_csv(videos, args.predicted)
     points = read_points(args.points)
     levels = {"frame": (frames, args.frames), "video": (videos, args.videos)}
     for level, (items, file) in levels.items():

@@ -10,6 +10,7 @@ from pipeline.config.sources import SourcesConfig
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import run
 from pipeline.videos.listing import leak_report, list_videos
+from pipeline.videos.table import LABEL_NAMES
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,15 @@ def main(args: Arguments) -> None:
 
 
 def log_videos(table: pd.DataFrame) -> None:
-    """Log how many videos there are and are left out, and test sets of one label."""
+    """Log how many videos there are and are left out, and test sets without metrics."""
     counts = table.groupby(["dataset", "split", "compression", "method"]).size()
     log.info("videos:\n%s", counts.to_string())
     tested = table[table["split"] == "test"]
     for dataset, labels in tested.groupby("dataset")["label"].unique().items():
-        if len(labels) == 1:
-            kind = "fake" if labels[0] else "real"
-            log.info("%s: no metrics, because all test videos are %s", dataset, kind)
+        missing = [kind for label, kind in LABEL_NAMES.items() if label not in labels]
+        if missing:
+            kinds = " or ".join(missing)
+            log.info("%s: no metrics, because no test video is %s", dataset, kinds)
     left_out = table.loc[table["left_out"] != "", ["dataset", "left_out"]]
     for (dataset, reason), count in left_out.value_counts().items():
         log.info("%s: %d videos are left out: %s", dataset, count, reason)

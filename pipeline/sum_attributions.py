@@ -4,6 +4,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.atlases.arrays import write_cells, write_sample
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.mask_agreement import agreement_table
@@ -16,6 +18,7 @@ from pipeline.atlases.reduction import (
 from pipeline.atlases.regions import USUAL_POINTS, region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions.references import References
+from pipeline.attributions.shards import AttributionShard
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import read_points
 from pipeline.runtime.command_line import run
@@ -29,7 +32,7 @@ class Arguments:
     # Input files.
     attributions: list[Path]
     faces: list[Path]
-    references: Path
+    references: Path | None
     points: Path
     # Output files.
     arrays: Path
@@ -47,22 +50,20 @@ class Arguments:
 
 def main(args: Arguments) -> None:
     threshold = read_points(args.points)["frame"].threshold
-    with References(args.references) as references:
-        mean_mask = references.mean_mask
-    grid = min(len(mean_mask), MAX_GRID_SIDE)
+    grid = min(map_side(args.attributions[0]), MAX_GRID_SIDE)
     regions = region_grid(grid, args.margin, USUAL_POINTS[args.detector])
     found = sum_shards(
         args.attributions,
         args.faces,
-        mean_mask=mean_mask,
+        mean_mask=read_mean_mask(args.references),
         threshold=threshold,
         regions=regions,
         seed=args.seed,
     )
     if not found.cells:
         raise StepError(
-            f"{args.frames}: no test frame was explained, because no face was found in "
-            "the test split. The contact sheets (faces/*.png) show why."
+            f"{args.frames}: no real or fake test frame was explained, because no face "
+            "was found in the test split. The contact sheets (faces/*.png) show why."
         )
     cells = with_all_outcomes(found.cells)
     write_cells(args.arrays, cell_arrays(cells), {"seed": args.seed})
@@ -75,6 +76,20 @@ def main(args: Arguments) -> None:
     agreement = agreement_table(found.scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)
     log.info("%d frames, %d cells", len(found.frames), len(cells))
+
+
+def map_side(shard: Path) -> int:
+    """Side of the maps of an attribution shard in px."""
+    with AttributionShard(shard) as maps:
+        return maps.maps.shape[1]
+
+
+def read_mean_mask(references: Path | None) -> np.ndarray | None:
+    """The mean mask (S, S) of the training fakes; None without training videos."""
+    if references is None:
+        return None
+    with References(references) as opened:
+        return opened.mean_mask
 
 
 if __name__ == "__main__":

@@ -66,7 +66,10 @@ def main(args: Arguments) -> None:
     check_classes(data, "train")
     check_classes(validation, "val")
     detector = build_detector(
-        config.timm, config.input_size, config.pretrained, with_head=not config.epochs
+        config.network,
+        config.input_size,
+        config.pretrained,
+        with_head=not config.epochs,
     )
     trained_on = data.table if config.epochs else data.table[:0]
     provenance = provenance_of(config, args.protocol, args.seed, trained_on)

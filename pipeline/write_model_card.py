@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.config.protocols import detector_title
 from pipeline.files.atomic import replacing
+from pipeline.files.checksums import file_sha256
 from pipeline.files.tables import read_csv
 from pipeline.metrics.model_card import model_card
 from pipeline.metrics.operating_point import read_points
@@ -16,7 +18,7 @@ from pipeline.runtime.command_line import run
 @dataclass(frozen=True)
 class Arguments:
     weights: Path
-    history: Path
+    history: Path | None
     videos: Path
     frames: Path
     points: Path
@@ -27,9 +29,10 @@ class Arguments:
 
 def main(args: Arguments) -> None:
     text = model_card(
-        f"{args.model}, trained on {args.protocol}",
+        detector_title(args.model, args.protocol),
         read_header(args.weights),
-        pd.read_csv(args.history),
+        pd.read_csv(args.history) if args.history else None,
+        file=(args.weights.name, file_sha256(args.weights)),
         videos=read_csv(args.videos),
         frames=read_csv(args.frames),
         points=read_points(args.points),

@@ -128,9 +128,14 @@ def centre_prior(size: int) -> np.ndarray:
     return np.exp(-(away[:, None] ** 2 + away**2) / 2)
 
 
-def control_heats(prior: np.ndarray) -> dict[str, np.ndarray]:
-    """The `CONTROLS`, each (S, S), for a mean training mask `prior` (S, S)."""
-    return dict(zip(CONTROLS, (centre_prior(len(prior)), prior), strict=True))
+def control_heats(size: int, prior: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The `CONTROLS`, each (S, S) with S = `size`, for a mean training mask `prior`.
+
+    Without training videos `prior` is None, and the control of its name is missing.
+    """
+    heats = (centre_prior(size), prior)
+    controls = dict(zip(CONTROLS, heats, strict=True))
+    return {name: heat for name, heat in controls.items() if heat is not None}
 
 
 def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:

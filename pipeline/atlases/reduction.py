@@ -31,7 +31,7 @@ from pipeline.statistics.moments import Moments, Sketch, tree_merge
 from pipeline.statistics.poisson_bootstrap import Replicates, weights
 from pipeline.statistics.sampling import keep_sample
 from pipeline.statistics.significance import significant_difference
-from pipeline.videos.table import REAL, persons
+from pipeline.videos.table import REAL, labelled, persons
 
 MAX_GRID_SIDE = 128  # px of the canonical face
 RESAMPLES = 400
@@ -92,25 +92,31 @@ def sum_shard(
     attributions: Path,
     faces: Path,
     *,
-    mean_mask: np.ndarray,
+    mean_mask: np.ndarray | None,
     threshold: float,
     regions: np.ndarray,
     seed: int,
 ) -> ShardSums:
     """Reduce one shard, with one video in memory at a time.
 
-    `mean_mask` (S, S) is that of the training set. From the logit `threshold` on, a
-    frame counts as fake. `regions` (G, G) is the region of each pixel of the canonical
-    grid, and `seed` that of the resamples.
+    `mean_mask` (S, S) is that of the training set; None if there is none. From the
+    logit `threshold` on, a frame counts as fake. `regions` (G, G) is the region of each
+    pixel of the canonical grid, and `seed` that of the resamples. Unlabelled frames are
+    left out: no outcome is right or wrong.
     """
     cells: dict[CellKey, Cell] = {}
     with AttributionShard(attributions) as shard, FaceShard(faces) as crops:
-        heats = {ATTRIBUTION: None, **control_heats(mean_mask)}
-        table = with_outcomes(shard.frames, threshold, attributions.stem)
-        off_grid = np.zeros(len(table))
-        scores = np.zeros((len(table), len(heats), len(SCORES)))
+        size = shard.maps.shape[1]
+        heats = {ATTRIBUTION: None, **control_heats(size, mean_mask)}
+        # Without a mean mask, the scores that need it are NaN.
+        prior = np.zeros((size, size)) if mean_mask is None else mean_mask
+        count = len(shard.frames)
+        table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
+        off_grid = np.zeros(count)
+        scores = np.zeros((count, len(heats), len(SCORES)))
+        kept = table["place"].to_numpy()
         chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
-        sample_row = {place: number for number, place in enumerate(chosen)}
+        sample_row = {place: number for number, place in enumerate(kept[chosen])}
         side = min(len(regions), POOLED_SIDE)
         sample = np.zeros((len(chosen), side, side), np.float32)
         for name, video in table.groupby("video", sort=False):
@@ -131,12 +137,13 @@ def sum_shard(
                 )
                 cells[key] = merge_cells(cells[key], cell) if key in cells else cell
             off_grid[places] = frames.off_grid
-            scores[places] = _scores(raw, masks, mean_mask, heats.values())
+            scores[places] = _scores(raw, masks, prior, heats.values())
             for place, heatmap in zip(places, frames.maps, strict=True):
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
+    scores = scores[kept]
     map_scores = dict(zip(SCORES, scores[:, 0].T, strict=True))
-    table = table.assign(**map_scores, lost=off_grid)
+    table = table.assign(**map_scores, lost=off_grid[kept]).reset_index(drop=True)
     return ShardSums(
         cells=dict(sorted(cells.items())),
         frames=table,
@@ -261,7 +268,7 @@ def sum_shards(
     attributions: Sequence[Path],
     faces: Sequence[Path],
     *,
-    mean_mask: np.ndarray,
+    mean_mask: np.ndarray | None,
     threshold: float,
     regions: np.ndarray,
     seed: int,

@@ -20,7 +20,7 @@ def make_baselines(
     crops: np.ndarray,
     keys: Sequence[str],
     *,
-    references: References,
+    references: References | None = None,
     originals: np.ndarray | None = None,
     draws: int = 1,
     seed: int = 0,
@@ -36,6 +36,8 @@ def make_baselines(
       `keys`, see `frame_keys`).
     - `real_face`: the crop of the same frame in `originals`, (N, S, S, 3) uint8. Where
       that crop is black, the nearest real training face.
+
+    Only `mean_face` and `real_face` need `references`.
     """
     for number, (crop, key) in enumerate(zip(crops, keys, strict=True)):
         if kind == "noise":
@@ -46,7 +48,10 @@ def make_baselines(
 
 
 def _baseline(
-    kind: str, crop: np.ndarray, references: References, original: np.ndarray | None
+    kind: str,
+    crop: np.ndarray,
+    references: References | None,
+    original: np.ndarray | None,
 ) -> np.ndarray:
     """The baseline (S, S, 3) of a crop, for any kind except noise."""
     if kind in CONSTANT_LEVELS:
@@ -54,6 +59,7 @@ def _baseline(
     if kind == "blurred":
         smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), len(crop) / 12)
         return smooth / np.float32(255)
+    assert references is not None
     if kind == "mean_face":
         return references.mean_face / np.float32(255)
     assert kind == "real_face", kind

@@ -17,6 +17,9 @@ def _unique(names: list[str]) -> list[str]:
     return names
 
 
+# Baselines that are made from real training faces.
+TRAINING_BASELINES = frozenset({"mean_face", "real_face"})
+
 # Keys that only one engine reads.
 ADAPTIVE_RERUNS = Reruns("attribute_frames", engine="adaptive")
 CAPTUM_RERUNS = Reruns("attribute_frames", engine="captum")
@@ -33,7 +36,8 @@ class AttributionConfig(Section):
     """Images at which the integration path starts. Only differences from the baseline
     count as evidence. Each baseline gives its own maps and atlases. `mean_face` is the
     mean of the real training faces. `real_face` is the same frame before it was forged.
-    Where there is no such frame, it is the most similar real training face."""
+    Where there is no such frame, it is the most similar real training face. Both need
+    real training videos; the others do not."""
     noise_draws: Annotated[int, Reruns("attribute_frames", baseline="noise")] = Field(
         8, ge=1, le=100
     )

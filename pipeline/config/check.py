@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.config.faults import Fault, describe, source_file
 from pipeline.config.miniature import MiniatureConfig
+from pipeline.config.protocols import FINISHED
 from pipeline.config.run import RunConfig
 from pipeline.config.sources import ACCESS_HINT, ServedConfig
 
@@ -43,7 +44,7 @@ def _environment_faults(config: RunConfig) -> list[Fault]:
     """Faults that depend on installed packages and on files."""
     faults: list[Fault] = []
     for name, model in config.models.items():
-        if not _timm_has(model.timm):
+        if model.timm is not None and not timm_has(model.timm):
             similar = difflib.get_close_matches(model.timm, timm_models(), 3)
             hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
             problem = f"timm has no model of this name{hint}"
@@ -51,6 +52,9 @@ def _environment_faults(config: RunConfig) -> list[Fault]:
         if isinstance(model.pretrained, str) and not Path(model.pretrained).is_file():
             problem = "no such file; give true, false or the path of a file of weights"
             faults.append((("models", name, "pretrained"), model.pretrained, problem))
+    if FINISHED in config.protocols and any(m.finished for m in config.models.values()):
+        problem = "this name stands for the models with `weights`; choose another name"
+        faults.append((("protocols", FINISHED), FINISHED, problem))
     weights = config.faces.retinaface_weights
     if weights is not None and not Path(weights).is_file():
         problem = "no such file; give the path of retinaface.pth, or null to fetch it"
@@ -109,7 +113,7 @@ def timm_models() -> frozenset[str]:
     )
 
 
-def _timm_has(name: str) -> bool:
+def timm_has(name: str) -> bool:
     """Whether timm has a model of this name, or weights of this `name.tag`."""
     if "." not in name or name.split(".")[0] not in timm_models():
         return name in timm_models()

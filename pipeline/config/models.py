@@ -1,6 +1,6 @@
 """The `models` section: one entry for each detector."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,8 +37,18 @@ class ModelConfig(Section):
 
     reruns: ClassVar[Reruns] = Reruns("train_model")
 
-    timm: str = Field(min_length=1, max_length=200)
-    """Name of the network in timm, for example `legacy_xception` or `resnet18`."""
+    timm: str | None = Field(None, min_length=1, max_length=200)
+    """Name of the network in timm, for example `legacy_xception` or `resnet18`. Needed
+    unless `weights` is given."""
+    weights: Annotated[
+        str | None,
+        Field(pattern=r"^[^{}<>\x00-\x1f]+$"),
+        Reruns("predict_frames", "attribute_frames", "write_model_card"),
+    ] = None
+    """A finished detector: a file `weights.safetensors` that this project wrote, in any
+    run, on any machine. It is used as it is and is never trained. The file says which
+    network it is and which input it needs, so this key stands alone. null: the detector
+    is trained, and `timm` is needed."""
     pretrained: bool | str = False
     """Weights at the start of training. `false`: random weights. `true`: timm's
     ImageNet weights; a separate step downloads them on the machine where Snakemake
@@ -80,6 +90,31 @@ class ModelConfig(Section):
     shuffle_labels: bool = False
     """Train on shuffled labels, as a control. The mean test AUC over seeds must then be
     0.5."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the detector is given as a file and is not trained in this run."""
+        return self.weights is not None
+
+    @property
+    def network(self) -> str:
+        """The network's name in timm, of a detector that is trained."""
+        assert self.timm is not None
+        return self.timm
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "ModelConfig":
+        if self.weights is None and self.timm is None:
+            raise ValueError(
+                "give timm, the network to train, or weights, a finished detector"
+            )
+        unused = sorted(self.model_fields_set - {"weights"})
+        if self.weights is not None and unused:
+            raise ValueError(
+                "weights is a finished detector, which is taken as it is; remove "
+                f"{', '.join(unused)}, or remove weights to train a detector"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_values(self) -> "ModelConfig":

@@ -6,6 +6,17 @@ from pydantic import Field, model_validator
 
 from pipeline.config.section import Compression, Name, Reruns, Section
 
+# Stands for a protocol in the names and tables of finished detectors, which this run
+# does not train.
+FINISHED = "finished"
+
+
+def detector_title(model: str, protocol: str) -> str:
+    """How a detector is called in figures, cards and messages."""
+    if protocol == FINISHED:
+        return f"{model}, a finished detector"
+    return f"{model}, trained on {protocol}"
+
 
 class ProtocolConfig(Section):
     """Which videos training and validation use.

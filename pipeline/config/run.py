@@ -11,7 +11,7 @@ from pipeline.config.faces import FacesConfig
 from pipeline.config.fetch import FetchConfig
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import AugmentConfig, ModelConfig
-from pipeline.config.protocols import ProtocolConfig
+from pipeline.config.protocols import FINISHED, ProtocolConfig
 from pipeline.config.section import Folder, Name, Reruns, Section
 from pipeline.config.sources import FolderConfig, SourcesConfig
 
@@ -53,15 +53,37 @@ class RunConfig(Section):
         {"all": ProtocolConfig()}, min_length=1
     )
     """The sets of videos that detectors are trained on. Each has a name of your choice.
-    Each model is trained once for each protocol. If you name any, the default protocol
-    is not used, which trains on all videos of the training split."""
+    Each model is trained once for each protocol, except finished detectors (`weights`).
+    If you name any, the default protocol is not used, which trains on all videos of the
+    training split."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How the confidence intervals of metrics are computed. The decision threshold is
-    always chosen on the validation split."""
+    chosen on the validation split. It is 0.5 for a finished detector in a run without
+    labelled validation videos."""
     attribution: AttributionConfig = AttributionConfig()
     """How the logit for fake is attributed to pixels."""
     atlases: AtlasesConfig = AtlasesConfig()
     """How attributions are shown. A change here runs no model again."""
+
+    def trained(self) -> list[tuple[str, str]]:
+        """Model and protocol of each detector that is trained, model by model."""
+        return [
+            (name, protocol)
+            for name, model in self.models.items()
+            if not model.finished
+            for protocol in self.protocols
+        ]
+
+    def detectors(self) -> list[tuple[str, str]]:
+        """Model and protocol of each detector, model by model.
+
+        A finished detector is there once; FINISHED stands for its protocol.
+        """
+        return [
+            (name, protocol)
+            for name, model in self.models.items()
+            for protocol in ([FINISHED] if model.finished else self.protocols)
+        ]
 
 
 # Keys that hold one section for each name that the user chooses.

@@ -128,10 +128,11 @@ class FolderConfig(SourceConfig):
     root: Folder
     """Folder of the clips. All paths are relative to this folder."""
     table: str | None = None
-    """CSV file that lists the clips. It needs the columns `path` and `label` (`real` or
-    `fake`). It may have the columns `split`, `method`, `compression`, `target`,
-    `source`, `mask` and `sha256`. null: the clips are in the folders `real` and `fake`
-    (or `fake/<method>`) in `root`."""
+    """CSV file that lists the clips. It needs the columns `path` and `label` (`real`,
+    `fake`, or empty if it is unknown). It may have the columns `split`, `method`,
+    `compression`, `target`, `source`, `mask` and `sha256`. null: the clips are in the
+    folders `real` and `fake` (or `fake/<method>`) in `root`. If there are no such
+    folders, all clips below `root` are unlabelled."""
 
 
 class SourcesConfig(Section):

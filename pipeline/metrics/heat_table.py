@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
+from pipeline.config.protocols import detector_title
 from pipeline.files.figures import save
 from pipeline.metrics.slices import ALL
 
@@ -48,7 +49,7 @@ def plot_heat_table(table: pd.DataFrame, path: Path) -> None:
             for x, method in enumerate(methods):
                 key = (model, protocol, method)
                 _draw_cell(axes, x, y, part.loc[key] if key in part.index else None)
-        labels = [f"{model}, trained on {protocol}" for model, protocol in rows]
+        labels = [detector_title(model, protocol) for model, protocol in rows]
         axes.set(xlim=(-0.5, len(methods) - 0.5), ylim=(len(rows) - 0.5, -0.5))
         axes.set_xticks(range(len(methods)), methods, fontsize=8)
         axes.set_yticks(range(len(rows)), labels, fontsize=8)

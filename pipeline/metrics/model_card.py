@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.operating_point import VALIDATION, OperatingPoint
 from pipeline.metrics.slices import ALL, SLICE_KEYS
+from pipeline.models.header import complete_provenance
 from pipeline.models.history import kept_epoch
 from pipeline.models.predictions import probability
 
@@ -67,36 +68,49 @@ accuracy; the temperature is the one with the highest likelihood.
 
 """
 
+DEFAULT_POINT_TEXT = """\
+## Operating point
+
+The operating point was not chosen on any data, because the run had no validation videos
+that are real and fake. An item is called fake if its probability is at or above 0.5.
+Metrics that depend on the threshold may be better with a threshold that suits the data.
+There is no temperature scaling.
+
+"""
+
 Row = Iterable[Any]
 
 
 def model_card(
     title: str,
     header: Mapping[str, Any],
-    history: pd.DataFrame,
+    history: pd.DataFrame | None,
     videos: pd.DataFrame,
     frames: pd.DataFrame,
     points: Mapping[str, OperatingPoint],
+    file: tuple[str, str],
 ) -> str:
     """The card of a detector, as Markdown.
 
     `header` is the header of its weights file, and `history` its training history with
-    one row per epoch. `videos` and `frames` are its tidy metrics on the test set, and
-    `points` its operating points by level (frame, video).
+    one row per epoch; None for a finished detector, which was trained before this run.
+    `videos` and `frames` are its tidy metrics on the test set, and `points` its
+    operating points by level (frame, video). `file` is the name of its weights file and
+    the SHA-256.
     """
-    source = header["provenance"]
+    source = complete_provenance(header)
     tested = {*videos["dataset"], *frames["dataset"]}
     warnings = []
     if "miniature" in {*source["datasets"], *tested}:
         warnings.append(MINIATURE_WARNING)
-    if source["model"]["shuffle_labels"]:
+    if source["model"].get("shuffle_labels"):
         warnings.append(SHUFFLED_WARNING)
     parts = [
         f"# {title}\n",
         *warnings,
         _network(header),
         _training_data(source),
-        _training(source, history),
+        _finished(source, file) if history is None else _training(source, history),
         "## Metrics on the test set\n",
         f"### By video\n\n{_metrics(videos, source)}",
         f"### By frame\n\n{_metrics(frames, source)}",
@@ -113,7 +127,7 @@ def _network(header: Mapping[str, Any]) -> str:
         ("network", f"`{header['timm']}` of timm"),
         ("input", f"face crop, RGB, resized to {side} x {side} px"),
         ("normalisation", f"RGB in 0..1, minus ({mean}), divided by ({std})"),
-        ("output", header["output"]),
+        ("output", header.get("output", "one logit, positive for fake")),
         ("logit of a video", "the mean of its frames' logits"),
     ]
     return f"## Network\n\n{_table(('', ''), rows)}"
@@ -146,13 +160,33 @@ def _training(source: Mapping[str, Any], history: pd.DataFrame) -> str:
             f"those of epoch {kept_epoch(history)}, which has the highest validation "
             "AUC over videos. Between equal AUCs, the lowest validation loss decides."
         ]
-    if source["pretrained"]:
-        file, digest = source["pretrained"]["file"], source["pretrained"]["sha256"]
-        sentences.append(f"Initial weights: `{file}` (SHA-256 `{digest}`).")
+    sentences += _initial_weights(source)
+    return f"## Training\n\n{' '.join(sentences)}\n\n{_settings(source)}"
+
+
+def _finished(source: Mapping[str, Any], file: tuple[str, str]) -> str:
+    """The section about the training of a detector that was given as a file."""
+    sentences = [
+        f"The detector is the file `{file[0]}` (SHA-256 `{file[1]}`).",
+        "This run did not train it, and uses it as it is.",
+        *_initial_weights(source),
+        "The header of the file has the settings of its training:",
+    ]
+    return f"## Training\n\n{' '.join(sentences)}\n\n{_settings(source)}"
+
+
+def _initial_weights(source: Mapping[str, Any]) -> list[str]:
+    """A sentence about the weights that training started from, if any are known."""
+    if not source["pretrained"]:
+        return []
+    file, digest = source["pretrained"]["file"], source["pretrained"]["sha256"]
+    return [f"Initial weights: `{file}` (SHA-256 `{digest}`)."]
+
+
+def _settings(source: Mapping[str, Any]) -> str:
     settings = {**source["model"], "seed": source["seed"]}
     settings |= {f"version of {name}": v for name, v in source["versions"].items()}
-    table = _table(("setting", "value"), _flat(settings))
-    return f"## Training\n\n{' '.join(sentences)}\n\n{table}"
+    return _table(("setting", "value"), _flat(settings))
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -197,7 +231,8 @@ def _operating_points(points: Mapping[str, OperatingPoint]) -> str:
         values = (f"{point.threshold:.4g}", f"{point.temperature:.4g}", f"{chance:.3f}")
         rows.append((level, *values))
     columns = ("item", "threshold", "temperature", "probability at the threshold")
-    return OPERATING_POINT + _table(columns, rows)
+    chosen = all(point.chosen_on == VALIDATION for point in points.values())
+    return (OPERATING_POINT if chosen else DEFAULT_POINT_TEXT) + _table(columns, rows)
 
 
 def _table(columns: Row, rows: Iterable[Row]) -> str:

@@ -1,5 +1,6 @@
 """A detector's operating point: chosen on validation data, used on test data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,21 @@ from scipy.optimize import minimize_scalar
 TEMPERATURE_RANGE = (0.05, 20.0)
 
 
+LEVELS = ("frame", "video")  # the items that have an operating point each
+VALIDATION, DEFAULT = "val", "default"  # what a point was chosen on
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """How logits become decisions and probabilities."""
 
     threshold: float  # an item is called fake if its logit is at least this
     temperature: float  # logits are divided by this to make probabilities
+    chosen_on: str = VALIDATION  # or DEFAULT: it was not chosen on any data
+
+
+# A probability of 0.5, as the detector gives it.
+DEFAULT_POINT = OperatingPoint(threshold=0.0, temperature=1.0, chosen_on=DEFAULT)
 
 
 def choose_point(labels: np.ndarray, logits: np.ndarray) -> OperatingPoint:
@@ -62,15 +72,27 @@ def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def points_table(levels: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Operating points as a table: level (frame, video), threshold and temperature.
+    """Operating points as a table: level, threshold, temperature and chosen_on.
 
-    `levels` has a table of items for each level, with the columns label and logit.
+    `levels` has a table of items for each of LEVELS, with the columns label and logit.
     """
-    rows = {
-        level: choose_point(items["label"].to_numpy(), items["logit"].to_numpy(float))
-        for level, items in levels.items()
-    }
-    table = pd.DataFrame(list(rows.values()), index=pd.Index(rows, name="level"))
+    return _table(
+        {
+            level: choose_point(
+                items["label"].to_numpy(), items["logit"].to_numpy(float)
+            )
+            for level, items in levels.items()
+        }
+    )
+
+
+def default_table(levels: Sequence[str]) -> pd.DataFrame:
+    """DEFAULT_POINT for each level, as a `points_table`."""
+    return _table(dict.fromkeys(levels, DEFAULT_POINT))
+
+
+def _table(points: Mapping[str, OperatingPoint]) -> pd.DataFrame:
+    table = pd.DataFrame(list(points.values()), index=pd.Index(points, name="level"))
     return table.reset_index()
 
 
@@ -78,6 +100,6 @@ def read_points(path: Path) -> dict[str, OperatingPoint]:
     """The operating points by level, from a file that holds a `points_table`."""
     table = pd.read_csv(path, index_col="level")
     return {
-        level: OperatingPoint(row["threshold"], row["temperature"])
-        for level, row in table.iterrows()
+        level: OperatingPoint(row.threshold, row.temperature, row.chosen_on)
+        for level, row in zip(table.index, table.itertuples(), strict=True)
     }

@@ -1,5 +1,7 @@
 """The video metrics of all detectors as a Markdown table."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from pipeline.metrics.slices import SLICE_KEYS
@@ -20,15 +22,27 @@ In brackets: 95 % intervals, from a bootstrap over target persons.
 """
 
 
-def overview(videos: pd.DataFrame) -> str:
+FINISHED_EXPLANATION = """\
+
+## Finished detectors
+
+These detectors were not trained in this run: each was given as a file, which says what
+it was trained on.
+"""
+FINISHED_COLUMNS = (
+    *("model", "network", "data sets", "methods", "compressions", "file", "SHA-256"),
+)
+
+
+def overview(videos: pd.DataFrame, finished: Sequence[Sequence[str]] = ()) -> str:
     """The video metrics as Markdown, with one row per detector and slice.
 
     `videos` has tidy metrics, with the columns model, protocol, dataset, compression,
-    method, metric, value, low, high, real and fake.
+    method, metric, value, low, high, real and fake. `finished` has FINISHED_COLUMNS for
+    each finished detector.
     """
     keys = ["model", "protocol", *SLICE_KEYS]
-    columns = [*keys, "real", "fake", *OVERVIEW_METRICS.values()]
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    lines = _head([*keys, "real", "fake", *OVERVIEW_METRICS.values()])
     for names, part in videos.groupby(keys, sort=False):
         metrics = part.set_index("metric")
         cells = [
@@ -37,4 +51,12 @@ def overview(videos: pd.DataFrame) -> str:
         ]
         counts = [str(metrics[column].iloc[0]) for column in ("real", "fake")]
         lines.append(f"| {' | '.join([*names, *counts, *cells])} |")
+    if finished:
+        lines += [FINISHED_EXPLANATION, *_head(FINISHED_COLUMNS)]
+        lines += [f"| {' | '.join(row)} |" for row in finished]
     return "\n".join([EXPLANATION, *lines]) + "\n"
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    """The first two lines of a table."""
+    return [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]

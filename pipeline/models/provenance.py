@@ -23,7 +23,7 @@ def provenance_of(
     trained here.
     """
     return {
-        "model": config.model_dump(),
+        "model": config.model_dump(exclude={"weights"}),
         "protocol": protocol.model_dump(),
         "seed": seed,
         **training_data(table),

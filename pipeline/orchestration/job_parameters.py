@@ -13,9 +13,17 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from pipeline.config.attribution import TRAINING_BASELINES
 from pipeline.config.miniature import MiniatureConfig
+from pipeline.config.protocols import FINISHED, ProtocolConfig
 from pipeline.config.run import RunConfig
 from pipeline.config.source import SourceConfig
+from pipeline.orchestration.needed_videos import (
+    MissingVideosError,
+    has_references,
+    message_about,
+    missing_kinds,
+)
 from pipeline.runtime.allocation import extraction_mb
 from pipeline.videos.listing import list_source
 from pipeline.videos.protocols import protocol_rows, resolve_protocol
@@ -92,21 +100,34 @@ class JobParameters:
     # Names of files.
 
     def shards(self, *splits: str) -> list[str]:
-        """Names of the shards of these splits; of all splits if none is given."""
+        """Names of the shards of these splits; of all splits if none is given.
+
+        Without the shards of a source in a split in which it has no video at all.
+        """
+        filled = set(zip(self.videos["dataset"], self.videos["split"], strict=True))
         return [
             name
             for split in splits or SPLITS
             for name in shard_names(self.config.sources, split)
+            if (dataset_of(name), split) in filled
         ]
 
     def of_each_detector(self, files: Iterable[str] | str) -> list[str]:
-        """A rule's files of every model in every protocol, model by model."""
+        """A rule's files of every detector, model by model."""
+        return self._of_detectors(files, self.config.detectors())
+
+    def of_each_training(self, files: Iterable[str] | str) -> list[str]:
+        """A rule's files of every detector that is trained, model by model."""
+        return self._of_detectors(files, self.config.trained())
+
+    def _of_detectors(
+        self, files: Iterable[str] | str, detectors: list[tuple[str, str]]
+    ) -> list[str]:
         files = [files] if isinstance(files, str) else list(files)
         return [
             str(file).replace("{model}", model).replace("{protocol}", protocol)
             for file in files
-            for model in self.config.models
-            for protocol in self.config.protocols
+            for model, protocol in detectors
         ]
 
     def of_each_baseline(self, files: Iterable[str] | str) -> list[str]:
@@ -124,8 +145,26 @@ class JobParameters:
 
     def compared_atlases(self, files: Iterable[str]) -> list[str]:
         """A rule's files of every baseline, if there are detectors to compare."""
-        several = len(self.config.models) * len(self.config.protocols) > 1
+        several = len(self.config.detectors()) > 1
         return self.of_each_baseline(files) if several else []
+
+    # What must be there, which Snakemake asks for when it plans a job.
+
+    def needed_for(self, asked: str) -> Callable[[Wildcards], list[str]]:
+        """An input function that gives no files: it checks what a target or step needs.
+
+        It raises MissingVideosError, which Snakemake shows before it starts any job.
+        Snakemake parses all rules before it knows the targets. So a check during
+        parsing could not tell which videos are needed.
+        """
+
+        def check(wildcards: Wildcards) -> list[str]:
+            message = message_about(asked, self.config, self.videos)
+            if message:
+                raise MissingVideosError(message)
+            return []
+
+        return check
 
     # Sources and shards.
 
@@ -276,6 +315,28 @@ class JobParameters:
         config = config.model_copy(update={"pretrained": given})
         return config.json_for("train_model")
 
+    def detector_file(self, wildcards: Wildcards) -> str:
+        """The weights of a detector: the user's finished file, or those of training."""
+        folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
+        given = self.config.models[wildcards.model].weights
+        return given or f"{folder}/weights.safetensors"
+
+    def history_file(self, wildcards: Wildcards) -> str | list[str]:
+        """The training history of a detector; a finished detector has none."""
+        if self.config.models[wildcards.model].finished:
+            return []
+        folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
+        return f"{folder}/history.csv"
+
+    def finished_files(self) -> list[str]:
+        """The files of all finished detectors."""
+        return [m.weights for m in self.config.models.values() if m.weights is not None]
+
+    def trained_models(self) -> str:
+        """A pattern of the names of models that are trained; it may match nothing."""
+        names = dict.fromkeys(model for model, _ in self.config.trained())
+        return "|".join(names) or "(?!)"
+
     def weights_file(self, wildcards: Wildcards) -> str | list[str]:
         """The weights that training starts from: the user's file, or a fetched one."""
         config = self.config.models[wildcards.model]
@@ -289,7 +350,12 @@ class JobParameters:
         return f"{folder}/state.pt"
 
     def protocol_config(self, wildcards: Wildcards) -> str:
-        """JSON of a protocol by the names of what it trains on."""
+        """JSON of a protocol by the names of what it trains on.
+
+        For finished detectors it uses all videos.
+        """
+        if wildcards.protocol == FINISHED:
+            return ProtocolConfig().model_dump_json()
         protocol = self.config.protocols[wildcards.protocol]
         return json.dumps(resolve_protocol(self.videos, protocol))
 
@@ -309,13 +375,15 @@ class JobParameters:
 
     def detectors(self, wildcards: Wildcards) -> str:
         """JSON: model and protocol of each detector, in `of_each_detector`'s order."""
-        names = [(m, p) for m in self.config.models for p in self.config.protocols]
+        names = self.config.detectors()
         return json.dumps([{"model": m, "protocol": p} for m, p in names])
 
     def trained_runs(self, wildcards: Wildcards) -> str:
-        """JSON: what each detector is and was trained on, to compare with others."""
-        runs = [
-            {
+        """JSON: what each trained detector is and was trained on, for comparisons."""
+        runs = []
+        for name, protocol in self.config.trained():
+            model = self.config.models[name]
+            run = {
                 "model": name,
                 "protocol": protocol,
                 "network": model.timm,
@@ -323,10 +391,20 @@ class JobParameters:
                 "train_videos": self.official_videos(protocol),
                 **resolve_protocol(self.videos, self.config.protocols[protocol]),
             }
-            for name, model in self.config.models.items()
-            for protocol in self.config.protocols
-        ]
+            runs.append(run)
         return json.dumps(runs)
+
+    def finished_detectors(self, wildcards: Wildcards) -> str:
+        """JSON: the name and the file of each finished detector."""
+        models = self.config.models.items()
+        return json.dumps({name: m.weights for name, m in models if m.finished})
+
+    def validation_shards(self) -> list[str]:
+        """The shards of val, if it has the real and fake videos that thresholds need.
+
+        Trained detectors always need them (see `needed_for`).
+        """
+        return [] if missing_kinds(self.videos, "val") else self.shards("val")
 
     def official_videos(self, protocol: str) -> int:
         """How many real videos of FaceForensics++'s official split are trained on."""
@@ -353,6 +431,21 @@ class JobParameters:
     def atlases_config(self, step: str) -> Callable[[Wildcards], str]:
         """JSON of the keys of the `atlases` section that a step depends on."""
         return lambda wildcards: self.config.atlases.json_for(step)
+
+    def references_file(self, wildcards: Wildcards) -> str | list[str]:
+        """The references of a protocol; none if there are no real training videos."""
+        folder = f"{self.config.results}/attributions/references"
+        return (
+            f"{folder}/{wildcards.protocol}.h5" if has_references(self.videos) else []
+        )
+
+    def baseline_references(self, wildcards: Wildcards) -> str | list[str]:
+        """The references of a protocol, if the maps start from them."""
+        if wildcards.baseline not in TRAINING_BASELINES:
+            return []
+        return self.needed_for("collect_references")(wildcards) or (
+            self.references_file(wildcards)
+        )
 
     def aligned_originals(self, wildcards: Wildcards) -> str | list[str]:
         """The file of a shard's originals, if the maps start from them."""

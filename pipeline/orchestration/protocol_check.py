@@ -10,11 +10,12 @@ from pipeline.config.check import ConfigError
 from pipeline.config.faults import Fault, source_file
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
+from pipeline.orchestration.needed_videos import missing_kinds
 from pipeline.videos.protocols import protocol_rows, resolve_protocol
 
 # What a protocol uses each split for.
 SPLIT_USES = {"train": "train", "val": "choose the epoch"}
-LABEL_NAMES = {0: "real video", 1: "fake"}
+VIDEO_KINDS = {0: "real video", 1: "fake"}  # by label
 PROTOCOL_KEYS = ("methods", "leave_out", "compressions", "datasets")
 
 
@@ -25,8 +26,12 @@ def check_protocols(
 
     `videos` are the used videos and `files` the configuration files, for the messages.
     Raises ConfigError if a protocol names something that no training video has, or if
-    it leaves nothing to train on or to choose the epoch on.
+    it leaves nothing to train on or to choose the epoch on. Without a model to train,
+    or without the videos for it, no protocol is checked: the steps that train ask for
+    these videos (`pipeline.orchestration.needed_videos`).
     """
+    if not config.trained() or missing_kinds(videos, "train", "val"):
+        return
     lines = [
         f"{source_file(path, value, files)}: {'.'.join(path)} = {value!r}: {problem}"
         for path, value, problem in _impossible_protocols(config, videos)
@@ -70,7 +75,7 @@ def _one_sided(
     chosen = videos[protocol_rows(videos, resolved)]
     key = next((k for k in PROTOCOL_KEYS if getattr(protocol, k)), "leave_out")
     faults: list[Fault] = []
-    for (split, use), (label, kind) in product(SPLIT_USES.items(), LABEL_NAMES.items()):
+    for (split, use), (label, kind) in product(SPLIT_USES.items(), VIDEO_KINDS.items()):
         if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
             problem = f"leaves no {kind} to {use} on (in the split {split!r})"
             faults.append((("protocols", name, key), getattr(protocol, key), problem))

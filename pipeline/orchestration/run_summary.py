@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.config.protocols import detector_title
 from pipeline.files.tables import read_csv
 from pipeline.videos.shard_table import read_table
 
@@ -22,7 +23,7 @@ def summarize(results: Path, shards: Collection[str]) -> str:
         key = ["model", "protocol", "dataset", "compression"]
         for (model, protocol, *test_set), part in auc.groupby(key, sort=False):
             lines.append(
-                f"{model}, trained on {protocol}, tested on {' '.join(test_set)}: "
+                f"{detector_title(model, protocol)}, tested on {' '.join(test_set)}: "
                 f"video AUC {_auc_values(part)}"
             )
     leaks = results / "videos" / "leaks.csv"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.config.check import check_config
 from pipeline.config.run import RunConfig
+from pipeline.orchestration.finished_detectors import check_finished
 from pipeline.orchestration.protocol_check import check_protocols
 from pipeline.orchestration.run_folder import check_writable, enter_folder, share_folder
 from pipeline.orchestration.slurm_jobs import wait_for_orphaned_jobs
@@ -27,6 +28,7 @@ def checked_run(
     disk are never fetched. Raises ValueError with the faults, one a line.
     """
     config = check_config(raw, files)
+    check_finished(config, files)
     if may_fetch:
         fetch_lists(config.sources, config.fetch)
     listed = list_videos(config.sources)

@@ -32,7 +32,9 @@ def parse(arguments: type[Parsed], words: Sequence[str] | None = None) -> Parsed
     - `Path | None`: an empty string gives None;
     - a class with `model_validate_json`: a section of the configuration as JSON;
     - `Annotated[..., Json]`: JSON, whose content is not checked;
-    - a list of Paths, strings or numbers: the flag takes one or more values.
+    - a list of Paths, strings or numbers: the flag takes one or more values;
+    - `tuple[Path, ...]`, or of strings or numbers: it takes any number of values, also
+      none.
 
     A wrong command line ends the process with status 2 and a message on stderr; the
     message about a wrong value names the flag.
@@ -40,14 +42,18 @@ def parse(arguments: type[Parsed], words: Sequence[str] | None = None) -> Parsed
     description = sys.modules[arguments.__module__].__doc__
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     for name, kind in get_type_hints(arguments, include_extras=True).items():
-        several = get_origin(kind) is list
+        number = {list: "+", tuple: "*"}.get(get_origin(kind))
         parser.add_argument(
             f"--{name}",
-            type=_converter(get_args(kind)[0] if several else kind),
-            nargs="+" if several else None,
+            type=_converter(get_args(kind)[0] if number else kind),
+            nargs=number,
             required=True,
         )
-    return arguments(**vars(parser.parse_args(words)))
+    given = vars(parser.parse_args(words))
+    for name, kind in get_type_hints(arguments).items():
+        if get_origin(kind) is tuple:
+            given[name] = tuple(given[name])
+    return arguments(**given)
 
 
 def _converter(kind: Any) -> Callable[[str], Any]:

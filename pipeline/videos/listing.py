@@ -1,7 +1,7 @@
 """List all videos of a run: the rows of its sources, and the shard of each video."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from pipeline.videos.sources import (
     folder,
     miniature,
 )
-from pipeline.videos.table import REAL, SPLITS, used
+from pipeline.videos.table import labelled, used
 
 LISTS: dict[str, Callable[..., pd.DataFrame]] = {
     "miniature": miniature.list_videos,
@@ -37,13 +37,13 @@ def list_videos(sources: SourcesConfig) -> pd.DataFrame:
 
     Uses names only; no video is opened. A video that is left out has a reason in
     `left_out`, and "" as its split and shard. Raises ValueError if a source cannot be
-    listed, a split has no real or no fake video, or a person is in two splits.
+    listed or has no test video, or a person is in two splits.
     """
     table = pd.concat(
         [list_source(name, source) for name, source in sources.by_name().items()],
         ignore_index=True,
     )
-    _check_splits(used(table), sources)
+    _check_tested(used(table), sources)
     _check_files(used(table), sources)
     return table
 
@@ -86,9 +86,9 @@ def check_persons(table: pd.DataFrame) -> None:
     """Raise ValueError if a person of the data set is in two splits.
 
     Not for Celeb-DF: its list of testing videos separates videos, not persons. The leak
-    report lists these persons.
+    report lists these persons. Not for unlabelled videos, on which nothing is measured.
     """
-    table = table[table["dataset"] != "celebdf"]
+    table = labelled(table[table["dataset"] != "celebdf"])
     splits: dict[str, str] = {}
     for column in ("target", "source"):
         known = table[table[column] != ""]
@@ -118,25 +118,8 @@ def _check_files(table: pd.DataFrame, sources: SourcesConfig) -> None:
             )
 
 
-def _check_splits(table: pd.DataFrame, sources: SourcesConfig) -> None:
-    """Raise ValueError for a split that lacks real or fake videos.
-
-    Also for a source without testing videos.
-    """
-    for split, kind in _missing_kinds(table):
-        raise ValueError(
-            f"the split {split!r} has no {kind} video; every split needs real and fake "
-            f"ones: look at sources ({', '.join(sources.by_name())})"
-        )
+def _check_tested(table: pd.DataFrame, sources: SourcesConfig) -> None:
+    """Raise ValueError for a source without testing videos."""
     tested = set(table.loc[table["split"] == "test", "dataset"])
     for dataset in set(sources.by_name()) - tested:
         raise ValueError(f"sources: {dataset} has no test video")
-
-
-def _missing_kinds(table: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """The splits that lack a kind of video, each with that kind."""
-    for split in SPLITS:
-        labels = set(table.loc[table["split"] == split, "label"])
-        for label, kind in ((0, REAL), (1, "fake")):
-            if label not in labels:
-                yield split, kind

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.protocols import ProtocolConfig
-from pipeline.videos.table import REAL
+from pipeline.videos.table import REAL, UNLABELLED
 
 
 def protocol_rows(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
@@ -12,8 +12,10 @@ def protocol_rows(frames: pd.DataFrame, protocol: ProtocolConfig) -> np.ndarray:
 
     The table has the columns dataset, method and compression. A protocol chooses the
     methods of fakes only: all real videos of its data sets and compressions are used.
+    Unlabelled rows are never used.
     """
-    methods = protocol.trained_methods(sorted(set(frames["method"]) - {REAL}))
+    fakes = sorted(set(frames["method"]) - {REAL, UNLABELLED})
+    methods = protocol.trained_methods(fakes)
     compressions = protocol.trained_compressions(sorted(set(frames["compression"])))
     datasets = protocol.trained_datasets(sorted(set(frames["dataset"])))
     wanted = frames["method"].isin([REAL, *methods])

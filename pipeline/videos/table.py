@@ -9,6 +9,9 @@ from pipeline.statistics.seeds import stable_share
 
 SPLITS = ("train", "val", "test")
 REAL = "real"  # the method of original videos
+UNLABELLED = "unlabelled"  # the method of videos of which nobody says what they are
+UNKNOWN_LABEL = -1  # their label
+LABEL_NAMES = {0: REAL, 1: "fake"}  # the labels that metrics and training need
 NATIVE = "native"  # the compression of data sets that exist in one compression only
 
 # The table has one row for each video. All columns but `label` are text.
@@ -16,8 +19,8 @@ COLUMNS = [
     "video",  # its id: <dataset>/<compression>/<method>/<name>
     "dataset",
     "split",  # train, val, test; "" for a video that is left out
-    "label",  # 0 real, 1 fake
-    "method",  # REAL for original videos
+    "label",  # 0 real, 1 fake, UNKNOWN_LABEL for an unlabelled video
+    "method",  # REAL for original videos, UNLABELLED for unlabelled ones
     "compression",
     "target",  # the person or sequence whose face is shown, or was replaced
     "source",  # whose face or expression was inserted; "" for real videos
@@ -57,11 +60,12 @@ def video_table(
     table = table.assign(
         dataset=dataset,
         video=[f"{dataset}/{'/'.join(parts)}" for parts in ids],
-        label=(table["method"] != REAL).astype(int),
+        label=table["method"].map({REAL: 0, UNLABELLED: UNKNOWN_LABEL}).fillna(1),
         mask=[mask_path(*pair) for pair in pairs],
         known_sha256="",
         left_out="",
     )
+    table = table.astype({"label": int})
     return with_originals(table, table["target"])[COLUMNS]
 
 
@@ -70,16 +74,17 @@ def with_originals(table: pd.DataFrame, recordings: pd.Series) -> pd.DataFrame:
 
     `recordings` names, for each video, the recording that it shows or was made from.
     The original of a fake is the real video of the same recording and compression; ""
-    if there are none or several.
+    if there are none or several, and for videos that are not fakes.
     """
     keys = table["compression"] + "/" + recordings
     real = table["method"] == REAL
+    fake = ~table["method"].isin([REAL, UNLABELLED])
     unique = table["video"][real & ~keys.where(real).duplicated(keep=False)]
     original_of = dict(zip(keys[unique.index], unique, strict=True))
-    videos = zip(keys, real, strict=True)
+    videos = zip(keys, fake, strict=True)
     return table.assign(
         original=[
-            "" if is_real else original_of.get(key, "") for key, is_real in videos
+            original_of.get(key, "") if is_fake else "" for key, is_fake in videos
         ]
     )
 
@@ -87,6 +92,15 @@ def with_originals(table: pd.DataFrame, recordings: pd.Series) -> pd.DataFrame:
 def used(table: pd.DataFrame) -> pd.DataFrame:
     """The videos that are not left out."""
     return table[table["left_out"] == ""]
+
+
+def labelled(items: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of videos or frames that are real or fake.
+
+    Only these may enter training, thresholds, metrics and atlases. Rows keep their
+    index.
+    """
+    return items[items["label"] != UNKNOWN_LABEL]
 
 
 def persons(items: pd.DataFrame) -> pd.Series:

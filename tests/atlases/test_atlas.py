@@ -16,6 +16,7 @@ from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcome
 from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.faces.shards import FaceShard
+from pipeline.videos.table import UNKNOWN_LABEL
 from tests.support.shards import (
     MAP_SIZE,
     make_map_shard,
@@ -32,11 +33,12 @@ def reduced(shards, seed=0, reverse=False):
 
 
 def sums_of(maps, faces, mean_mask=0.0, seed=0):
-    """The sums of shards of maps and faces, with a constant mean mask."""
+    """The sums of shards of maps and faces, with a constant mean mask, or without."""
+    prior = None if mean_mask is None else np.full((MAP_SIZE, MAP_SIZE), mean_mask)
     return sum_shards(
         maps,
         faces,
-        mean_mask=np.full((MAP_SIZE, MAP_SIZE), mean_mask),
+        mean_mask=prior,
         threshold=0.0,
         regions=region_grid(MAP_SIZE, 1.3),
         seed=seed,
@@ -84,6 +86,38 @@ def test_a_cells_map_adds_up_to_the_mean_change_of_the_logit(shards):
         assert parts.loc[key]["area"].drop("all").sum() == pytest.approx(1)
         total_row = parts.loc[(*key, "all")]
         assert total_row["low"] <= total_row["logits"] <= total_row["high"]
+
+
+def test_unlabelled_frames_are_left_out(tmp_path):
+    """They are between others, whose maps stay theirs; no mean mask is needed."""
+    methods, size = ("A", "unlabelled", "real"), (MAP_SIZE, MAP_SIZE)
+    videos = [row(n, method) for n in range(3) for method in methods]
+    for video in videos:
+        if video["method"] == "unlabelled":
+            video["label"] = UNKNOWN_LABEL
+    crops = [np.zeros((2, *size, 3), np.uint8)] * len(videos)
+    masks = [np.full((2, *size), v["label"] == 1, np.uint8) for v in videos]
+    for mask in masks:
+        mask[:, :10] = 0
+    faces, maps_path = tmp_path / "f" / "s.h5", tmp_path / "m" / "s.h5"
+    write_faces(faces, videos, crops, masks)
+    with FaceShard(faces) as shard:
+        table = shard.labelled_frames()
+    values = np.arange(len(table)) / 64
+    maps = np.zeros((len(table), *size))
+    maps[:, 20, 15] = values
+    write_maps(maps_path, table, maps, values)
+    found = sums_of([maps_path], [faces], mean_mask=None)
+    kept = (table["label"] != UNKNOWN_LABEL).to_numpy()
+    assert set(found.frames["method"]) == {"A", "real"}
+    assert {key[2] for key in found.cells} == {"A", "real"}
+    assert found.frames["place"].tolist() == np.flatnonzero(kept).tolist()
+    assert found.frames["attribution_sum"].tolist() == values[kept].tolist()
+    assert found.sample.sum((1, 2)) == pytest.approx(values[kept], abs=1e-6)
+    fakes = found.frames[found.frames["label"] == 1]
+    assert fakes["relevance_mass"].notna().any()
+    assert found.frames["shuffled_auc"].isna().all()
+    assert set(found.scores["heat"]) == {"attribution", "centre"}
 
 
 def test_maps_of_faces_with_landmarks_are_moved_and_keep_their_sum(tmp_path):

@@ -128,7 +128,7 @@ def test_scores_of_random_perfect_and_opposite_heats():
 def test_shuffled_auc_gives_the_controls_no_advantage():
     masks = discs(200, 0)
     prior = masks.mean(0)
-    heats = control_heats(prior) | {"mask": None}
+    heats = control_heats(len(prior), prior) | {"mask": None}
     means = {
         name: pd.DataFrame(
             mask_scores(mask.astype(float) if heat is None else heat, mask, prior)

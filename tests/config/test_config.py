@@ -1,13 +1,19 @@
 """Configuration: faults are named before a run starts; generated files are current."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from pipeline.config.check import ConfigError, check_config, timm_models
 from pipeline.config.document import documents
+from pipeline.config.models import ModelConfig
 from pipeline.config.run import RunConfig
+from pipeline.models.header import FORMAT, METADATA_KEY, VERSION
+from pipeline.orchestration.finished_detectors import check_finished
 from pipeline.orchestration.protocol_check import check_protocols
 from pipeline.videos.listing import list_videos
 from pipeline.videos.sources.faceforensics import read_splits
@@ -25,7 +31,16 @@ FAULTS = [
         {"models": {"a": {"timm": "resnet19"}}},
         "models.a.timm = 'resnet19': timm has no",
     ),
-    ({"models": {"a": {}}}, "models.a.timm: this key is needed"),
+    ({"models": {"a": {}}}, "models.a = {}: give timm, the network to train, or"),
+    (
+        {"models": {"a": {"weights": "w", "timm": "resnet18", "epochs": 3}}},
+        "taken as it is; remove epochs, timm, or remove weights",
+    ),
+    ({"models": {"a": {"weights": "{w}"}}}, "models.a.weights = '{w}': String should"),
+    (
+        {"models": {"a": {"weights": "w"}}, "protocols": {"finished": {}}},
+        "protocols.finished = 'finished': this name stands for the models with",
+    ),
     ({"models": {"../a": {"timm": "resnet18"}}}, "should match pattern"),
     ({"models": {}}, "models = {}"),
     ({"models": {"a": {"timm": "resnet18", "pretrained": "no.pth"}}}, "no such file"),
@@ -151,6 +166,58 @@ def test_a_protocol_without_fakes_in_validation_is_refused(tmp_path):
     check_protocols(config, videos, [file])
     with pytest.raises(ConfigError, match=r"leaves no fake to choose the epoch on"):
         check_protocols(config, videos[~unseen], [file])
+
+
+def test_protocols_count_only_if_something_can_be_trained(tmp_path):
+    config = check_config({"protocols": {"p": {"methods": ["Other"]}}}, [])
+    videos = list_videos(config.sources)
+    with pytest.raises(ConfigError, match="Other is in no training video"):
+        check_protocols(config, videos, [])
+    check_protocols(config, videos[videos["split"] == "test"], [])
+    given = config.model_copy(update={"models": {"a": ModelConfig(weights="w")}})
+    check_protocols(given, videos, [])
+
+
+def write_detector(path: Path, **changes) -> None:
+    """Write a weights file; its header is that of `save_detector` with changes."""
+    header = {"format": FORMAT, "version": VERSION, "timm": "resnet18"}
+    header |= {"input_size": 96, "mean": [0, 0, 0], "std": [1, 1, 1], **changes}
+    header = {key: value for key, value in header.items() if value is not None}
+    text = json.dumps(header)
+    save_file({"a": np.zeros(1)}, path, {METADATA_KEY: text})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, "is not a detector of this project; give a file"),
+        ({"version": VERSION + 1}, "use a newer deepfake-atlas"),
+        ({"version": "one"}, "use a newer deepfake-atlas"),
+        ({"mean": None, "std": None}, "its header lacks mean, std"),
+        ({"timm": "resnet19"}, "which the installed timm does not have"),
+        ("text", "is not a safetensors file"),
+        ("missing", "no such file; give the path of a detector's"),
+    ],
+)
+def test_a_file_that_is_no_finished_detector_is_named(tmp_path, changes, message):
+    weights, file = tmp_path / "w.safetensors", tmp_path / "mine.yaml"
+    if changes == "text":
+        weights.write_text("no weights")
+    elif changes != "missing":
+        write_detector(weights, **changes)
+    raw = {"models": {"a": {"weights": str(weights)}}}
+    file.write_text(yaml.safe_dump(raw))
+    with pytest.raises(ConfigError) as caught:
+        check_finished(check_config(raw, [file]), [file])
+    assert str(caught.value).startswith(f"{file}: models.a.weights = '{weights}': ")
+    assert message in str(caught.value)
+
+
+def test_finished_detectors_of_other_versions_are_accepted(tmp_path):
+    """A header may lack what is not needed, and have entries that are unknown."""
+    weights = tmp_path / "w.safetensors"
+    write_detector(weights, later={"a": 1})
+    check_finished(check_config({"models": {"a": {"weights": str(weights)}}}, []), [])
 
 
 @pytest.mark.parametrize(("fault", "message"), FAULTS)

@@ -8,16 +8,18 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline.metrics.comparison import differences
 from pipeline.metrics.operating_point import (
+    LEVELS,
     OperatingPoint,
     best_temperature,
     best_threshold,
+    default_table,
     points_table,
     read_points,
 )
 from pipeline.metrics.overview import overview
 from pipeline.metrics.resampled_scores import bootstrap, resampled_metrics
 from pipeline.metrics.scores import equal_error_rate, metrics_table, score
-from pipeline.models.predictions import per_video
+from pipeline.models.predictions import per_video, probability
 from pipeline.statistics.bootstrap import interval
 
 POINT = OperatingPoint(threshold=0.3, temperature=2.0)
@@ -133,8 +135,34 @@ def test_operating_points_are_read_exactly_as_written(tmp_path):
     table = points_table({"frame": pd.DataFrame({"label": labels, "logit": logits})})
     table.to_csv(tmp_path / "points.csv", index=False)
     read = read_points(tmp_path / "points.csv")["frame"]
-    assert (read.threshold, read.temperature) == tuple(table.iloc[0, 1:])
+    found = (read.threshold, read.temperature, read.chosen_on)
+    assert found == tuple(table.iloc[0, 1:])
     assert read.threshold == best_threshold(labels, logits)
+    assert read.chosen_on == "val"
+
+
+def test_without_validation_videos_the_operating_point_is_a_probability_of_half(
+    tmp_path,
+):
+    default_table(LEVELS).to_csv(tmp_path / "points.csv", index=False)
+    points = read_points(tmp_path / "points.csv")
+    assert set(points) == {"frame", "video"}
+    for point in points.values():
+        assert probability(np.array(point.threshold / point.temperature)) == 0.5
+        assert point.temperature == 1
+        assert point.chosen_on == "default"
+
+
+def test_the_overview_says_where_finished_detectors_are_from():
+    rng = np.random.default_rng(0)
+    items = pd.DataFrame(
+        {"label": [0, 1] * 6, "method": ["real", "a"] * 6, "logit": rng.normal(size=12)}
+    ).assign(target=[f"{n}" for n in range(12)], dataset="d", compression="c23")
+    table = metrics_table(items, OperatingPoint(0, 1), 100, 0)
+    table = table.assign(model="mine", protocol="finished")
+    row = ["mine", "resnet18", "faceforensics", "Deepfakes", "c23", "w.st", "0a"]
+    assert f"| {' | '.join(row)} |" in overview(table, [row])
+    assert "Finished detectors" not in overview(table)
 
 
 def test_videos_are_identified_by_their_full_id():

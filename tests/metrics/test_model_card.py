@@ -6,10 +6,11 @@ import pytest
 
 from pipeline.config.models import ModelConfig
 from pipeline.metrics.model_card import CARD_METRICS, model_card
-from pipeline.metrics.operating_point import OperatingPoint
+from pipeline.metrics.operating_point import DEFAULT_POINT, OperatingPoint
 from pipeline.metrics.scores import metrics_table
 
 POINTS = {"frame": OperatingPoint(0.75, 1.5), "video": OperatingPoint(-0.25, 0.5)}
+FILE = ("weights.safetensors", "fedc4321")
 
 
 def header(dataset="faceforensics", **changes):
@@ -65,7 +66,7 @@ def tables():
 def card(tables, dataset="faceforensics", epochs=(1, 2, 3), **changes):
     table = tables[dataset]
     top = header(dataset, **changes)
-    return model_card("mine", top, history(list(epochs)), table, table, POINTS)
+    return model_card("mine", top, history(list(epochs)), table, table, POINTS, FILE)
 
 
 def test_card_has_all_required_statements(tables):
@@ -137,3 +138,29 @@ def test_card_of_weights_that_were_not_trained(tables):
     text = card(tables, epochs=[0], pretrained=None)
     assert "There was no training" in text
     assert "SHA-256" not in text
+
+
+def test_card_of_a_finished_detector(tables):
+    table = tables["faceforensics"]
+    points = dict.fromkeys(POINTS, DEFAULT_POINT)
+    text = model_card("mine", header(), None, table, table, points, FILE)
+    for words in (
+        "file `weights.safetensors` (SHA-256 `fedc4321`)",
+        "This run did not train it",
+        "Initial weights: `odd|name.pth`",
+        "| methods trained on | Deepfakes, Face2Face |",
+        "| augment.flip | 0.5 |",
+        "NeuralTextures (not trained on)",
+        "was not chosen on any data",
+        "| video | 0 | 1 | 0.500 |",
+    ):
+        assert words in text
+    assert "Training ran for" not in text
+    assert "chosen on the validation split" not in text
+
+
+def test_card_of_a_file_that_says_nothing_of_its_training(tables):
+    table = tables["faceforensics"]
+    top = {key: header()[key] for key in ("timm", "input_size", "mean", "std")}
+    text = model_card("mine", top, None, table, table, POINTS, FILE)
+    assert "trained elsewhere, on unknown data" in text

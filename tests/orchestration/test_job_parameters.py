@@ -21,7 +21,7 @@ from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.config.run import RunConfig
-from pipeline.config.source import SourceConfig
+from pipeline.config.source import ShardsConfig, SourceConfig
 from pipeline.config.sources import FaceForensicsConfig, FolderConfig, SourcesConfig
 from pipeline.orchestration.job_parameters import (
     MAX_GROWTH,
@@ -30,8 +30,11 @@ from pipeline.orchestration.job_parameters import (
     growing,
     kind_of_source,
 )
+from pipeline.orchestration.needed_videos import TARGET_NEEDS, MissingVideosError
 from pipeline.runtime.allocation import extraction_mb
 from pipeline.videos.listing import list_videos
+from pipeline.videos.sharding import assign_shards
+from pipeline.videos.table import UNLABELLED, VideoRow, video_table
 from tests.support.runs import merged
 
 PUBLISHED = Path("published.csv")
@@ -300,6 +303,117 @@ def test_a_protocol_is_passed_by_the_names_of_what_it_trains_on(jobs):
     assert {run["train_videos"] for run in runs} == {0}  # not the official split
 
 
+# Runs that train nothing, and what is missing for those that do.
+
+
+def run_on_clips(*labels: str, **models) -> JobParameters:
+    """A run on clips of these labels that are only tested; "" is unlabelled."""
+    config = RunConfig.model_validate(
+        {
+            "results": "out",
+            "sources": {"folders": {"mine": {"root": "clips"}}},
+            "models": models or {"given": {"weights": "w.safetensors"}},
+            "attribution": {"baselines": ["black"]},
+        }
+    )
+    methods = [{"": UNLABELLED, "real": "real"}.get(name, "swap") for name in labels]
+    clips = [
+        VideoRow("test", method, "native", f"{n}.mp4", f"{n}", "", f"{n}.mp4")
+        for n, method in enumerate(methods)
+    ]
+    listed = assign_shards(video_table(clips, "mine"), ShardsConfig())
+    return JobParameters(config, listed, PUBLISHED)
+
+
+def test_a_finished_detector_is_there_once_beside_those_of_each_protocol(jobs):
+    models = {**jobs.config.models, "given": ModelConfig(weights="w.safetensors")}
+    config = jobs.config.model_copy(update={"models": models})
+    with_given = JobParameters(config, jobs.listed, PUBLISHED)
+    file = "{model}/{protocol}"
+    trained = with_given.of_each_training(file)
+    assert trained == jobs.of_each_detector(file)
+    assert with_given.of_each_detector(file) == [*trained, "given/finished"]
+    assert with_given.trained_models() == "small|other"
+    names = Names(model="given", protocol="finished")
+    assert with_given.detector_file(names) == "w.safetensors"
+    assert with_given.history_file(names) == []
+    assert with_given.finished_files() == ["w.safetensors"]
+    assert json.loads(with_given.finished_detectors(names)) == {
+        "given": "w.safetensors"
+    }
+    assert with_given.trained_runs(names) == jobs.trained_runs(names)
+    # Its operating point is chosen on all videos of val, as there are any.
+    protocol = ProtocolConfig.model_validate_json(with_given.protocol_config(names))
+    assert protocol == ProtocolConfig()
+    assert with_given.validation_shards() == ["miniature-val-000"]
+    assert jobs.detector_file(Names()) == "out/models/small/all/weights.safetensors"
+    assert jobs.history_file(Names()) == "out/models/small/all/history.csv"
+
+
+def test_a_run_that_trains_nothing_has_no_shards_of_train_and_val():
+    jobs = run_on_clips("real", "fake")
+    assert jobs.shards() == ["mine-test-000", "mine-test-001"]
+    assert jobs.validation_shards() == []
+    assert jobs.trained_models() == "(?!)"
+    assert jobs.of_each_training("{model}") == []
+    names = Names(model="given", protocol="finished")
+    assert jobs.references_file(names) == []
+    assert jobs.baseline_references(names) == []
+    for target in TARGET_NEEDS:
+        assert jobs.needed_for(target)(names) == []
+
+
+def missing_for(jobs: JobParameters, asked: str) -> str:
+    """The message about what is missing for a target or a step."""
+    with pytest.raises(MissingVideosError) as caught:
+        jobs.needed_for(asked)(Names())
+    return str(caught.value)
+
+
+def test_unlabelled_clips_are_predicted_and_explained_but_have_no_metrics():
+    jobs = run_on_clips("", "")
+    for target in ("models", "predictions", "attributions"):
+        assert jobs.needed_for(target)(Names()) == []
+    for asked in ("metrics", "atlases", "all", "evaluate_model", "sum_attributions"):
+        message = missing_for(jobs, asked)
+        assert message.startswith(f"`{asked}` needs videos that the sources (mine) do")
+        assert "the split 'test' has no real and no fake video" in message
+        assert "videos, faces, models, predictions, attributions." in message
+    one_kind = run_on_clips("real", "")
+    assert "has no fake video. Label" in missing_for(one_kind, "metrics")
+
+
+def test_training_asks_for_its_videos_and_names_finished_detectors():
+    jobs = run_on_clips("real", "fake", small={"timm": "resnet18"})
+    for asked in ("models", "predictions", "metrics", "all", "train_model"):
+        message = missing_for(jobs, asked)
+        assert "small must be trained (train_model)" in message
+        assert "'train' has no real and no fake video, and the split 'val'" in message
+        assert "as models.small.weights" in message
+        assert message.endswith("can be made now: videos, faces.")
+
+
+def test_baselines_of_training_faces_ask_for_them():
+    jobs = run_on_clips("real", "fake")
+    attribution = AttributionConfig(baselines=["black", "mean_face"])
+    config = jobs.config.model_copy(update={"attribution": attribution})
+    jobs = JobParameters(config, jobs.listed, PUBLISHED)
+    assert jobs.needed_for("metrics")(Names()) == []
+    message = missing_for(jobs, "attributions")
+    assert "the split 'train' has no real video" in message
+    assert "black, grey, white, blurred, noise need no training videos" in message
+    assert jobs.baseline_references(Names(baseline="black")) == []
+    with pytest.raises(MissingVideosError, match="collect_references"):
+        jobs.baseline_references(Names(baseline="mean_face"))
+
+
+def test_references_are_an_input_only_of_baselines_of_training_faces(jobs):
+    file = "out/attributions/references/all.h5"
+    assert jobs.references_file(Names()) == file
+    assert jobs.baseline_references(Names(baseline="real_face")) == file
+    assert jobs.baseline_references(Names(baseline="black")) == []
+
+
 # Resources.
 
 
@@ -432,6 +546,7 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
     },
     "models.small": {
         "timm": ("test_convnext", {"model", "trained runs"}),
+        "weights": (None, set()),
         "pretrained": ("own.pth", {"model"}),
         "input_size": (48, {"model"}),
         "epochs": (7, {"model"}),

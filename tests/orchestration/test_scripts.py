@@ -9,7 +9,7 @@ PIPELINE = REPOSITORY / "pipeline"
 SCRIPTS = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 STAGES = ["videos", "faces", "models", "metrics", "attributions", "atlases"]
-TARGETS = {*STAGES, "virelay"}  # rules that only collect files
+TARGETS = {*STAGES, "predictions", "virelay"}  # rules that only collect files
 
 
 def rules() -> set[str]:

@@ -59,6 +59,7 @@ EDITS = {
     },
     ("models/header.py", "VERSION = ", "VERSION = 7 + "): {
         *("train_model", "predict_frames", "attribute_frames", "write_model_card"),
+        "collect_metrics",
     },
     ("config/attribution.py", "Field(257", "Field(258"): {"attribute_frames"},
     # Nothing in this package may change a result.

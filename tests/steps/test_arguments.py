@@ -25,6 +25,7 @@ class Arguments:
     table: Path
     shards: list[Path]
     seeds: list[int]
+    options: tuple[Path, ...]
     name: str
     workers: int
     margin: float
@@ -37,6 +38,7 @@ WORDS = {
     "table": ["a b.csv"],
     "shards": ["one.h5", "two.h5"],
     "seeds": ["1", "-2"],
+    "options": ["a.csv", "b.csv"],
     "name": ["007"],
     "workers": ["2"],
     "margin": ["1.3"],
@@ -57,6 +59,7 @@ def test_values_have_the_types_of_the_fields():
         table=Path("a b.csv"),
         shards=[Path("one.h5"), Path("two.h5")],
         seeds=[1, -2],
+        options=(Path("a.csv"), Path("b.csv")),
         name="007",
         workers=2,
         margin=1.3,
@@ -66,6 +69,7 @@ def test_values_have_the_types_of_the_fields():
     )
     given = parse(Arguments, words(originals=["o.h5"]))
     assert given.originals == Path("o.h5")
+    assert parse(Arguments, words(options=[])).options == ()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ WITHOUT_TORCH = (
     "export_virelay",
     "index_videos",
     "plot_history",
+    "predict_videos",
     "sum_attributions",
     "summarize_faces",
     "write_model_card",

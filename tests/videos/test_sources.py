@@ -16,7 +16,7 @@ from pipeline.videos.listing import leak_report, list_source, list_videos
 from pipeline.videos.paths import path_fault
 from pipeline.videos.sharding import shard_names
 from pipeline.videos.sources import faceforensics
-from pipeline.videos.table import COLUMNS, used
+from pipeline.videos.table import COLUMNS, UNKNOWN_LABEL, used
 from tests.support.servers import FileServer
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
@@ -604,7 +604,7 @@ def test_folders_of_real_and_fake_clips(tmp_path):
         "fake/d.mkv",
         "fake/lip-sync/e.mp4",
         "fake/notes.txt",
-        "other/f.mp4",
+        "other/notes.txt",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -623,11 +623,11 @@ def test_folders_of_real_and_fake_clips(tmp_path):
         own(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["real", "all"])
+@pytest.mark.parametrize("name", ["real", "all", "unlabelled"])
 def test_reserved_names_of_methods_are_refused(tmp_path, name):
     (tmp_path / "fake" / name).mkdir(parents=True)
     (tmp_path / "fake" / name / "a.mp4").touch()
-    with pytest.raises(ValueError, match="and neither real nor all"):
+    with pytest.raises(ValueError, match="and none of real, unlabelled, all"):
         own(tmp_path)
 
 
@@ -640,8 +640,70 @@ def test_invalid_file_names_are_refused(tmp_path, name):
 
 
 def test_a_folder_without_videos_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no videos in the folders `real` and `fake`"):
+    with pytest.raises(ValueError, match=r"has no videos; .* name a `table`"):
         own(tmp_path)
+    (tmp_path / "real").mkdir()
+    with pytest.raises(ValueError, match="has no videos"):
+        own(tmp_path)
+
+
+def test_clips_without_folders_of_labels_are_unlabelled(tmp_path):
+    for name in ("a.mp4", "day 1/b.mov", "day 1/raw/c.mkv", ".trash/d.mp4", "e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    table = own(tmp_path)  # also with `use: all`
+    assert table["path"].tolist() == ["a.mp4", "day 1/b.mov", "day 1/raw/c.mkv"]
+    assert set(table["label"]) == {UNKNOWN_LABEL}
+    assert set(table["method"]) == {"unlabelled"}
+    assert set(table["split"]) == {"test"}
+    assert table["target"].tolist() == table["path"].tolist()
+    assert set(table["original"]) == {""}
+    pd.testing.assert_frame_equal(own(tmp_path, use="test"), table)
+
+
+@pytest.mark.parametrize("place", ["loose.mp4", "other/loose.mp4"])
+def test_clips_beside_the_folders_of_labels_are_refused(tmp_path, place):
+    for name in ("real/a.mp4", place):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"loose\.mp4: is neither in `real` nor in"):
+        own(tmp_path)
+
+
+def test_another_spelling_of_a_folder_of_labels_is_refused(tmp_path):
+    (tmp_path / "Fake").mkdir()
+    (tmp_path / "Fake/a.mp4").touch()
+    with pytest.raises(ValueError, match="Fake: rename this folder to fake"):
+        own(tmp_path)
+
+
+def test_a_table_may_leave_labels_empty(tmp_path):
+    """Such a clip is only tested, and its person may be in the training."""
+    table = own(
+        tmp_path,
+        "path,label,split,target\na.mp4,real,train,anna\nb.mp4,,,anna\n"
+        "c.mp4,,test,\nd.mp4,fake,train,anna\n",
+    ).set_index("path")
+    assert table["label"].tolist() == [0, UNKNOWN_LABEL, UNKNOWN_LABEL, 1]
+    assert table["split"].tolist() == ["train", "test", "test", "train"]
+    assert table.loc["d.mp4", "original"] == table.loc["a.mp4", "video"]
+    assert table.loc["b.mp4", "original"] == ""
+    rows = "".join(f"{n}.mp4,\n" for n in range(30))
+    assert set(own(tmp_path, f"path,label\n{rows}")["split"]) == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,label,split\na.mp4,,train\n", "can only be in the split test"),
+        ("path,label,method\na.mp4,,swap\n", "is given for a clip without a label"),
+        ("path,label,method\na.mp4,fake,unlabelled\n", "is not a name of a method"),
+        ("path,label,split\na.mp4,real,\n", "is not one of train, val, test"),
+    ],
+)
+def test_tables_with_a_wrong_use_of_empty_labels_are_refused(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        own(tmp_path, text)
 
 
 def test_splits_of_a_folder_depend_on_the_target_only(tmp_path):
@@ -691,10 +753,16 @@ def test_a_second_source_does_not_change_the_shards_of_the_first(root, celeb):
     assert shard_names(both, "train") == shard_names(first, "train")
 
 
-def test_a_run_without_training_videos_is_refused(celeb):
+def test_a_run_without_training_videos_is_listed(celeb):
     config = SourcesConfig(celebdf={"root": str(celeb)})
-    with pytest.raises(ValueError, match="the split 'train' has no real video"):
-        list_videos(config)
+    assert set(list_videos(config)["split"]) == {"test"}
+
+
+def test_a_source_without_testing_videos_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("path,label,split\na.mp4,real,train\n")
+    mine = {"root": str(tmp_path), "table": str(tmp_path / "a.csv")}
+    with pytest.raises(ValueError, match="mine has no test video"):
+        list_videos(SourcesConfig(folders={"mine": mine}))
 
 
 @pytest.mark.parametrize(

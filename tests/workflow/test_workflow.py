@@ -51,6 +51,11 @@ OVER_ALL = {"collect_metrics", "draw_auc", "compare_models"}
 
 def of_metrics(model: str) -> set[str]:
     """Jobs that depend on a model's predictions of the test set alone."""
+    return of_evaluation(model) | {f"predict_videos {model} all"}
+
+
+def of_evaluation(model: str) -> set[str]:
+    """Jobs that compute or show a model's metrics."""
     rules = ("evaluate_model", "draw_scores", "write_model_card")
     return OVER_ALL | {f"{rule} {model} all" for rule in rules}
 
@@ -264,7 +269,7 @@ def test_edited_module_makes_stale_what_reaches_it(clone):
     assert clone.stale() == expected
     module = clone.repository / "pipeline/metrics/scores.py"
     module.write_text(module.read_text() + "\nEXTRA = 1\n")
-    scored = of_metrics("small") | of_metrics("other")
+    scored = of_evaluation("small") | of_evaluation("other")
     assert clone.stale() == expected | scored
 
 

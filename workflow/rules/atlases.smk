@@ -8,13 +8,14 @@
 
 rule sum_attributions:
     input:
+        JOBS.needed_for("sum_attributions"),
         attributions=expand(
             rules.attribute_frames.output,
             shard=JOBS.shards("test"),
             allow_missing=True,
         ),
         faces=expand(rules.extract_faces.output, shard=JOBS.shards("test")),
-        references=rules.collect_references.output,
+        references=JOBS.references_file,
         points=rules.choose_operating_point.output,
     output:
         arrays="<atlas>/arrays.h5",
@@ -38,7 +39,7 @@ rule sum_attributions:
         code=code_version("sum_attributions"),
     shell:
         "python -m pipeline.sum_attributions --attributions {input.attributions:q} "
-        "--faces {input.faces:q} --references {input.references:q} "
+        "--faces {input.faces:q} --references={input.references:q} "
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "
@@ -248,11 +249,13 @@ rule export_virelay:
 # Not part of `all`: it is for the viewer ViRelAy.
 rule virelay:
     input:
+        JOBS.needed_for("virelay"),
         JOBS.of_each_atlas(rules.export_virelay.output),
 
 
 rule atlases:
     input:
+        JOBS.needed_for("atlases"),
         JOBS.of_each_atlas(rules.draw_atlas.output),
         JOBS.of_each_atlas(rules.cluster_maps.output),
         JOBS.of_each_detector(rules.compare_baselines.output),

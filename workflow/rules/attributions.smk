@@ -7,7 +7,8 @@
 
 rule collect_references:
     input:
-        expand(rules.extract_faces.output, shard=JOBS.shards("train")),
+        JOBS.needed_for("collect_references"),
+        faces=expand(rules.extract_faces.output, shard=JOBS.shards("train")),
     output:
         ensure("<results>/attributions/references/{protocol}.h5", non_empty=True),
     log:
@@ -20,7 +21,7 @@ rule collect_references:
         protocol=JOBS.protocol_config,
         code=code_version("collect_references"),
     shell:
-        "python -m pipeline.collect_references --train {input:q} --output {output:q} "
+        "python -m pipeline.collect_references --train {input.faces:q} --output {output:q} "
         "--protocol {params.protocol:q} > {log:q} 2>&1"
 
 
@@ -53,9 +54,9 @@ rule align_originals:
 
 rule attribute_frames:
     input:
-        weights=rules.train_model.output.weights,
+        weights=JOBS.detector_file,
         faces=rules.extract_faces.output,
-        references=rules.collect_references.output,
+        references=JOBS.baseline_references,
         originals=JOBS.aligned_originals,
     output:
         ensure(
@@ -77,7 +78,7 @@ rule attribute_frames:
         code=code_version("attribute_frames"),
     shell:
         "python -m pipeline.attribute_frames --weights {input.weights:q} "
-        "--faces {input.faces:q} --references {input.references:q} "
+        "--faces {input.faces:q} --references={input.references:q} "
         "--originals={input.originals:q} --baseline {wildcards.baseline} "
         "--output {output:q} --config {params.config:q} --seed {params.seed} "
         "--threads {threads} > {log:q} 2>&1"
@@ -85,6 +86,7 @@ rule attribute_frames:
 
 rule attributions:
     input:
+        JOBS.needed_for("attributions"),
         JOBS.of_each_atlas(
             expand(
                 rules.attribute_frames.output,

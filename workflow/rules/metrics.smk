@@ -1,14 +1,15 @@
-# In: each detector's weights, the face shards of val and test.
+# In: each detector's weights, the face shards of test, and those of val if it has both
+#     kinds of videos. Only predictions are possible without labels in test.
 # Out: metrics/<model>/<protocol>/*, with predictions/* of frames and videos; over all
 #      detectors metrics/*.csv, overview.md and auc.png.
-# Steps: predict_frames for each shard; choose_operating_point on val; evaluate_model,
-#        draw_scores and write_model_card for each detector; collect_metrics, draw_auc and
-#        compare_models over all detectors.
+# Steps: predict_frames for each shard; choose_operating_point on val; predict_videos,
+#        evaluate_model, draw_scores and write_model_card for each detector;
+#        collect_metrics, draw_auc and compare_models over all detectors.
 
 
 rule predict_frames:
     input:
-        weights=rules.train_model.output.weights,
+        weights=JOBS.detector_file,
         faces=rules.extract_faces.output,
     output:
         "<results>/metrics/<detector>/predictions/{shard}.csv",
@@ -33,7 +34,7 @@ rule choose_operating_point:
     input:
         expand(
             rules.predict_frames.output,
-            shard=JOBS.shards("val"),
+            shard=JOBS.validation_shards(),
             allow_missing=True,
         ),
     output:
@@ -52,18 +53,38 @@ rule choose_operating_point:
         "--points {output:q} --protocol {params.protocol:q} > {log:q} 2>&1"
 
 
-rule evaluate_model:
+rule predict_videos:
     input:
-        predictions=expand(
+        expand(
             rules.predict_frames.output,
             shard=JOBS.shards("test"),
             allow_missing=True,
         ),
+    output:
+        "<results>/metrics/<detector>/predictions/videos.csv",
+    log:
+        "<logs>/predict_videos/<detector>.log",
+    benchmark:
+        "<benchmarks>/predict_videos/<detector>.tsv"
+    resources:
+        **TABLES,
+    params:
+        code=code_version("predict_videos"),
+    shell:
+        "python -m pipeline.predict_videos --predictions {input:q} "
+        "--predicted {output:q} > {log:q} 2>&1"
+
+
+# Snakemake applies constraints of wildcards only where they are written out, and not
+# within `<detector>`. Here they keep `predictions/videos.csv` away.
+rule evaluate_model:
+    input:
+        JOBS.needed_for("evaluate_model"),
+        predictions=rules.predict_videos.input,
         points=rules.choose_operating_point.output,
     output:
-        predicted="<results>/metrics/<detector>/predictions/videos.csv",
-        videos="<results>/metrics/<detector>/videos.csv",
-        frames="<results>/metrics/<detector>/frames.csv",
+        videos="<results>/metrics/{model}/{protocol}/videos.csv",
+        frames="<results>/metrics/{model}/{protocol}/frames.csv",
     log:
         "<logs>/evaluate_model/<detector>.log",
     benchmark:
@@ -76,7 +97,7 @@ rule evaluate_model:
         code=code_version("evaluate_model"),
     shell:
         "python -m pipeline.evaluate_model --predictions {input.predictions:q} "
-        "--points {input.points:q} --predicted {output.predicted:q} "
+        "--points {input.points:q} "
         "--videos {output.videos:q} --frames {output.frames:q} "
         "--model {wildcards.model:q} --protocol {wildcards.protocol:q} "
         "--config {params.config:q} --seed {params.seed} > {log:q} 2>&1"
@@ -84,7 +105,8 @@ rule evaluate_model:
 
 rule draw_scores:
     input:
-        predictions=rules.evaluate_model.input.predictions,
+        JOBS.needed_for("draw_scores"),
+        predictions=rules.predict_videos.input,
         points=rules.choose_operating_point.output,
     output:
         roc="<results>/metrics/<detector>/roc.png",
@@ -110,8 +132,8 @@ rule draw_scores:
 
 rule write_model_card:
     input:
-        weights=rules.train_model.output.weights,
-        history=rules.train_model.output.history,
+        weights=JOBS.detector_file,
+        history=JOBS.history_file,
         videos=rules.evaluate_model.output.videos,
         frames=rules.evaluate_model.output.frames,
         points=rules.choose_operating_point.output,
@@ -127,7 +149,7 @@ rule write_model_card:
         code=code_version("write_model_card"),
     shell:
         "python -m pipeline.write_model_card --weights {input.weights:q} "
-        "--history {input.history:q} --videos {input.videos:q} "
+        "--history={input.history:q} --videos {input.videos:q} "
         "--frames {input.frames:q} --points {input.points:q} --card {output:q} "
         "--model {wildcards.model:q} --protocol {wildcards.protocol:q} "
         "> {log:q} 2>&1"
@@ -137,6 +159,7 @@ rule collect_metrics:
     input:
         videos=JOBS.of_each_detector(rules.evaluate_model.output.videos),
         frames=JOBS.of_each_detector(rules.evaluate_model.output.frames),
+        finished=JOBS.finished_files(),
     output:
         videos="<results>/metrics/videos.csv",
         frames="<results>/metrics/frames.csv",
@@ -150,6 +173,7 @@ rule collect_metrics:
         **TABLES,
     params:
         runs=JOBS.trained_runs,
+        finished=JOBS.finished_detectors,
         published=JOBS.published_file,
         code=code_version("collect_metrics") + file_sha256(PUBLISHED)[:8],
     shell:
@@ -157,7 +181,7 @@ rule collect_metrics:
         "--frames {input.frames:q} --published {params.published:q} "
         "--all_videos {output.videos:q} --all_frames {output.frames:q} "
         "--overview {output.overview:q} --literature {output.literature:q} "
-        "--runs {params.runs:q} > {log:q} 2>&1"
+        "--runs {params.runs:q} --finished {params.finished:q} > {log:q} 2>&1"
 
 
 rule draw_auc:
@@ -180,7 +204,7 @@ rule draw_auc:
 
 rule compare_models:
     input:
-        predicted=JOBS.of_each_detector(rules.evaluate_model.output.predicted),
+        predicted=JOBS.of_each_detector(rules.predict_videos.output),
         points=JOBS.of_each_detector(rules.choose_operating_point.output),
     output:
         "<results>/metrics/differences.csv",
@@ -201,8 +225,24 @@ rule compare_models:
         "--config {params.config:q} --seed {params.seed} > {log:q} 2>&1"
 
 
+# Not part of `all` by itself: `metrics` makes the same files, and needs labels.
+rule predictions:
+    input:
+        JOBS.needed_for("predictions"),
+        JOBS.of_each_detector(
+            expand(
+                rules.predict_frames.output,
+                shard=JOBS.shards("test"),
+                allow_missing=True,
+            )
+        ),
+        JOBS.of_each_detector(rules.predict_videos.output),
+
+
 rule metrics:
     input:
+        JOBS.needed_for("metrics"),
+        JOBS.of_each_detector(rules.predict_videos.output),
         JOBS.of_each_detector(rules.evaluate_model.output),
         JOBS.of_each_detector(rules.draw_scores.output),
         JOBS.of_each_detector(rules.write_model_card.output),

@@ -1,4 +1,5 @@
 # In: the face shards of train and val; pre-trained weights from the network, if wanted.
+#     Finished detectors (`weights` in the configuration) have no step here.
 # Out: models/weights/<network>.*; models/<model>/<protocol>/*.
 # Steps: fetch_weights (where Snakemake runs), train_model one at a time, plot_history.
 
@@ -23,19 +24,22 @@ rule fetch_weights:
 
 rule train_model:
     input:
+        JOBS.needed_for("train_model"),
         train=expand(rules.extract_faces.output, shard=JOBS.shards("train")),
         val=expand(rules.extract_faces.output, shard=JOBS.shards("val")),
         pretrained=JOBS.weights_file,
     output:
         weights=ensure(
-            "<results>/models/<detector>/weights.safetensors",
+            "<results>/models/{model}/{protocol}/weights.safetensors",
             non_empty=True,
         ),
-        history="<results>/models/<detector>/history.csv",
+        history="<results>/models/{model}/{protocol}/history.csv",
     log:
         "<logs>/train_model/<detector>.log",
     benchmark:
         "<benchmarks>/train_model/<detector>.tsv"
+    wildcard_constraints:
+        model=JOBS.trained_models(),
     threads: JOBS.for_each_device(8)
     resources:
         gpu=JOBS.for_each_device(1),
@@ -78,5 +82,6 @@ rule plot_history:
 
 rule models:
     input:
-        JOBS.of_each_detector(rules.train_model.output),
-        JOBS.of_each_detector(rules.plot_history.output),
+        JOBS.needed_for("models"),
+        JOBS.of_each_training(rules.train_model.output),
+        JOBS.of_each_training(rules.plot_history.output),

@@ -1,4 +1,4 @@
-"""List the user's own clips, from a CSV or from folders of real and fake clips."""
+"""List the user's own clips, from a CSV or from folders, labelled or not."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from pipeline.videos.table import (
     NATIVE,
     REAL,
     SPLITS,
+    UNLABELLED,
     VideoRow,
     common_split,
     leave_out,
@@ -29,7 +30,8 @@ UNKNOWN_METHOD = "fake"  # the method of fakes for which the user names none
 REQUIRED_COLUMNS = ["path", "label"]
 OPTIONAL_COLUMNS = "split method compression target source mask sha256".split()
 # Labels are words: numbers would be ambiguous, since 1 stands for real in Celeb-DF.
-LABEL_VALUES = {"real": 0, "fake": 1}
+LABELS = ("real", "fake")  # of a table; also the folders of clips without a table
+RESERVED_METHODS = (REAL, UNLABELLED, "all")  # they have other meanings in tables
 VAL_SHARE, TEST_SHARE = 0.15, 0.2  # of the persons, if the table has no splits
 METHOD_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 MAX_REPORTED_FAULTS = 10
@@ -48,6 +50,7 @@ def list_videos(config: FolderConfig, name: str) -> pd.DataFrame:
             clips["split"] = "test"
         else:
             clips["split"] = [common_split(t, s, _split) for t, s in persons]
+    clips["split"] = clips["split"].mask(clips["method"] == UNLABELLED, "test")
     clips["name"] = clips["path"]
     fields = [clips[field] for field in VideoRow._fields]
     table = video_table(map(VideoRow._make, zip(*fields, strict=True)), name)
@@ -65,41 +68,72 @@ def _split(person: str) -> str:
 
 
 def _list_folders(root: Path) -> pd.DataFrame:
-    """The clips in the folders `real`, `fake` and `fake/<method>`."""
-    rows = []
-    for path in _videos(root):
-        relative = path.relative_to(root)
-        fault = path_fault(str(relative))
-        if fault:
-            raise ValueError(f"{str(path)!r}: the name {fault}; rename it")
-        label, *folders = relative.parts[:-1]
-        method = REAL if label == "real" else folders[0] if folders else UNKNOWN_METHOD
-        if label == "fake" and not _is_method(method):
-            raise ValueError(
-                f"{path}: its folder's name must be a method's name, and {method!r} is "
-                "not: use letters, digits, - and _ only, and neither real nor all"
-            )
-        rows.append((str(relative), method))
-    table = pd.DataFrame(rows, columns=["path", "method"], dtype=str)
-    if table.empty:
+    """The clips in the folders `real`, `fake` and `fake/<method>`.
+
+    Without these folders, all clips below `root`, unlabelled.
+    """
+    paths = [path.relative_to(root) for path in _videos(root)]
+    if not paths:
         raise ValueError(
-            f"{root}: has no videos in the folders `real` and `fake`; put them there, "
-            "or name a `table`"
+            f"{root}: has no videos; put them there (in the folders `real` and `fake` "
+            "if it is known which they are), or name a `table`"
         )
-    return _completed(table)
+    for path in paths:
+        fault = path_fault(str(path))
+        if fault:
+            raise ValueError(f"{str(root / path)!r}: the name {fault}; rename it")
+    if _has_labels(root):
+        methods = [_method_of(path, root) for path in paths]
+    else:
+        methods = [UNLABELLED] * len(paths)
+    names = [str(path) for path in paths]
+    return _completed(pd.DataFrame({"path": names, "method": methods}, dtype=str))
+
+
+def _has_labels(root: Path) -> bool:
+    """Whether `root` has the folder `real` or `fake`.
+
+    Raises ValueError for other spellings, such as `Real`.
+    """
+    folders = [entry.name for entry in os.scandir(root) if entry.is_dir()]
+    for name in folders:
+        if name.lower() in LABELS and name not in LABELS:
+            raise ValueError(f"{root / name}: rename this folder to {name.lower()}")
+    return any(name in LABELS for name in folders)
+
+
+def _method_of(path: Path, root: Path) -> str:
+    """The method of a clip in `real` or `fake`; `path` is relative to `root`.
+
+    Raises ValueError for a clip elsewhere, and for a folder that is no method's name.
+    """
+    label, *folders = path.parts[:-1] or ("",)
+    if label not in LABELS:
+        raise ValueError(
+            f"{root / path}: is neither in `real` nor in `fake`, the other folders "
+            "there; move it into one of them, or to another folder as a source of its "
+            "own (without labels), or name a `table`"
+        )
+    method = REAL if label == "real" else folders[0] if folders else UNKNOWN_METHOD
+    if label == "fake" and not _is_method(method):
+        reserved = ", ".join(RESERVED_METHODS)
+        raise ValueError(
+            f"{root / path}: its folder's name must be a method's name, and {method!r} "
+            f"is not: use letters, digits, - and _ only, and none of {reserved}"
+        )
+    return method
 
 
 def _videos(root: Path) -> list[Path]:
-    """All videos below `real` and `fake`, also in linked folders, sorted."""
+    """All videos below `root`, also in linked folders, sorted."""
     found = []
-    for kind in ("real", "fake"):
-        for folder, subfolders, names in os.walk(root / kind, followlinks=True):
-            parents = [os.path.realpath(parent) for parent in Path(folder).parents]
-            if os.path.realpath(folder) in parents:
-                raise ValueError(f"{folder}: links to a folder that contains it")
-            # os.walk does not enter folders that are removed from its list.
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-            found += [Path(folder, name) for name in names if _is_video(name)]
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        parents = [os.path.realpath(parent) for parent in Path(folder).parents]
+        if os.path.realpath(folder) in parents:
+            raise ValueError(f"{folder}: links to a folder that contains it")
+        # os.walk does not enter folders that are removed from its list.
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if _is_video(name)]
     return sorted(found)
 
 
@@ -108,8 +142,9 @@ def _is_video(name: str) -> bool:
 
 
 def _is_method(name: str) -> bool:
-    """Whether a name is valid for a method; `real` and `all` are reserved in tables."""
-    return re.fullmatch(METHOD_PATTERN, name) is not None and name not in (REAL, "all")
+    """Whether a name is valid for the method of a fake."""
+    valid = re.fullmatch(METHOD_PATTERN, name) is not None
+    return valid and name not in RESERVED_METHODS
 
 
 def _read_table(config: FolderConfig) -> pd.DataFrame:
@@ -144,9 +179,10 @@ def _read_table(config: FolderConfig) -> pd.DataFrame:
         )
     _check_rows(table, str(file))
     table = table[~_is_blank(table)].reset_index(drop=True)
-    real = table["label"].str.lower().map(LABEL_VALUES) == 0
+    label = table["label"].str.lower()
     method = table["method"] if "method" in table else pd.Series("", table.index)
-    method = method.mask(method == "", UNKNOWN_METHOD).mask(real, REAL)
+    method = method.mask(method == "", UNKNOWN_METHOD)
+    method = method.mask(label == "real", REAL).mask(label == "", UNLABELLED)
     return _completed(table.assign(method=method))
 
 
@@ -181,14 +217,18 @@ def _faults(row: dict[str, str]) -> Iterator[tuple[str, str]]:
         yield "path", problem
     if row.get("mask") and (problem := path_fault(row["mask"])):
         yield "mask", problem
-    if row["label"].lower() not in LABEL_VALUES:
-        yield "label", "is neither real nor fake"
-    if "split" in row and row["split"] not in SPLITS:
+    label = row["label"].lower()
+    if label not in (*LABELS, ""):
+        yield "label", "is neither real nor fake, nor empty (unknown)"
+    if label == "" and row.get("split", "") not in ("", "test"):
+        yield "split", "a clip without a label can only be in the split test"
+    elif label and "split" in row and row["split"] not in SPLITS:
         yield "split", "is not one of train, val, test"
     method = row.get("method")
-    fake = LABEL_VALUES.get(row["label"].lower()) == 1
-    if method and fake and not _is_method(method):
+    if method and label == "fake" and not _is_method(method):
         yield "method", "is not a name of a method: use letters, digits, - and _ only"
+    if method and label == "":
+        yield "method", "is given for a clip without a label; a fake has a method"
     if row.get("compression") not in (None, "", "raw", "c23", "c40", NATIVE):
         yield "compression", f"is not one of raw, c23, c40, {NATIVE}"
     for key in ("target", "source"):

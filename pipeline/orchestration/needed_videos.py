@@ -1,0 +1,131 @@
+"""Which labelled videos the targets of a run need, and what to do without them.
+
+A run that trains nothing needs no training videos, and `videos` and `faces` need no
+labels. So what a step needs is checked when Snakemake plans the step, and not before.
+"""
+
+from collections.abc import Iterator
+from typing import get_args
+
+import pandas as pd
+
+from pipeline.config.attribution import TRAINING_BASELINES, Baseline
+from pipeline.config.run import RunConfig
+from pipeline.videos.table import LABEL_NAMES
+
+TRAINING, BASELINES, REFERENCES, TESTS = "training", "baselines", "references", "tests"
+# What the targets need. The targets `videos` and `faces` need nothing.
+TARGET_NEEDS = {
+    "models": (TRAINING,),
+    "predictions": (TRAINING,),
+    "metrics": (TRAINING, TESTS),
+    "attributions": (TRAINING, BASELINES),
+    "atlases": (TRAINING, BASELINES, TESTS),
+    "virelay": (TRAINING, BASELINES, TESTS),
+    "all": (TRAINING, BASELINES, TESTS),
+}
+# What single steps need: they are planned without a target of ours if the user asks for
+# a file.
+STEP_NEEDS = {
+    "train_model": (TRAINING,),
+    "evaluate_model": (TESTS,),
+    "draw_scores": (TESTS,),
+    "collect_references": (REFERENCES,),
+    "sum_attributions": (TESTS,),
+}
+FREE_BASELINES = [name for name in get_args(Baseline) if name not in TRAINING_BASELINES]
+
+
+class MissingVideosError(ValueError):
+    """The sources lack videos that a step needs. The message says what to do."""
+
+
+def missing_kinds(videos: pd.DataFrame, *splits: str) -> str:
+    """Which of `splits` have no real or no fake video, as text; "" if all have both.
+
+    `videos` is the table of used videos.
+    """
+    missing = []
+    for split in splits:
+        labels = set(videos.loc[videos["split"] == split, "label"])
+        kinds = [name for label, name in LABEL_NAMES.items() if label not in labels]
+        if kinds:
+            missing.append(f"the split {split!r} has no {' and no '.join(kinds)} video")
+    return ", and ".join(missing)
+
+
+def has_references(videos: pd.DataFrame) -> bool:
+    """Whether there are real training videos, of which references can be made."""
+    return bool(((videos["split"] == "train") & (videos["label"] == 0)).any())
+
+
+def lacks(asked: str, config: RunConfig, videos: pd.DataFrame) -> list[str]:
+    """What `videos` lack for a target or a step, each with the reason and the remedy.
+
+    `asked` is a key of TARGET_NEEDS or STEP_NEEDS. Empty if nothing is missing.
+    """
+    checks = {
+        TRAINING: _training,
+        BASELINES: _baselines,
+        REFERENCES: _references,
+        TESTS: _tests,
+    }
+    needs = {**TARGET_NEEDS, **STEP_NEEDS}[asked]
+    return [text for need in needs for text in checks[need](config, videos)]
+
+
+def message_about(asked: str, config: RunConfig, videos: pd.DataFrame) -> str:
+    """All that `videos` lack for a target or a step, as a message; "" for nothing.
+
+    `asked` is as in `lacks`.
+    """
+    missing = lacks(asked, config, videos)
+    if not missing:
+        return ""
+    possible = [name for name in TARGET_NEEDS if not lacks(name, config, videos)]
+    sources = ", ".join(config.sources.by_name())
+    lines = [
+        f"`{asked}` needs videos that the sources ({sources}) do not have.",
+        *(f"- {text}" for text in missing),
+        f"These targets can be made now: {', '.join(['videos', 'faces', *possible])}.",
+    ]
+    return "\n".join(lines)
+
+
+def _training(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    models = list(dict.fromkeys(model for model, _ in config.trained()))
+    missing = missing_kinds(videos, "train", "val") if models else ""
+    if missing:
+        keys = ", ".join(f"models.{model}.weights" for model in models)
+        yield (
+            f"{', '.join(models)} must be trained (train_model), and {missing}. Label "
+            "clips, in the folders `real` and `fake` or in a `table`; or give "
+            f"finished detectors, which need no training videos, as {keys}."
+        )
+
+
+def _baselines(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    if not TRAINING_BASELINES.isdisjoint(config.attribution.baselines):
+        yield from _references(config, videos)
+
+
+def _references(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    if not has_references(videos):
+        names = " and ".join(sorted(TRAINING_BASELINES))
+        yield (
+            f"the baselines {names} are made from real training faces "
+            "(collect_references), and the split 'train' has no real video. Remove "
+            f"them from attribution.baselines; {', '.join(FREE_BASELINES)} need no "
+            "training videos."
+        )
+
+
+def _tests(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    missing = missing_kinds(videos, "test")
+    if missing:
+        yield (
+            "metrics and atlases compare a detector with the labels of the test videos "
+            f"(evaluate_model, sum_attributions), and {missing}. Label test clips, in "
+            "the folders `real` and `fake` or in a `table`. Predictions and maps need "
+            "no labels."
+        )
