@@ -43,7 +43,7 @@ class AttributionConfig(Section):
     )
     """Number of uniform noise images for the baseline `noise`. Its attributions are the
     mean over these images."""
-    frames: int | None = Field(2, ge=1)
+    frames: int | None = Field(1, ge=1)
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)

@@ -18,6 +18,11 @@ from pipeline.config.sources import FolderConfig, SourcesConfig
 # The demo trains for a few minutes, which is too short to learn with JPEG, rescaling,
 # blur and noise.
 DEMO_AUGMENT = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
+DEMO_EPOCHS = 3
+
+
+def _demo_model(timm: str) -> ModelConfig:
+    return ModelConfig(timm=timm, epochs=DEMO_EPOCHS, augment=DEMO_AUGMENT)
 
 
 class RunConfig(Section):
@@ -42,8 +47,8 @@ class RunConfig(Section):
     """Which frames are decoded, and how faces are found and cropped."""
     models: dict[Name, ModelConfig] = Field(
         {
-            "xception": ModelConfig(timm="legacy_xception", augment=DEMO_AUGMENT),
-            "densenet": ModelConfig(timm="densenet121", augment=DEMO_AUGMENT),
+            "xception": _demo_model("legacy_xception"),
+            "densenet": _demo_model("densenet121"),
         },
         min_length=1,
     )

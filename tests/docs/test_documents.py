@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.miniature_difficulty import simple_aucs
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
 from pipeline.models.fabric import make_fabric
@@ -119,7 +120,7 @@ def test_every_command_in_a_fresh_clone(clone):
         if command == "snakemake all --cores 8 --resources gpu=1":
             assert "Nothing to be done" in printed
     fetched = clone / "data/FaceForensics++/SHA256SUMS"
-    assert len(fetched.read_text().splitlines()) == 240 + 192  # videos and masks
+    assert len(fetched.read_text().splitlines()) == 480 + 384  # videos and masks
     server.close()
 
 
@@ -136,8 +137,10 @@ def test_detectors_and_attributions_of_the_demo(clone):
     pointed = {}
     for model in ("xception", "densenet"):
         table = pd.read_csv(clone / f"results/metrics/{model}/all/videos.csv")
-        auc = table[table.metric == "auc"]
-        assert auc[auc.method == "all"]["value"].item() >= 0.95, auc
+        auc = table[table.metric == "auc"].set_index("method")["value"]
+        # Good, and not without mistakes: a demo needs both.
+        assert 0.85 <= auc["all"] <= 0.99, auc
+        assert auc[METHODS].min() < 0.97, auc
         atlases = clone / f"results/atlases/{model}/all"
         lifts = {}
         for baseline in ("black", "real_face"):
@@ -154,6 +157,15 @@ def test_detectors_and_attributions_of_the_demo(clone):
         # From real faces, maps are on the forgeries more than from black.
         assert lifts["real_face"]["all"] > 1.3 * lifts["black"]["all"]
     assert min(pointed.values()) >= 3, pointed
+
+
+@pytest.mark.slow
+def test_no_simple_score_tells_the_fakes_of_the_demo(clone):
+    videos = pd.read_csv(clone / "results/faces/summary.csv")
+    tested = videos[videos["split"] == "test"]
+    found = simple_aucs(tested, clone / "data/miniature")
+    assert set(found.columns) == {"all", *METHODS}
+    assert np.maximum(found, 1 - found).to_numpy().max() <= 0.65, found
 
 
 def small_model_auc(faces: Path, seed: int, shuffled: bool) -> float:
