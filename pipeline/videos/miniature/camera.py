@@ -53,7 +53,7 @@ def make_camera(rng: np.random.Generator) -> Camera:
 
 def _curves(rng: np.random.Generator) -> np.ndarray:
     """Random exposure, contrast and white balance: levels (1, 256, 3) uint8."""
-    gain, gamma = rng.uniform(0.8, 1.05), np.exp(rng.normal(0, 0.12))
+    gain, gamma = rng.uniform(0.75, 1.0), np.exp(rng.normal(0.04, 0.09))
     balance = np.exp(rng.normal(0, 0.05, 3))
     levels = np.linspace(0, 1, 256)[:, None]
     curves = 255 * balance * gain * levels**gamma

@@ -45,7 +45,7 @@ def make_identity(seed: int, number: int) -> Identity:
     tone = np.clip(pair_tone + rng.normal(0, 0.06), 0, 1)
     skin = np.array([232, 192, 164]) * (1 - tone) + np.array([128, 84, 60]) * tone
     hairs = np.array(
-        [[36, 28, 24], [74, 50, 34], [128, 90, 54], [176, 142, 92], [110, 58, 36]]
+        [[36, 28, 24], [74, 50, 34], [128, 90, 54], [156, 122, 78], [110, 58, 36]]
     )
     hair = hairs[rng.integers(len(hairs) if tone < 0.5 else 2)]
     irises = np.array([[86, 56, 36], [70, 96, 124], [84, 106, 74], [58, 42, 34]])
@@ -56,7 +56,7 @@ def make_identity(seed: int, number: int) -> Identity:
         lips=skin * [0.86, 0.62, 0.62] + rng.normal(0, 6, 3),
         cloth=rng.uniform(40, 200, 3),
         head_height=rng.uniform(1.32, 1.46),
-        jaw_width=rng.uniform(0.72, 0.88),
+        jaw_width=rng.uniform(0.70, 0.86),
         eye_distance=rng.uniform(0.39, 0.46),
         eye_size=rng.uniform(0.15, 0.19),
         eye_height=rng.uniform(-0.18, -0.08),

@@ -87,7 +87,7 @@ def make_motion(
     yaw = rng.normal(0, 0.18) + 0.30 * wander(rng, seconds)
     yaw = np.clip(yaw, -MAX_YAW, MAX_YAW)
     speech = np.clip(0.35 + 0.45 * wander(rng, seconds, rate=2.2), 0, 1)
-    smile = np.clip(rng.uniform(0, 0.6) + 0.35 * wander(rng, seconds), 0, 1)
+    smile = np.clip(rng.uniform(0, 0.5) + 0.35 * wander(rng, seconds), 0, 1)
     brows = np.clip(0.3 + 0.4 * wander(rng, seconds), 0, 1)
     gaze = np.clip(0.6 * wander(rng, seconds), -1, 1)
     blink = _blinks(rng, frames)
