@@ -43,7 +43,7 @@ class ModelConfig(Section):
     weights: Annotated[
         str | None,
         Field(pattern=r"^[^{}<>\x00-\x1f]+$"),
-        Reruns("predict_frames", "attribute_frames", "write_model_card"),
+        Reruns("predict_frames", "attribute_frames", "collect_metrics"),
     ] = None
     """A finished detector: a file `weights.safetensors` that this project wrote, in any
     run, on any machine. It is used as it is and is never trained. The file says which

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -92,10 +93,15 @@ class JobParameters:
     listed: pd.DataFrame
     published: Path
 
-    @property
+    @cached_property
     def videos(self) -> pd.DataFrame:
         """The videos that are used."""
         return self.listed[self.listed["left_out"] == ""]
+
+    @cached_property
+    def has_references(self) -> bool:
+        """Whether there are real training videos; thousands of jobs ask for it."""
+        return has_references(self.videos)
 
     # Names of files.
 
@@ -435,17 +441,15 @@ class JobParameters:
     def references_file(self, wildcards: Wildcards) -> str | list[str]:
         """The references of a protocol; none if there are no real training videos."""
         folder = f"{self.config.results}/attributions/references"
-        return (
-            f"{folder}/{wildcards.protocol}.h5" if has_references(self.videos) else []
-        )
+        return f"{folder}/{wildcards.protocol}.h5" if self.has_references else []
 
     def baseline_references(self, wildcards: Wildcards) -> str | list[str]:
         """The references of a protocol, if the maps start from them."""
         if wildcards.baseline not in TRAINING_BASELINES:
             return []
-        return self.needed_for("collect_references")(wildcards) or (
-            self.references_file(wildcards)
-        )
+        if not self.has_references:
+            self.needed_for("collect_references")(wildcards)  # raises
+        return self.references_file(wildcards)
 
     def aligned_originals(self, wildcards: Wildcards) -> str | list[str]:
         """The file of a shard's originals, if the maps start from them."""

@@ -13,25 +13,27 @@ from pipeline.config.attribution import TRAINING_BASELINES, Baseline
 from pipeline.config.run import RunConfig
 from pipeline.videos.table import LABEL_NAMES
 
-TRAINING, BASELINES, REFERENCES, TESTS = "training", "baselines", "references", "tests"
+TRAINING, BASELINES, REFERENCES = "training", "baselines", "references"
+TESTS, LABELS = "tests", "labels"
 # What the targets need. The targets `videos` and `faces` need nothing.
 TARGET_NEEDS = {
     "models": (TRAINING,),
-    "predictions": (TRAINING,),
-    "metrics": (TRAINING, TESTS),
-    "attributions": (TRAINING, BASELINES),
-    "atlases": (TRAINING, BASELINES, TESTS),
-    "virelay": (TRAINING, BASELINES, TESTS),
-    "all": (TRAINING, BASELINES, TESTS),
+    "predictions": (TRAINING, TESTS),
+    "metrics": (TRAINING, TESTS, LABELS),
+    "attributions": (TRAINING, BASELINES, TESTS),
+    "atlases": (TRAINING, BASELINES, TESTS, LABELS),
+    "virelay": (TRAINING, BASELINES, TESTS, LABELS),
+    "all": (TRAINING, BASELINES, TESTS, LABELS),
 }
 # What single steps need: they are planned without a target of ours if the user asks for
 # a file.
 STEP_NEEDS = {
     "train_model": (TRAINING,),
-    "evaluate_model": (TESTS,),
-    "draw_scores": (TESTS,),
+    "predict_videos": (TESTS,),
+    "evaluate_model": (TESTS, LABELS),
+    "draw_scores": (TESTS, LABELS),
     "collect_references": (REFERENCES,),
-    "sum_attributions": (TESTS,),
+    "sum_attributions": (TESTS, LABELS),
 }
 FREE_BASELINES = [name for name in get_args(Baseline) if name not in TRAINING_BASELINES]
 
@@ -69,6 +71,7 @@ def lacks(asked: str, config: RunConfig, videos: pd.DataFrame) -> list[str]:
         BASELINES: _baselines,
         REFERENCES: _references,
         TESTS: _tests,
+        LABELS: _labels,
     }
     needs = {**TARGET_NEEDS, **STEP_NEEDS}[asked]
     return [text for need in needs for text in checks[need](config, videos)]
@@ -99,8 +102,9 @@ def _training(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
         keys = ", ".join(f"models.{model}.weights" for model in models)
         yield (
             f"{', '.join(models)} must be trained (train_model), and {missing}. Label "
-            "clips, in the folders `real` and `fake` or in a `table`; or give "
-            f"finished detectors, which need no training videos, as {keys}."
+            "clips, in the folders `real` and `fake` or in a `table`, which may also "
+            "name their splits. Or give finished detectors, which need no training "
+            f"videos, as {keys}."
         )
 
 
@@ -121,6 +125,17 @@ def _references(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
 
 
 def _tests(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    tested = set(videos.loc[videos["split"] == "test", "dataset"])
+    untested = [name for name in config.sources.by_name() if name not in tested]
+    if untested:
+        yield (
+            f"every source is tested (predict_videos), and {', '.join(untested)} has "
+            "no test video. Set `use: test`, give it more videos, or name their splits "
+            "in a `table`."
+        )
+
+
+def _labels(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
     missing = missing_kinds(videos, "test")
     if missing:
         yield (

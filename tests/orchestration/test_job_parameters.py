@@ -379,6 +379,11 @@ def test_unlabelled_clips_are_predicted_and_explained_but_have_no_metrics():
         assert message.startswith(f"`{asked}` needs videos that the sources (mine) do")
         assert "the split 'test' has no real and no fake video" in message
         assert "videos, faces, models, predictions, attributions." in message
+    jobs.listed["split"] = "train"
+    untrained = JobParameters(jobs.config, jobs.listed, PUBLISHED)
+    assert untrained.needed_for("models")(Names()) == []
+    for asked in ("predictions", "metrics"):
+        assert "mine has no test video. Set" in missing_for(untrained, asked)
     one_kind = run_on_clips("real", "")
     assert "has no fake video. Label" in missing_for(one_kind, "metrics")
 

@@ -758,13 +758,6 @@ def test_a_run_without_training_videos_is_listed(celeb):
     assert set(list_videos(config)["split"]) == {"test"}
 
 
-def test_a_source_without_testing_videos_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("path,label,split\na.mp4,real,train\n")
-    mine = {"root": str(tmp_path), "table": str(tmp_path / "a.csv")}
-    with pytest.raises(ValueError, match="mine has no test video"):
-        list_videos(SourcesConfig(folders={"mine": mine}))
-
-
 @pytest.mark.parametrize(
     "path", ["a.mp4", "a/b c.mp4", "ä/💥'\"$(x);&|[]*?~.mp4", "-rf"]
 )

@@ -46,7 +46,8 @@ def test_empty_split_stops_before_any_job(tmp_path):
     run = Run(tmp_path / "run").configure({"sources": source})
     printed = run.snakemake("all", check=False)
     assert run.code != 0
-    assert "sources: faceforensics has no test video" in printed
+    assert "faceforensics has no test video" in printed
+    assert "the split 'test' has no real and no fake video" in printed
 
 
 def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):

@@ -55,7 +55,8 @@ rule choose_operating_point:
 
 rule predict_videos:
     input:
-        expand(
+        JOBS.needed_for("predict_videos"),
+        predictions=expand(
             rules.predict_frames.output,
             shard=JOBS.shards("test"),
             allow_missing=True,
@@ -71,7 +72,7 @@ rule predict_videos:
     params:
         code=code_version("predict_videos"),
     shell:
-        "python -m pipeline.predict_videos --predictions {input:q} "
+        "python -m pipeline.predict_videos --predictions {input.predictions:q} "
         "--predicted {output:q} > {log:q} 2>&1"
 
 
@@ -80,7 +81,7 @@ rule predict_videos:
 rule evaluate_model:
     input:
         JOBS.needed_for("evaluate_model"),
-        predictions=rules.predict_videos.input,
+        predictions=rules.predict_videos.input.predictions,
         points=rules.choose_operating_point.output,
     output:
         videos="<results>/metrics/{model}/{protocol}/videos.csv",
@@ -106,7 +107,7 @@ rule evaluate_model:
 rule draw_scores:
     input:
         JOBS.needed_for("draw_scores"),
-        predictions=rules.predict_videos.input,
+        predictions=rules.predict_videos.input.predictions,
         points=rules.choose_operating_point.output,
     output:
         roc="<results>/metrics/<detector>/roc.png",
