@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.videos.miniature.motion import FRAME_SIZE
 from pipeline.videos.miniature.scene import MARGIN, Scene, make_scene
 
-NEAR = 38  # px: half-widths of the heads of near persons are larger
+NEAR = 34  # px: half-widths of the heads of near persons are larger
 
 
 def plain_scene(seed: int, index: int, frames: int) -> Scene:

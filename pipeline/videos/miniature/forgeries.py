@@ -26,7 +26,7 @@ from pipeline.videos.miniature.head import Head
 from pipeline.videos.miniature.motion import FRAME_SIZE, Expression
 from pipeline.videos.miniature.scene import Scene, Take
 
-STRENGTHS = (0.4, 1.0)  # range of the strengths of forgeries
+STRENGTHS = (0.5, 1.0)  # range of the strengths of forgeries
 # On the canvas, squares of 4 px with 1 and -1, as generators leave them by upsampling.
 CHECKERBOARD = 2 * (np.indices(CANVAS_SIZE[::-1]) // 4).sum(0, dtype=np.float32) % 4 - 1
 CLEAR_MASK = np.zeros(FRAME_SIZE[::-1], np.uint8)
@@ -41,7 +41,6 @@ class Forgery:
         paint: gives the canvas (H, W, 3) uint8 for a frame of the target and a frame of
             the source.
         resolution: of the forged face, as a share of the frame's.
-        sharpening: how much it is sharpened, which hides that its resolution is low.
         grain: its noise, as a share of the camera's.
         checks: amplitude of CHECKERBOARD on it, in grey levels.
     """
@@ -49,7 +48,6 @@ class Forgery:
     weight: np.ndarray
     paint: Callable[[int, int], np.ndarray]
     resolution: float
-    sharpening: float
     grain: float
     checks: float = 0.0
 
@@ -99,8 +97,6 @@ def _forge(
     covered = (opacity > 0.01).astype(np.float32)
     staging.blend(drawn, face, covered)
     seen = _resample(expose(target.camera, drawn), forgery.resolution)
-    smooth = cv2.GaussianBlur(seen, (0, 0), 1.2)
-    seen = cv2.addWeighted(seen, 1 + forgery.sharpening, smooth, -forgery.sharpening, 0)
     checks = forgery.checks * staging.warp(CHECKERBOARD, filmed.placement)
     seen = seen + forgery.grain * filmed.noise[window] + checks[..., None]
     frame = filmed.frame.copy()
@@ -121,7 +117,6 @@ def _deepfakes(target: Scene, source: Scene, strength: float) -> Forgery:
         _inner_face(target, 0.68, feather=8 - 4 * strength),
         paint,
         resolution=0.9 - 0.5 * strength,
-        sharpening=1.1 * strength,
         grain=0.8 - 0.8 * strength,
         checks=5 * strength,
     )
@@ -140,7 +135,6 @@ def _face2face(target: Scene, source: Scene, strength: float) -> Forgery:
         _inner_face(target, 0.80, feather=7 - 3 * strength),
         paint,
         resolution=0.9 - 0.5 * strength,
-        sharpening=1.1 * strength,
         grain=0.8 - 0.8 * strength,
         checks=3 * strength,
     )
@@ -165,7 +159,6 @@ def _faceswap(target: Scene, source: Scene, strength: float) -> Forgery:
         _inner_face(target, 0.72, feather=4.5 - 3.5 * strength),
         paint,
         resolution=0.9 - 0.3 * strength,
-        sharpening=1.1 * strength,
         grain=0.8 - 0.6 * strength,
     )
 
@@ -191,7 +184,6 @@ def _neural_textures(target: Scene, source: Scene, strength: float) -> Forgery:
         ramp(region, 0.15) * ramp(chin, 0.05),
         paint,
         resolution=0.9 - 0.5 * strength,
-        sharpening=1.1 * strength,
         grain=0.8 - 0.8 * strength,
         checks=5 * strength,
     )

@@ -24,7 +24,7 @@ class Place:
     mirrored: bool = False
 
 
-MAIN_PLACE = Place((40, 53), (0.42, 0.58), (0.49, 0.55))
+MAIN_PLACE = Place((35, 47), (0.42, 0.58), (0.49, 0.55))
 SMALL_PLACE = Place((23, 32), (0.30, 0.70), (0.35, 0.50))
 BYSTANDER_PLACE = Place((20, 27), (0.13, 0.17), (0.34, 0.46), mirrored=True)
 
