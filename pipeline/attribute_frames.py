@@ -19,14 +19,16 @@ from pipeline.attributions.originals import Originals
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import writing_attributions
 from pipeline.config.attribution import AttributionConfig
-from pipeline.faces.shards import FaceShard
+from pipeline.faces.shards import FaceShard, described, face_detector_of
 from pipeline.files.checksums import file_sha256
 from pipeline.files.finished_parts import finished_parts
 from pipeline.models.checkpoints import load_detector
+from pipeline.models.face_detectors import check_face_detector
 from pipeline.models.precision import compute_exactly
 from pipeline.runtime.code_version import code_version
 from pipeline.runtime.command_line import run
 from pipeline.runtime.devices import pick_device, use_cores
+from pipeline.runtime.errors import StepError
 from pipeline.runtime.progress import progress
 
 log = logging.getLogger(__name__)
@@ -56,12 +58,21 @@ def main(args: Arguments) -> None:
     compute_exactly()
     device = pick_device()
     detector = load_detector(args.weights, device)
+    face_detector = face_detector_of(args.faces)
+    check_face_detector(args.weights, args.faces, face_detector)
     provenance = provenance_of(args, detector.spec.timm)
     with (
         FaceShard(args.faces) as shard,
         open_references(args.references) as references,
         open_originals(args.originals) as originals,
     ):
+        if references.face_detector != face_detector:
+            raise StepError(
+                f"{args.references}: its faces were found with "
+                f"{described(references.face_detector)}, but those of "
+                f"{args.faces} with {described(face_detector)}; delete it and run "
+                "Snakemake again"
+            )
         frames = choose_frames(shard.labelled_frames(), args.config.frames)
         aligned = originals.aligned[frames["crop"]] if originals else False
         frames = frames.assign(aligned=aligned)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.atlases.arrays import read_sample
+from pipeline.atlases.arrays import read_sample, sample_has_landmarks
 from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
 )
-from pipeline.atlases.regions import REGIONS, USUAL_POINTS, region_grid
+from pipeline.atlases.regions import REGIONS, region_grid, usual_points
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import run
 from pipeline.videos.table import persons
@@ -27,7 +27,6 @@ class Arguments:
     clusters: Path
     cells: Path
     members: Path
-    detector: str
     margin: float
     resamples: int
     seed: int
@@ -37,7 +36,7 @@ def main(args: Arguments) -> None:
     maps, rows = read_sample(args.sample)
     people = pd.factorize(persons(rows))[0]
     clusters = cluster_maps(maps, args.seed, groups=people)
-    points = USUAL_POINTS[args.detector]
+    points = usual_points(sample_has_landmarks(args.sample))
     regions = region_grid(maps.shape[1], args.margin, points)
     # `cluster_summary` expects the region outside the face first; it is the last here.
     names = (REGIONS[-1], *REGIONS[:-1])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config.faces import FacesConfig
+from pipeline.faces.detection.calibration import face_detector_entry
 from pipeline.faces.extraction_pool import Task, checksums_of_video, resume_extraction
 from pipeline.faces.shards import writing_faces
 from pipeline.faces.video_faces import check_failures, with_problems
@@ -20,7 +21,10 @@ from pipeline.runtime.progress import progress
 from pipeline.videos.shard_table import INTEGER_COLUMNS, read_table
 
 # Their versions are recorded in the output file.
-PACKAGES = ("av", "decord", "opencv-contrib-python-headless", "retina-face", "h5py")
+PACKAGES = (
+    *("av", "decord", "opencv-contrib-python-headless", "h5py"),
+    *("torch", "torchvision", "onnx", "retina-face"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def main(args: Arguments) -> None:
     recorded_keys = config.keys_for("extract_faces") - {"time_limit"}
     provenance = {
         "faces": config.model_dump(include=recorded_keys),
+        "face_detector": face_detector_entry(config.detector),
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [

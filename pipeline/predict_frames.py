@@ -9,6 +9,7 @@ from pipeline.faces.shards import FaceShard
 from pipeline.files.tables import write_csv
 from pipeline.models.checkpoints import load_detector
 from pipeline.models.face_crops import FaceCrops
+from pipeline.models.face_detectors import check_face_detector
 from pipeline.models.inference import predict
 from pipeline.models.precision import compute_exactly
 from pipeline.models.predictions import PREDICTION_COLUMNS, probability
@@ -34,6 +35,7 @@ def main(args: Arguments) -> None:
     compute_exactly()
     detector = load_detector(args.weights, device)
     crops = FaceCrops([args.faces])
+    check_face_detector(args.weights, args.faces, crops.face_detector)
     readers = threads if device.type == "cuda" else 0
     batches = predict(detector, crops, BATCH_SIZE, readers)
     total = -(-len(crops) // BATCH_SIZE)

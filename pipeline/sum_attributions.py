@@ -15,10 +15,11 @@ from pipeline.atlases.reduction import (
     sum_shards,
     with_all_outcomes,
 )
-from pipeline.atlases.regions import USUAL_POINTS, region_grid
+from pipeline.atlases.regions import region_grid, usual_points
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import AttributionShard
+from pipeline.faces.shards import any_landmarks
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import read_points
 from pipeline.runtime.command_line import run
@@ -42,7 +43,6 @@ class Arguments:
     regions: Path
     masks: Path
 
-    detector: str
     margin: float
     resamples: int
     seed: int
@@ -51,7 +51,8 @@ class Arguments:
 def main(args: Arguments) -> None:
     threshold = read_points(args.points)["frame"].threshold
     grid = min(map_side(args.attributions[0]), MAX_GRID_SIDE)
-    regions = region_grid(grid, args.margin, USUAL_POINTS[args.detector])
+    has_landmarks = any_landmarks(args.faces)
+    regions = region_grid(grid, args.margin, usual_points(has_landmarks))
     found = sum_shards(
         args.attributions,
         args.faces,
@@ -69,7 +70,7 @@ def main(args: Arguments) -> None:
     write_cells(args.arrays, cell_arrays(cells), {"seed": args.seed})
     places = found.frames.reset_index(names="frame")[["shard", "crop", "frame"]]
     rows = found.sampled.merge(places, on=["shard", "crop"], how="left")
-    write_sample(args.sample, found.sample, rows)
+    write_sample(args.sample, found.sample, rows, has_landmarks=has_landmarks)
     write_csv(found.frames, args.frames)
     write_csv(cell_table(found.frames), args.cells)
     write_csv(ledger(cells, regions), args.regions)

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
+from pipeline.faces.shards import common_face_detector
 from pipeline.files.tables import write_csv
 from pipeline.models.checkpoints import save_detector
 from pipeline.models.fabric import make_fabric
@@ -57,6 +58,7 @@ def main(args: Arguments) -> None:
     use_cores(cores)
     torch.manual_seed(args.seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    face_detector = common_face_detector([*args.train, *args.val])
     data = FaceCrops(args.train, args.protocol)
     validation = FaceCrops(args.val, args.protocol)
     if config.shuffle_labels:
@@ -72,7 +74,13 @@ def main(args: Arguments) -> None:
         with_head=not config.epochs,
     )
     trained_on = data.table if config.epochs else data.table[:0]
-    provenance = provenance_of(config, args.protocol, args.seed, trained_on)
+    provenance = provenance_of(
+        config,
+        args.protocol,
+        args.seed,
+        trained_on,
+        face_detector if config.epochs else None,
+    )
     training = fingerprint(
         [*args.train, *args.val],
         provenance,

@@ -15,7 +15,8 @@ A cell is the frames of one method with one outcome in one test set. Layout of
                                       the real faces of the same test set
     attributes              format, version, provenance (JSON)
 
-`sample.h5`: maps (n, P, P) float32, summed over squares, and their rows.
+`sample.h5`: maps (n, P, P) float32, summed over squares, their rows, and the attribute
+`has_landmarks`: whether the maps are aligned by landmarks.
 """
 
 from collections.abc import Mapping
@@ -99,10 +100,13 @@ def _read_cell(group: h5py.Group) -> CellArrays:
     return CellArrays(**plain, **{name: data[:] for name, data in group.items()})
 
 
-def write_sample(path: Path, maps: np.ndarray, rows: pd.DataFrame) -> None:
+def write_sample(
+    path: Path, maps: np.ndarray, rows: pd.DataFrame, *, has_landmarks: bool
+) -> None:
     """Write a sample of maps (n, P, P) and their rows of the table of frames."""
     with replacing(path) as part, h5py.File(part, "w") as file:
         mark(file, SAMPLE_FORMAT, VERSION, {})
+        file.attrs["has_landmarks"] = has_landmarks
         file["maps"] = maps.astype(np.float32)
         write_table(file.create_group("frames"), rows)
 
@@ -111,3 +115,9 @@ def read_sample(path: Path) -> tuple[np.ndarray, pd.DataFrame]:
     """Read the maps and rows that `write_sample` wrote."""
     with open_marked(path, SAMPLE_FORMAT, VERSION) as file:
         return file["maps"][:], read_table(file["frames"])
+
+
+def sample_has_landmarks(path: Path) -> bool:
+    """Whether the maps of a sample are aligned by landmarks."""
+    with open_marked(path, SAMPLE_FORMAT, VERSION) as file:
+        return bool(file.attrs["has_landmarks"])

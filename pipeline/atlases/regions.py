@@ -23,14 +23,21 @@ REGIONS = (
     "outside the face",
 )
 
-# Where the points of a face are in the Haar cascade's calibrated box, as `points` of
-# `region_grid`: the mean of 96 drawn faces, made symmetric. Single faces differ by 0.02
-# to 0.04 (standard deviation); on a photograph the eye distance was 0.06 larger.
+# Where the points of a face are in a calibrated box if no landmarks are known, as
+# `points` of `region_grid`: the mean of 96 drawn faces in boxes of the Haar cascade,
+# made symmetric. Single faces differ by 0.02 to 0.04 (standard deviation); on a
+# photograph the eye distance was 0.06 larger.
 HAAR_POINTS = np.array(
     [[0.285, 0.31], [0.715, 0.31], [0.5, 0.535], [0.3, 0.725], [0.7, 0.725]]
 )
-# The points by face detector. Maps of RetinaFace's crops are aligned by landmarks.
-USUAL_POINTS = {"haar": HAAR_POINTS, "retinaface": PLACES}
+
+
+def usual_points(has_landmarks: bool) -> np.ndarray:
+    """Where the points of a face usually are in its box (5, 2), in 0..1 of the box.
+
+    With landmarks, maps are aligned, and the points are where `alignments` puts them.
+    """
+    return PLACES if has_landmarks else HAAR_POINTS
 
 
 def region_grid(grid: int, margin: float, points: np.ndarray = PLACES) -> np.ndarray:

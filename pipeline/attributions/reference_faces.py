@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.attributions.references import FORMAT, LOOK_SIDE, VERSION, looks
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.crop_table import crop_table
-from pipeline.faces.shards import FaceShard
+from pipeline.faces.shards import FaceShard, common_face_detector
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark
 from pipeline.statistics.sampling import evenly_spaced
@@ -45,8 +45,10 @@ def write_references(
 ) -> None:
     """Collect the references of a protocol from the face shards of the training split.
 
-    The layout of the file is in `pipeline.attributions.references`.
+    The layout of the file is in `pipeline.attributions.references`. Raises StepError
+    if the shards were made with different face detectors.
     """
+    provenance = {**provenance, "face_detector": common_face_detector(shards)}
     table = crop_table(shards, protocol)
     real, fakes = (choose_crops(table[table["label"] == label]) for label in (0, 1))
     with FaceShard(shards[0]) as shard:

@@ -7,10 +7,13 @@ Layout (version 1), K crops of at most 500 real videos:
     mean_face   (S, S, 3) float32 in 0..255
     mean_mask   (S, S) float32 in 0..1: how often each pixel is inside a fake's mask,
                 up to one factor for all pixels (fakes without a mask count as empty)
-    attributes  format, version, provenance (JSON)
+    attributes  format, version, provenance (JSON). Its entry `face_detector` is that of
+                the face shards
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,11 +34,14 @@ def looks(crops: np.ndarray) -> np.ndarray:
 class References:
     """Reads reference faces. Open it in a `with` block.
 
-    Attributes: `mean_face` and `mean_mask`, arrays as in the layout.
+    Attributes: `mean_face` and `mean_mask`, arrays as in the layout; `face_detector`,
+    the entry in the provenance.
     """
 
     def __init__(self, path: Path) -> None:
         self.file = open_marked(path, FORMAT, VERSION)
+        provenance = json.loads(self.file.attrs["provenance"])
+        self.face_detector: dict[str, Any] = provenance["face_detector"]
         self.mean_face: np.ndarray = self.file["mean_face"][:]
         self.mean_mask: np.ndarray = self.file["mean_mask"][:]
         self._looks = self.file["looks"][:]

@@ -16,7 +16,8 @@ Layout (version 2), N crops of V videos:
     frames/score      (N,) float32, score of the face detector; NaN where interpolated
     frames/interpolated (N,) bool, whether the face was not detected in this frame
     videos/<column>   (V,), one row for every video, also for those without crops
-    attributes        format, version, provenance (JSON)
+    attributes        format, version, provenance (JSON). Its entry `face_detector` has
+                      name, scale and shift: see `BoxCalibration`
 
 Crops are stored without compression, with one chunk for each image. Training reads each
 crop once in an epoch, in shuffled order. This is nine to twelve times as fast as with
@@ -24,7 +25,8 @@ lzf or gzip, which would save a third to a half of the space
 (benchmarks/shard_format.py).
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ import pandas as pd
 from pipeline.faces.video_faces import VideoFaces
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
+from pipeline.runtime.errors import StepError
 
 FORMAT, VERSION = "deepfake-atlas faces", 2
 
@@ -172,3 +175,52 @@ class FaceShard:
         """One row for each crop, in their order: columns of its frame and its video."""
         videos = self.videos.loc[self.frames["video"]].reset_index(drop=True)
         return videos.assign(**self.frames[["subject", "number", "timestamp"]])
+
+
+def any_landmarks(paths: Sequence[Path]) -> bool:
+    """Whether a crop of these shards has an alignment, so that landmarks were found."""
+    for path in paths:
+        with open_marked(path, FORMAT, VERSION) as file:
+            if np.isfinite(file["frames/alignment"][:]).all((1, 2)).any():
+                return True
+    return False
+
+
+def face_detector_of(path: Path) -> dict[str, Any]:
+    """The entry `face_detector` of a face shard: name, scale and shift.
+
+    Raises StepError if the shard has none.
+    """
+    with open_marked(path, FORMAT, VERSION) as file:
+        entry = json.loads(file.attrs["provenance"]).get("face_detector")
+    if not entry:
+        raise StepError(
+            f"{path}: does not say which face detector made it; delete it and run "
+            "Snakemake again"
+        )
+    return dict(entry)
+
+
+def common_face_detector(paths: Sequence[Path]) -> dict[str, Any]:
+    """The entry `face_detector` of shards, of which there is at least one.
+
+    Raises StepError if they differ: such crops must not be mixed.
+    """
+    first, *others = paths
+    expected = face_detector_of(first)
+    for path in others:
+        found = face_detector_of(path)
+        if found != expected:
+            raise StepError(
+                f"{path}: its crops were made with {described(found)}, but those of "
+                f"{first} with {described(expected)}. Crops of different face "
+                "detectors cannot be used together. Set faces.detector to one of them, "
+                "delete the other file and run Snakemake again."
+            )
+    return expected
+
+
+def described(face_detector: Mapping[str, Any]) -> str:
+    """An entry `face_detector` in words."""
+    scale, shift = face_detector["scale"], face_detector["shift"]
+    return f"{face_detector['name']} (scale {scale:.3f}, shift {shift:.3f})"

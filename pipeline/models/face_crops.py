@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.crop_table import crop_table
-from pipeline.faces.shards import FaceShard
+from pipeline.faces.shards import FaceShard, common_face_detector
 from pipeline.models.augmentation import compress_as_jpeg
 from pipeline.runtime.errors import StepError
 
@@ -24,6 +24,8 @@ class FaceCrops(Dataset):
 
     `table` has one row per crop: the columns of its video, its label, and its shard and
     row there. With a `protocol`, it has only the crops that the protocol trains on.
+    `face_detector` is the entry of that name in the shards. Raises StepError if the
+    shards were made with different face detectors.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class FaceCrops(Dataset):
     ) -> None:
         self.shards = list(shards)
         self.open_shards: dict[int, FaceShard] = {}
+        self.face_detector = common_face_detector(self.shards)
         self.table = crop_table(shards, protocol)
         self.locations = self.table[["shard", "row"]].to_numpy()  # (N, 2)
 

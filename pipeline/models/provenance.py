@@ -1,5 +1,6 @@
 """What a detector was made from, and how."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,24 @@ LIBRARIES = "torch torchvision timm lightning-fabric numpy".split()
 
 
 def provenance_of(
-    config: ModelConfig, protocol: ProtocolConfig, seed: int, table: pd.DataFrame
+    config: ModelConfig,
+    protocol: ProtocolConfig,
+    seed: int,
+    table: pd.DataFrame,
+    face_detector: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """A detector's settings, training data and library versions, as JSON values.
 
-    `table` has one row per training crop. It is empty for a detector that is not
-    trained here.
+    `table` has one row per training crop. `face_detector` is the entry of that name in
+    the face shards. For a detector that is not trained here, the table is empty and the
+    entry is None.
     """
     return {
         "model": config.model_dump(exclude={"weights"}),
         "protocol": protocol.model_dump(),
         "seed": seed,
         **training_data(table),
+        "face_detector": face_detector,
         "pretrained": pretrained_file(config),
         "versions": {name: version(name) for name in LIBRARIES},
     }

@@ -25,6 +25,7 @@ def header(dataset="faceforensics", **changes):
         "persons": 720,
         "crops": 69000,
         "real_crops": 23000,
+        "face_detector": {"name": "centerface", "scale": 0.8, "shift": 0.1},
         "pretrained": {"file": "odd|name.pth", "sha256": "0123abcd"},
         "versions": {"torch": "2.14.0", "timm": "1.0.20"},
     }

@@ -7,9 +7,12 @@ import pandas as pd
 
 from pipeline.attributions.completeness import completeness_error
 from pipeline.attributions.shards import KEY_COLUMNS, writing_attributions
+from pipeline.faces.detection.calibration import face_detector_entry
 from pipeline.faces.shards import FaceShard, writing_faces
 from pipeline.faces.video_faces import VideoFaces
 
+# The provenance of all face shards that are made here.
+PROVENANCE = {"face_detector": face_detector_entry("haar")}
 COLUMNS = dict.fromkeys("video dataset compression method target source".split(), str)
 MAP_SIZE = 36  # pixels
 
@@ -20,6 +23,7 @@ def write_faces(
     crops: list[np.ndarray],
     masks: list[np.ndarray],
     alignment: np.ndarray | None = None,
+    provenance: dict = PROVENANCE,
 ) -> None:
     """Write a face shard.
 
@@ -27,7 +31,7 @@ def write_faces(
     video, and `masks` an array (N, S, S) uint8. `alignment` is (2, 3) or (N, 2, 3).
     """
     size = crops[0].shape[1]
-    with writing_faces(path, size, {}, COLUMNS | {"label": int}) as shard:
+    with writing_faces(path, size, provenance, COLUMNS | {"label": int}) as shard:
         for row, pictures, marks in zip(videos, crops, masks, strict=True):
             count = len(pictures)
             matrix = np.full((2, 3), np.nan) if alignment is None else alignment
@@ -79,13 +83,15 @@ def row(number: int, method: str, dataset: str = "data") -> dict:
     return dict(zip(COLUMNS, words, strict=True)) | {"label": int(method != "real")}
 
 
-def write_marked_shard(path, videos=8, marked=True, frames=4, methods=("A",)):
+def write_marked_shard(
+    path, videos=8, marked=True, frames=4, methods=("A",), provenance=PROVENANCE
+):
     """Write a face shard of noise. If `marked`, fakes have a bright square.
 
     A small network learns the square within a few steps.
     """
     rng = np.random.default_rng(0)
-    with writing_faces(path, 48, {}, COLUMNS | {"label": int}) as shard:
+    with writing_faces(path, 48, provenance, COLUMNS | {"label": int}) as shard:
         for index in range(videos):
             label = index % 2
             crops = rng.integers(60, 120, (frames, 48, 48, 3), np.uint8)

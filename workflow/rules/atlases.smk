@@ -32,7 +32,6 @@ rule sum_attributions:
         mem_mb=growing(6000),
         runtime=growing(120),
     params:
-        detector=CONFIG.faces.detector,
         margin=CONFIG.faces.margin,
         resamples=CONFIG.evaluation.bootstrap,
         seed=CONFIG.seed,
@@ -43,8 +42,7 @@ rule sum_attributions:
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "
-        "--detector {params.detector} --margin {params.margin} "
-        "--resamples {params.resamples} "
+        "--margin {params.margin} --resamples {params.resamples} "
         "--seed {params.seed} > {log:q} 2>&1"
 
 
@@ -62,7 +60,6 @@ rule cluster_maps:
     resources:
         **FIGURES,
     params:
-        detector=CONFIG.faces.detector,
         margin=CONFIG.faces.margin,
         resamples=CONFIG.evaluation.bootstrap,
         seed=CONFIG.seed,
@@ -70,7 +67,7 @@ rule cluster_maps:
     shell:
         "python -m pipeline.cluster_maps --sample {input.sample:q} "
         "--clusters {output.clusters:q} --cells {output.cells:q} "
-        "--members {output.members:q} --detector {params.detector} "
+        "--members {output.members:q} "
         "--margin {params.margin} --resamples {params.resamples} "
         "--seed {params.seed} > {log:q} 2>&1"
 
