@@ -1,7 +1,7 @@
 """Time to extract faces: ours, the usual recipe, and the limit.
 
     python -m benchmarks.extraction [--detector NAME] [--threshold SCORE]
-        [--clips FOLDER] [--count N] [--workers N]
+        [--clips FOLDER] [--count N] [--workers N] [--cpu]
 
 The usual recipe is that of most public preprocessing code. OpenCV's VideoCapture reads
 one frame after another and writes each as a PNG. Then each PNG is read, its face is
@@ -19,6 +19,10 @@ two seconds, is not in it. For 32 frames, ours and the limit read each clip unde
 several names, so that the number of videos is that of a real shard. The usual recipe
 reads each clip once, because its rate does not depend on their number. "Detection" is
 the CPU time of CenterFace as a share of the time of all cores.
+
+`--cpu` measures the CPU time of the same work instead of its wall time, for 32 crops of
+a clip. It changes little if other programs compute meanwhile. The limit and the recipe
+then use one thread, so that no thread waits for another.
 """
 
 import argparse
@@ -31,6 +35,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 
 from benchmarks.clips import CLIP_KINDS, add_clip_arguments, ffmpeg, make_clips
@@ -182,6 +187,51 @@ def measure(clips: list[Path], config: FacesConfig, workers: int) -> dict[str, f
     return row
 
 
+def measure_cpu(
+    clips: list[Path], config: FacesConfig, workers: int
+) -> dict[str, float]:
+    """CPU seconds for `config.frames` crops of one kind of clips, and ratios."""
+    with tempfile.TemporaryDirectory() as name, detection_seconds() as seconds:
+        folder = Path(name)
+        videos = under_names(clips, NAMES_OF_A_CLIP, folder)
+        limit_time = timed(lambda: limit(videos, 1)).cpu / len(videos)
+        ours_time = _cpu_of_ours(videos, config, workers)
+        detection = sum(seconds[2:]) / len(seconds[2:]) if seconds[2:] else np.nan
+        crops = 0
+
+        def run_usual() -> None:
+            nonlocal crops
+            crops = usual(clips, config, 1, folder, dump_all=False)
+
+        usual_time = timed(run_usual).cpu * config.frames / crops
+    return {
+        "limit, CPU s": limit_time,
+        "ours, CPU s": ours_time,
+        "detection, CPU s": detection,
+        "usual (wanted PNGs), CPU s": usual_time,
+        "ours / limit": ours_time / limit_time,
+        "usual / ours": usual_time / ours_time,
+    }
+
+
+def _cpu_of_ours(videos: list[Path], config: FacesConfig, workers: int) -> float:
+    """CPU seconds of all processes for `config.frames` crops.
+
+    The first two videos are not counted: with them, processes start.
+    """
+    tasks = [Task(v.parent, v.name, "", {v.name: file_sha256(v)}) for v in videos]
+    own, started, crops = psutil.Process(), {}, 0
+    for number, faces in enumerate(extract_all(tasks, config, workers)):
+        processes = [own, *own.children(recursive=True)]
+        used = {p.pid: sum(p.cpu_times()[:2]) for p in processes}
+        if number == 1:
+            started, crops = used, 0
+        elif faces.crops is not None:
+            crops += len(faces.crops)
+    spent = sum(seconds - started.get(pid, 0) for pid, seconds in used.items())
+    return spent * config.frames / crops
+
+
 def under_names(clips: list[Path], names: int, folder: Path) -> list[Path]:
     """Link each clip under several names in `folder`; return the links."""
     videos = []
@@ -200,8 +250,9 @@ def main() -> None:
     parser.add_argument("--detector", choices=detectors, default=detectors[0])
     threshold_help = "smallest score of a face, for CenterFace"
     parser.add_argument("--threshold", type=float, default=0.5, help=threshold_help)
+    parser.add_argument("--cpu", action="store_true", help="CPU time, of 32 frames")
     args = parser.parse_args()
-    for frames in (32, 10_000):
+    for frames in (32,) if args.cpu else (32, 10_000):
         table = {}
         for size, layout in CLIP_KINDS:
             clips = make_clips(args, size, layout)
@@ -213,7 +264,8 @@ def main() -> None:
                 detector=args.detector,
                 detection_threshold=args.threshold,
             )
-            table[kind] = measure(clips, config, args.workers)
+            run = measure_cpu if args.cpu else measure
+            table[kind] = run(clips, config, args.workers)
         print(f"\n{'32' if frames == 32 else 'all'} frames of each clip")
         print(pd.DataFrame(table).round(2).to_string(), flush=True)
 
