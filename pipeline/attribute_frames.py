@@ -66,7 +66,7 @@ def main(args: Arguments) -> None:
         open_references(args.references) as references,
         open_originals(args.originals) as originals,
     ):
-        if references.face_detector != face_detector:
+        if references and references.face_detector != face_detector:
             raise StepError(
                 f"{args.references}: its faces were found with "
                 f"{described(references.face_detector)}, but those of "

@@ -145,7 +145,7 @@ def _training_data(source: Mapping[str, Any]) -> str:
         ("videos", source["videos"]),
         ("target persons", source["persons"]),
         ("face crops", f"{crops}, {real} of them real"),
-        ("face detector", source["face_detector"]["name"]),
+        ("face detector", (source["face_detector"] or {}).get("name", "unknown")),
     ]
     return f"{heading}The numbers are those of the training split.\n\n" + _table(
         ("", ""), rows

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.faces.shards import described
-from pipeline.models.header import read_header
+from pipeline.models.header import complete_provenance, read_header
 from pipeline.runtime.errors import StepError
 
 
@@ -15,10 +15,11 @@ def check_face_detector(
     """Raise StepError if a model was trained on crops of another face detector.
 
     `weights` is the file of the model. `face_detector` is the entry of that name in the
-    file `faces`, which has the crops. A model that was not trained here has no entry.
-    Then it is not known which crops it expects, and any are accepted.
+    file `faces`, which has the crops. A model that was not trained by this project, or
+    by an earlier version, has no entry. Then it is not known which crops it expects,
+    and any are accepted.
     """
-    trained = read_header(weights)["provenance"].get("face_detector")
+    trained = complete_provenance(read_header(weights))["face_detector"]
     if not trained or trained == face_detector:
         return
     raise StepError(

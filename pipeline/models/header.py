@@ -58,6 +58,7 @@ def complete_provenance(header: Mapping[str, Any]) -> dict[str, Any]:
         "persons": 0,
         "crops": 0,
         "real_crops": 0,
+        "face_detector": None,
         "pretrained": None,
         "versions": {},
     }

@@ -11,6 +11,7 @@ PAGES = (
     "README.md",
     "docs/faceforensics.md",
     "docs/data_sets.md",
+    "docs/faces.md",
     "docs/training.md",
     "docs/slurm.md",
     "docs/outputs.md",
