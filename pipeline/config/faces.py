@@ -64,7 +64,7 @@ class FacesConfig(Section):
     margin: Annotated[float, CROP_RERUNS] = Field(1.3, ge=1.0, le=3.0)
     """Side of the square crop, as a multiple of the longer side of the face box.
     FaceForensics++ uses 1.3."""
-    size: int = Field(96, ge=32, le=1024)
+    size: int = Field(80, ge=32, le=1024)
     """Side of the stored crops in px. Use the largest `input_size` of your models."""
     max_failed: Annotated[float, Reruns()] = Field(0.2, ge=0.0, le=1.0)
     """Largest share of the videos of a shard that may give no crops. If more give none,

@@ -54,7 +54,7 @@ class ModelConfig(Section):
     ImageNet weights; a separate step downloads them on the machine where Snakemake
     runs. A path: a file of weights (.safetensors, or a plain state dict in .pth). It
     may be a detector of another project."""
-    input_size: int = Field(96, ge=32, le=1024)
+    input_size: int = Field(80, ge=32, le=1024)
     """Side of the network's input in px. Crops of another size are resized."""
     epochs: int = Field(6, ge=0, le=1000)
     """Largest number of epochs. An epoch uses as many crops as the training set has.
