@@ -35,7 +35,7 @@ class MiniatureConfig(SourceConfig):
     train_pairs: int = Field(24, ge=1, le=400)
     """Number of pairs of persons in the training split. A pair has 2 real videos, and 2
     fakes for each method."""
-    val_pairs: int = Field(6, ge=1, le=50)
+    val_pairs: int = Field(9, ge=1, le=50)
     """Number of pairs of persons in the validation split."""
     test_pairs: int = Field(12, ge=1, le=50)
     """Number of pairs of persons in the test split."""

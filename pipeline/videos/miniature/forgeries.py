@@ -26,7 +26,7 @@ from pipeline.videos.miniature.head import Head
 from pipeline.videos.miniature.motion import FRAME_SIZE, Expression
 from pipeline.videos.miniature.scene import Scene, Take
 
-STRENGTHS = (0.42, 1.0)  # range of the strengths of forgeries
+STRENGTHS = (0.46, 1.0)  # range of the strengths of forgeries
 # On the canvas, squares of 4 px with 1 and -1, as generators leave them by upsampling.
 CHECKERBOARD = 2 * (np.indices(CANVAS_SIZE[::-1]) // 4).sum(0, dtype=np.float32) % 4 - 1
 CLEAR_MASK = np.zeros(FRAME_SIZE[::-1], np.uint8)
@@ -134,7 +134,7 @@ def _face2face(target: Scene, source: Scene, strength: float) -> Forgery:
     return Forgery(
         _inner_face(target, 0.80, feather=7 - 3 * strength),
         paint,
-        resolution=0.9 - 0.5 * strength,
+        resolution=0.9 - 0.35 * strength,
         grain=0.8 - 0.8 * strength,
         checks=3 * strength,
     )
@@ -158,7 +158,7 @@ def _faceswap(target: Scene, source: Scene, strength: float) -> Forgery:
     return Forgery(
         _inner_face(target, 0.72, feather=4.5 - 3.5 * strength),
         paint,
-        resolution=0.9 - 0.3 * strength,
+        resolution=0.9 - 0.25 * strength,
         grain=0.8 - 0.6 * strength,
     )
 

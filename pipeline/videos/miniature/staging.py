@@ -86,7 +86,10 @@ def blend(region: np.ndarray, colours: np.ndarray, opacity: np.ndarray) -> None:
 
 
 def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Paint a room that is out of focus, (H, W, 3) uint8; `size` is width, height."""
+    """Paint a room, (H, W, 3) uint8; `size` is width, height.
+
+    It is out of focus, in some rooms hardly and in others very much.
+    """
     width, height = size
     base, other = _wall_colour(rng), _wall_colour(rng)
     ramp = np.linspace(0, 1, width)[None, :, None] * rng.uniform(0.3, 1)
@@ -97,9 +100,10 @@ def paint_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndar
         end = corner + extent
         colour = tuple(float(c) for c in _wall_colour(rng))
         cv2.rectangle(room, corner.astype(int), end.astype(int), colour, -1)
-    room = cv2.GaussianBlur(room, (0, 0), height / 50)
+    defocus = height * np.exp(rng.uniform(np.log(1 / 600), np.log(1 / 60)))
+    room = cv2.GaussianBlur(room, (0, 0), defocus)
     grain = cv2.GaussianBlur(rng.standard_normal((height, width, 3)), (0, 0), 1.0)
-    room += (grain * 5).astype(np.float32)
+    room += (grain * rng.uniform(2, 12)).astype(np.float32)
     return np.clip(room, 0, 255).astype(np.uint8)
 
 
