@@ -127,7 +127,7 @@ def test_a_changed_file_names_the_remedy(monkeypatch, tmp_path):
 def test_nearly_all_faces_of_the_miniature_are_found_and_nothing_else(detector):
     """With the defaults, which real clips get. Each person of the default corpus."""
     faces = found = frames = false = 0
-    for person in range(90):
+    for person in range(98):
         scene = make_scene(0, person, (6, 6))
         (seen,) = detector.detect(take(scene, 3).frame[None])
         middles = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2
