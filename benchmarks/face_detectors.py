@@ -42,7 +42,7 @@ from pipeline.faces.detection.face_detector import (
 )
 from pipeline.faces.detection.haar import HaarDetector
 
-MAX_SIDE, THRESHOLD = 640, 0.5  # of CenterFace
+DEFAULTS = FacesConfig()
 MIN_RATIO, MAX_RATIO = 0.6, 1.8  # of the side of a box to that of dlib
 SHARES = [0, 0.1, 0.15, 0.25, 0.5, np.inf]  # dlib's side / shorter side of the frame
 TIMED_PHOTOS, TIMED_SIZE = 16, (1280, 720)
@@ -192,8 +192,8 @@ def by_size(faces: pd.DataFrame) -> pd.DataFrame:
     rows = {
         f"{size.left:g} to {size.right:g}": summary(group, 0) for size, group in groups
     }
-    columns = ["other faces", "false boxes"]
-    return pd.DataFrame(rows).drop(index=columns)
+    left_out = ["other faces", "false boxes"]
+    return pd.DataFrame(rows).drop(index=left_out)
 
 
 def _quartiles(values: pd.Series) -> str:
@@ -213,13 +213,17 @@ def main() -> None:
     photos = read_photos(args.photos)
     faces = pd.read_csv(args.faces) if args.faces else dlib_faces(photos)
     detectors: dict[str, FaceDetector] = {
-        "Haar": HaarDetector(FacesConfig().min_face),
-        "CenterFace": CenterFaceDetector(MAX_SIDE, THRESHOLD),
+        "Haar": HaarDetector(DEFAULTS.min_face),
+        "CenterFace": CenterFaceDetector(
+            DEFAULTS.detection_size, DEFAULTS.detection_threshold
+        ),
     }
     if args.retinaface:
         from pipeline.faces.detection.retinaface import RetinaFaceDetector
 
-        detectors["RetinaFace"] = RetinaFaceDetector(args.retinaface)
+        detectors["RetinaFace"] = RetinaFaceDetector(
+            args.retinaface, DEFAULTS.detection_size
+        )
     counts = faces.kind.value_counts().to_dict()
     print(f"{len(photos)} photographs, faces: {counts}")
     table, sizes = {}, {}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.files.tables import write_csv
+from pipeline.files.tables import read_csv, write_csv
 from pipeline.metrics.operating_point import read_points
 from pipeline.metrics.scores import metrics_table
-from pipeline.models.predictions import check_both_kinds, per_video, read_test_frames
+from pipeline.models.predictions import check_both_kinds, read_test_frames
 from pipeline.runtime.command_line import run
 from pipeline.videos.table import labelled
 
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Arguments:
     predictions: list[Path]
+    predicted: Path  # the predictions by video
     points: Path
     videos: Path
     frames: Path
@@ -30,7 +31,7 @@ class Arguments:
 def main(args: Arguments) -> None:
     frames = labelled(read_test_frames(args.predictions))
     check_both_kinds(frames, "test", args.videos)
-    videos = per_video(frames)
+    videos = labelled(read_csv(args.predicted))
     points = read_points(args.points)
     levels = {"frame": (frames, args.frames), "video": (videos, args.videos)}
     for level, (items, file) in levels.items():

@@ -21,14 +21,13 @@ class FacesConfig(Section):
     detector: Literal["centerface", "haar", "retinaface"] = "centerface"
     """Face detector. `centerface` is CenterFace, a small network that is part of the
     installation (MIT licence). It runs on the CPU, or on the GPU if there is one.
-    `haar` is the Haar cascade of OpenCV, for machines without power: it finds fewer
+    `haar` is the Haar cascade of OpenCV, for slow machines: it finds fewer
     faces and no landmarks. `retinaface` is RetinaFace, a large network that wants a
     GPU. Its weights are those of InsightFace: only for non-commercial research."""
     detection_size: int = Field(640, ge=64, le=8192)
     """Longest side in px of the frames in which `centerface` and `retinaface` search
-    faces. Larger frames are shrunk for the search, smaller ones are not enlarged. In
-    these frames, faces from about 16 px are found. Half the value takes a quarter of
-    the time."""
+    faces. Larger frames are shrunk for the search, smaller ones are not enlarged. Half
+    the value takes a quarter of the time."""
     detection_threshold: Annotated[
         float, Reruns("extract_faces", detector="centerface")
     ] = Field(0.5, ge=0.05, le=0.95)

@@ -41,6 +41,8 @@ def read_header(path: Path) -> dict[str, Any]:
             f"project reads versions up to {VERSION}: use a newer deepfake-atlas"
         )
     missing = [entry for entry in NEEDED_ENTRIES if entry not in header]
+    if not isinstance(header.get("timm", ""), str):
+        missing = ["timm"]
     if missing:
         raise StepError(f"{path}: its header lacks {', '.join(missing)}; {REMEDY}")
     return header
@@ -62,4 +64,4 @@ def complete_provenance(header: Mapping[str, Any]) -> dict[str, Any]:
         "pretrained": None,
         "versions": {},
     }
-    return {**empty, **header.get("provenance", {})}
+    return {**empty, **(header.get("provenance") or {})}

@@ -82,6 +82,7 @@ rule evaluate_model:
     input:
         JOBS.needed_for("evaluate_model"),
         predictions=rules.predict_videos.input.predictions,
+        predicted=rules.predict_videos.output,
         points=rules.choose_operating_point.output,
     output:
         videos="<results>/metrics/{model}/{protocol}/videos.csv",
@@ -98,7 +99,7 @@ rule evaluate_model:
         code=code_version("evaluate_model"),
     shell:
         "python -m pipeline.evaluate_model --predictions {input.predictions:q} "
-        "--points {input.points:q} "
+        "--predicted {input.predicted:q} --points {input.points:q} "
         "--videos {output.videos:q} --frames {output.frames:q} "
         "--model {wildcards.model:q} --protocol {wildcards.protocol:q} "
         "--config {params.config:q} --seed {params.seed} > {log:q} 2>&1"

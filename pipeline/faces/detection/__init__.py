@@ -1,1 +1,1 @@
-"""Find faces in frames with one of two face detectors."""
+"""Find faces in frames with one of three face detectors."""

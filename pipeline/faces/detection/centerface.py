@@ -49,7 +49,7 @@ Place = tuple[int, int]  # of a frame: index of its film, and index in the film
 
 
 class CenterFaceDetector:
-    """CenterFace on the GPU if there is one, else on the CPU, in float32."""
+    """CenterFace on the GPU if there is one, else on the CPU."""
 
     calibration = CALIBRATIONS["centerface"]
 
@@ -79,7 +79,8 @@ class CenterFaceDetector:
 
         Each film is (N, H, W, 3) uint8 RGB, with sides of at most `max_side` px. The
         first frame of each group of GROUP_SIZE frames is searched completely. So is a
-        frame in which a face of the frame before is not found.
+        frame in which a face of the frame before is not found, or two are found at one
+        place, and a frame after one without faces or with more than MAX_FOLLOWED.
         """
         found: dict[Place, Detections] = {}
         for step in range(GROUP_SIZE):
@@ -128,12 +129,13 @@ class CenterFaceDetector:
         near = self._close_ups(films, with_faces, max_move=SAME_MOVE)
         for place, faces in near.items():
             rough = found[place]
-            found[place] = _joined(
-                [
-                    _row(rough, row) if face is None else face
-                    for row, face in enumerate(faces)
-                ]
-            )
+            exact = [
+                _row(rough, row) if face is None else face
+                for row, face in enumerate(faces)
+            ]
+            # Two rough boxes of one face have the same close-up.
+            if not _has_duplicates(exact):
+                found[place] = _joined(exact)
         return found
 
     def _follow(

@@ -136,5 +136,7 @@ def _answer(detector: FilmDetector, requests: queue.Queue[Request], most: int) -
         except Exception as error:  # each worker raises it, which stops the job
             answers = [error] * len(waiting)
         for (_, worker), answer in zip(waiting, answers, strict=True):
+            if isinstance(answer, Exception):
+                answer = RuntimeError(repr(answer))  # any other may not be picklable
             with suppress(*LOST_WORKER_ERRORS):
                 worker.send(answer)

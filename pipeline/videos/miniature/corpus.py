@@ -46,7 +46,7 @@ def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None
         write_video(root / row["mask"], masks, CRF["mask"])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)  # a scene keeps its frames in memory
 def _scene(seed: int, number: int, frames: tuple[int, int]) -> Scene:
     return make_scene(seed, number, frames)
 

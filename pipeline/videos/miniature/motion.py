@@ -68,7 +68,7 @@ def make_motion(
 ) -> Motion:
     """Move person `number` for some frames of `FRAME_SIZE`.
 
-    From frame `cut` on the head is at another place and nearer or farther.
+    From frame `cut` on the head is at another place and farther away.
     """
     rng = np.random.default_rng([seed, number, 2])
     width, height = FRAME_SIZE

@@ -27,7 +27,7 @@ from pipeline.videos.miniature.motion import (
 
 MARGIN = 8  # px of background around a frame, into which a shaken camera looks
 # Shares of the scenes that have a cut, in which the person is far from the camera, and
-# in which a second person is seen.
+# in which a second person is seen (if the first is near).
 SCENE_SHARES = np.array([0.08, 0.15, 0.2])
 BYSTANDER_NUMBERS = 100_000  # added to the number of a person, gives a second person
 
