@@ -57,7 +57,7 @@ def attribution(
         "output": output,
         "seed": 0,
         "threads": 1,
-        "config": json.dumps(settings),
+        "config": json.dumps({"frames": 2} | settings),
     }
     return step("attribute_frames", words), output
 

@@ -47,7 +47,7 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
             table=tmp_path / "empty.csv",
             checksums=tmp_path / "empty.sha256",
             root=run.folder / "data/miniature",
-            config='{"size": 48}',
+            config='{"size": 48, "detector": "haar"}',
             workers=1,
             memory=4000,
             output=faces,
