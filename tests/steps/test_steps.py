@@ -109,10 +109,13 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
     assert len(pd.read_csv(tmp_path / "empty-p.csv")) == 0
     predictions = results / "metrics/small/all/predictions"
     tables = [*sorted(predictions.glob("*-test-*.csv")), tmp_path / "empty-p.csv"]
+    predicted = step("predict_videos", tmp_path, predictions=tables, predicted="p.csv")
+    assert predicted.returncode == 0, predicted.stderr[-3000:]
     evaluated = step(
         "evaluate_model",
         tmp_path,
         predictions=tables,
+        predicted="p.csv",
         points=results / "metrics/small/all/operating_point.csv",
         videos="v.csv",
         frames="f.csv",
@@ -122,8 +125,6 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
         seed=0,
     )
     assert evaluated.returncode == 0, evaluated.stderr[-3000:]
-    predicted = step("predict_videos", tmp_path, predictions=tables, predicted="p.csv")
-    assert predicted.returncode == 0, predicted.stderr[-3000:]
     figures = ("roc", "recall", "det", "reliability", "scores")
     drawn = step(
         "draw_scores",
