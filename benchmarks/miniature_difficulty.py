@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline.metrics.operating_point import read_points
 from pipeline.models.predictions import per_video, read_predictions
+from pipeline.statistics.sampling import evenly_spaced
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
 from pipeline.videos.table import REAL
@@ -49,7 +50,7 @@ def video_scores(path: Path) -> dict[str, float]:
     """`frame_scores` of a video, averaged over some frames, and its bits a frame."""
     video = open_video(path, "pyav")
     total = video.index.total
-    wanted = np.unique(np.linspace(0, total - 1, FRAMES_OF_A_VIDEO).round().astype(int))
+    wanted = evenly_spaced(total, FRAMES_OF_A_VIDEO)
     frames = [frame for _, part in Frames(video, wanted, 8) for frame in part]
     means = pd.DataFrame([frame_scores(frame) for frame in frames]).mean().to_dict()
     return {**means, "bits a frame": 8 * path.stat().st_size / total}

@@ -202,7 +202,7 @@ def face_detector_of(path: Path) -> dict[str, Any]:
 
 
 def common_face_detector(paths: Sequence[Path]) -> dict[str, Any]:
-    """The entry `face_detector` of shards, of which there is at least one.
+    """The entry `face_detector` that all shards have. There is at least one shard.
 
     Raises StepError if they differ: such crops must not be mixed.
     """

@@ -57,7 +57,7 @@ def missing_kinds(videos: pd.DataFrame, *splits: str) -> str:
 
 
 def has_references(videos: pd.DataFrame) -> bool:
-    """Whether there are real training videos, of which references can be made."""
+    """Whether there are real training videos: references are made of them."""
     return bool(((videos["split"] == "train") & (videos["label"] == 0)).any())
 
 

@@ -9,7 +9,7 @@ from pipeline.statistics.seeds import stable_share
 
 SPLITS = ("train", "val", "test")
 REAL = "real"  # the method of original videos
-UNLABELLED = "unlabelled"  # the method of videos of which nobody says what they are
+UNLABELLED = "unlabelled"  # the method of videos whose label is unknown
 UNKNOWN_LABEL = -1  # their label
 LABEL_NAMES = {0: REAL, 1: "fake"}  # the labels that metrics and training need
 NATIVE = "native"  # the compression of data sets that exist in one compression only

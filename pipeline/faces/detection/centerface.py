@@ -221,7 +221,7 @@ def _row(found: Detections, row: int) -> Detections:
 
 
 def _joined(faces: list[Detections]) -> Detections:
-    """The faces of a frame, of which there is at least one, the most certain first."""
+    """Join at least one face of a frame. The most certain one comes first."""
     scores = np.concatenate([face.scores for face in faces])
     order = np.argsort(-scores, kind="stable")
     return Detections(

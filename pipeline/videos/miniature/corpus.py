@@ -13,7 +13,7 @@ from pipeline.config.miniature import MiniatureConfig
 from pipeline.files.atomic import replacing
 from pipeline.videos.miniature.forgeries import draw_strength, forged_frames
 from pipeline.videos.miniature.motion import FRAME_RATE
-from pipeline.videos.miniature.scene import Scene, make_scene, real_frames
+from pipeline.videos.miniature.scene import Scene, make_scene
 from pipeline.videos.sources.faceforensics import video_path
 from pipeline.videos.table import REAL
 
@@ -31,7 +31,7 @@ def render_sequence(row: pd.Series, config: MiniatureConfig, root: Path) -> None
     length = (config.min_frames, config.max_frames)
     target = _scene(config.seed, int(row.target), length)
     if row.method == REAL:
-        frames, masks = list(real_frames(target)), []
+        frames, masks = [one.frame for one in target.takes], []
     else:
         source = _scene(config.seed, int(row.source), length)
         people = int(row.target), int(row.source)

@@ -83,7 +83,7 @@ class Scene:
 
     @cached_property
     def takes(self) -> "list[Take]":
-        """All frames, filmed once for all forgeries of this scene."""
+        """All frames, filmed once for the real video and all forgeries."""
         return [take(self, index) for index in range(self.frames)]
 
 
@@ -152,7 +152,7 @@ def take(scene: Scene, index: int) -> Take:
 
 
 def real_frames(scene: Scene) -> Iterator[np.ndarray]:
-    """Yield the frames of the real video, (H, W, 3) uint8 RGB."""
+    """Yield the frames of the real video, (H, W, 3) uint8 RGB, without keeping them."""
     for index in range(scene.frames):
         yield take(scene, index).frame
 
