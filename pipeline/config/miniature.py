@@ -32,7 +32,7 @@ class MiniatureConfig(SourceConfig):
     )
     """Compressions in which every video is written: `c23` is H.264 with CRF 23, `c40`
     with CRF 40."""
-    train_pairs: int = Field(28, ge=1, le=400)
+    train_pairs: int = Field(42, ge=1, le=400)
     """Number of pairs of persons in the training split. A pair has 2 real videos, and 2
     fakes for each method."""
     val_pairs: int = Field(9, ge=1, le=50)

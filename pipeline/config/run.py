@@ -18,7 +18,7 @@ from pipeline.config.sources import FolderConfig, SourcesConfig
 # The demo trains for a few minutes, which is too short to learn with JPEG, rescaling,
 # blur and noise.
 DEMO_AUGMENT = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
-DEMO_EPOCHS = 3
+DEMO_EPOCHS = 2
 
 
 def _demo_model(timm: str) -> ModelConfig:

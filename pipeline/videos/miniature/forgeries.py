@@ -26,7 +26,7 @@ from pipeline.videos.miniature.head import Head
 from pipeline.videos.miniature.motion import FRAME_SIZE, Expression
 from pipeline.videos.miniature.scene import Scene, Take
 
-STRENGTHS = (0.52, 1.0)  # range of the strengths of forgeries
+STRENGTHS = (0.5, 1.0)  # range of the strengths of forgeries
 # On the canvas, squares of 4 px with 1 and -1, as generators leave them by upsampling.
 CHECKERBOARD = 2 * (np.indices(CANVAS_SIZE[::-1]) // 4).sum(0, dtype=np.float32) % 4 - 1
 CLEAR_MASK = np.zeros(FRAME_SIZE[::-1], np.uint8)
