@@ -52,7 +52,14 @@ def main(args: Arguments) -> None:
         "versions": {name: version(name) for name in PACKAGES},
     }
     tasks = [
-        Task(args.root, video["path"], video["mask"], checksums_of_video(video, sums))
+        Task(
+            root=args.root,
+            video=video["path"],
+            mask=video["mask"],
+            subject_mask=video["subject_mask"],
+            is_fake=video["label"] == 1,
+            checksums=checksums_of_video(video, sums),
+        )
         for video in videos
     ]
     workers = workers_that_fit(args.workers, config.detector, args.memory)

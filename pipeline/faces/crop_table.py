@@ -10,7 +10,7 @@ from pipeline.config.protocols import ProtocolConfig
 from pipeline.faces.shards import FaceShard
 from pipeline.videos.protocols import protocol_rows
 
-VIDEO_COLUMNS = "video dataset compression method target source label".split()
+VIDEO_COLUMNS = "video dataset compression method target source label has_mask".split()
 
 
 def crop_table(

@@ -1,6 +1,6 @@
 """Make the face crops of one video."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipeline.faces.appearance import (
 )
 from pipeline.faces.cropping import crop, square_boxes
 from pipeline.faces.detection.face_detector import GROUP_SIZE, Detections, FaceDetector
-from pipeline.faces.masks import choose_forged_track, read_crop_masks
+from pipeline.faces.masks import forged_tracks, read_crop_masks, shows_forged_face
 from pipeline.faces.tracking import Sightings, Track, follow_faces
 from pipeline.faces.video_faces import VideoFaces
 from pipeline.statistics.sampling import evenly_spaced
@@ -25,13 +25,30 @@ from pipeline.videos.decoding.video import open_video
 from pipeline.videos.status import VideoStatus
 
 
+@dataclass(frozen=True)
+class MaskVideos:
+    """The mask videos of a video; None if there is none.
+
+    Attributes:
+        own: of a fake: where it was manipulated.
+        subject: of another fake of the same recording. It shows which person is the
+            subject of a video without an own mask.
+        is_fake: whether the video is a fake.
+    """
+
+    own: Path | None = None
+    subject: Path | None = None
+    is_fake: bool = False
+
+
 def extract_video(
-    path: Path, mask: Path | None, detector: FaceDetector, config: FacesConfig
+    path: Path, masks: MaskVideos, detector: FaceDetector, config: FacesConfig
 ) -> VideoFaces:
     """Decode a video, find and follow its faces, and cut crops and their masks.
 
     Faults of the video raise no error. They become the status and the reason.
     """
+    mask = masks.own
     known = VideoFaces(VideoStatus.UNREADABLE)
     try:
         video = open_video(path, config.decoder)
@@ -40,9 +57,8 @@ def extract_video(
         frames = Frames(video, evenly_spaced(total, config.frames), GROUP_SIZE)
         sightings = _find_faces(frames, detector)
         known = replace(known, looked_at=len(frames.numbers))
-        tracks = _follow_faces(sightings, config, mask)
-        if config.faces == "largest" and mask and len(tracks) > 1:
-            tracks = [choose_forged_track(tracks, frames, mask, config)]
+        tracks = _follow_faces(sightings, config, masks)
+        tracks, remark = _choose_faces(tracks, frames, masks, config)
         crops, tracks = _cut_crops(frames, tracks, detector=detector, config=config)
     except VideoError as error:
         return replace(known, status=error.status, reason=str(error))
@@ -52,17 +68,23 @@ def extract_video(
     columns = _frame_columns(
         frames, sightings, tracks, detector=detector, config=config
     )
-    masks, has_mask, fault = read_crop_masks(
+    crop_masks, has_mask, fault = read_crop_masks(
         mask, columns, frame=(height, width), config=config
     )
+    if mask and has_mask.any() and not shows_forged_face(
+        crop_masks, columns, mask, config
+    ):  # fmt: skip
+        reason = "the mask is elsewhere: the face that was found is not the forged one"
+        return replace(known, status=VideoStatus.NO_FACE, reason=reason)
+    columns["has_mask"] = has_mask
     status, reasons = _status(frames, tracks[0], config)
     return replace(
         known,
         status=status,
-        reason="; ".join(filter(None, [*reasons, fault])),
-        has_mask=has_mask,
+        reason="; ".join(filter(None, [*reasons, remark, fault])),
+        has_mask=bool(has_mask.any()),
         crops=crops,
-        masks=masks,
+        masks=crop_masks,
         frames=columns,
     )
 
@@ -97,12 +119,37 @@ def _find_faces(frames: Frames, detector: FaceDetector) -> Sightings:
 
 
 def _follow_faces(
-    sightings: Sightings, config: FacesConfig, mask: Path | None
+    sightings: Sightings, config: FacesConfig, masks: MaskVideos
 ) -> list[Track]:
     """The track of the largest face; all tracks for `faces: all` or with a mask."""
     min_frames = int(np.ceil(config.min_seen * len(sightings.times)))
-    only_largest = config.faces == "largest" and mask is None
+    has_mask = masks.own is not None or masks.subject is not None
+    only_largest = config.faces == "largest" and not has_mask
     return follow_faces(sightings, min_frames, 1 if only_largest else None)
+
+
+def _choose_faces(
+    tracks: list[Track], frames: Frames, masks: MaskVideos, config: FacesConfig
+) -> tuple[list[Track], str]:
+    """The tracks of the faces that are cropped, and a remark about the choice or "".
+
+    In a fake, these are forged faces only: a bystander would be labelled as a fake.
+    Raises VideoError if the own mask of a fake with several people cannot be read.
+    """
+    wanted = 1 if config.faces == "largest" else len(tracks)
+    if len(tracks) < 2:
+        return tracks, ""
+    if masks.own is not None:
+        return forged_tracks(tracks, frames, masks.own, config)[:wanted], ""
+    if not masks.is_fake and wanted > 1:
+        return tracks, ""
+    remark = f"{len(tracks)} people are seen, and no mask says who is the subject"
+    if masks.subject is not None:
+        try:
+            return forged_tracks(tracks, frames, masks.subject, config)[:wanted], ""
+        except VideoError as error:
+            remark = f"{len(tracks)} people are seen: {error}"
+    return tracks[:1], f"{remark}: the largest face is used" if masks.is_fake else ""
 
 
 def _cut_crops(

@@ -13,7 +13,7 @@ from pipeline.config.faces import FacesConfig
 from pipeline.faces.detection.face_detector import BoxCalibration, FaceDetector
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.detection.service import RemoteDetector, serve_detector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
 from pipeline.files.checksums import verify
 from pipeline.files.finished_parts import FinishedParts
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """A video to extract: its path and that of its mask, both below `root`."""
+    """A video to extract: its path and those of its masks, all below `root`.
+
+    `mask`, `subject_mask` and `is_fake` are as in `MaskVideos`; "" stands for None.
+    """
 
     root: Path
     video: str
-    mask: str  # "" if there is none
+    mask: str
     checksums: dict[str, str]  # SHA-256 by path; a file that was missing has none
+    subject_mask: str = ""
+    is_fake: bool = False
 
 
 # What a RemoteDetector needs: address, calibration, and longest side of frames in px.
@@ -85,8 +90,8 @@ def resume_extraction(
 
 
 def checksums_of_video(video: dict[str, str], sums: dict[str, str]) -> dict[str, str]:
-    """The checksums of a video and its mask, from all checksums of a shard."""
-    files = (video["path"], video["mask"])
+    """The checksums of a video and its masks, from all checksums of a shard."""
+    files = (video["path"], video["mask"], video["subject_mask"])
     return {file: sums[file] for file in files if file in sums}
 
 
@@ -125,11 +130,14 @@ def _network_detector(
 def _extract(job: _Job) -> VideoFaces:
     """Extract one video in a worker process."""
     task = job.task
-    for name in filter(None, (task.video, task.mask)):
+    for name in filter(None, (task.video, task.mask, task.subject_mask)):
         verify(task.root, name, task.checksums)
-    mask = task.root / task.mask if task.mask else None
+    own, subject = (
+        task.root / name if name else None for name in (task.mask, task.subject_mask)
+    )
+    masks = MaskVideos(own, subject, task.is_fake)
     detector = _detector(job.config.min_face, job.server)
-    return extract_video(task.root / task.video, mask, detector, job.config)
+    return extract_video(task.root / task.video, masks, detector, job.config)
 
 
 @lru_cache(maxsize=1)

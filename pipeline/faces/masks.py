@@ -1,7 +1,7 @@
-"""Read mask videos: the masks of face crops, and the forged face among several.
+"""Read mask videos: the masks of face crops, and the forged faces among several.
 
-A mask video is opened once to choose the forged face (`choose_forged_track`, before
-crops are cut) and once to cut the masks of the crops (`read_crop_masks`).
+A mask video is opened once to choose the forged faces (`forged_tracks`, before crops
+are cut) and once to cut the masks of the crops (`read_crop_masks`).
 """
 
 from pathlib import Path
@@ -16,11 +16,15 @@ from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
 from pipeline.videos.status import VideoStatus
 
+# A face is forged if it overlaps with the mask at least so much, as a share of the
+# overlap of the face that overlaps most.
+SMALLEST_OVERLAP = 0.1
 
-def choose_forged_track(
+
+def forged_tracks(
     tracks: list[Track], frames: Frames, mask: Path, config: FacesConfig
-) -> Track:
-    """The track whose boxes overlap most with the mask.
+) -> list[Track]:
+    """The tracks that overlap with the mask, the one that overlaps most first.
 
     If the mask is empty, this is the first track, which has the largest face.
 
@@ -41,7 +45,28 @@ def choose_forged_track(
     except VideoError as error:
         seen = f"{len(tracks)} people are seen, and no mask says who was forged"
         raise VideoError(VideoStatus.UNCLEAR, f"{seen}: {error}") from None
-    return tracks[int(overlap.argmax())]
+    forged = np.flatnonzero(overlap >= SMALLEST_OVERLAP * overlap.max())
+    order = forged[np.argsort(-overlap[forged], kind="stable")]
+    return [tracks[k] for k in (order if overlap.any() else order[:1])]
+
+
+def shows_forged_face(
+    masks: np.ndarray,
+    columns: dict[str, np.ndarray],
+    mask: Path,
+    config: FacesConfig,
+) -> bool:
+    """Whether the crops of a fake show the forged face, and not only a bystander.
+
+    `masks` (N, S, S) are the masks of the crops. If they are all empty, but the mask
+    video is not, the forged face was not found.
+    """
+    if masks.any():
+        return True
+    video = open_video(mask, config.decoder)
+    numbers = np.unique(columns["number"])
+    known = Frames(video, numbers[numbers < video.index.total])
+    return not any((pixels[..., 0] > 127).any() for _, pixels in known)
 
 
 def mask_iou(forged: np.ndarray, box: np.ndarray) -> float:
@@ -58,8 +83,8 @@ def read_crop_masks(
     *,
     frame: tuple[int, int],
     config: FacesConfig,
-) -> tuple[np.ndarray, bool, str]:
-    """The masks (N, S, S) uint8 of N crops, whether all are known, and a fault or "".
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """The masks (N, S, S) uint8 of N crops, which are known, (N,), and a fault or "".
 
     `path` is the mask video or None. `columns` has the box (N, 4) and the frame number
     (N,) of each crop. `frame` is (height, width) of the video in px. Masks that are not
@@ -67,8 +92,9 @@ def read_crop_masks(
     """
     boxes, crop_numbers = columns["box"], columns["number"]
     masks = np.zeros((len(boxes), config.size, config.size), np.uint8)
+    known = np.zeros(len(boxes), bool)
     if path is None:
-        return masks, False, ""
+        return masks, known, ""
     numbers = np.unique(crop_numbers)
     try:
         video = open_video(path, config.decoder)
@@ -81,11 +107,12 @@ def read_crop_masks(
                     copies, boxes[rows], frame=frame, size=config.size
                 )
     except VideoError as error:
-        return np.zeros_like(masks), False, f"no mask: {error}"
-    if len(mask_frames.numbers) < len(numbers):
-        lacking = len(numbers) - len(mask_frames.numbers)
-        return masks, False, f"the mask video lacks {lacking} of {len(numbers)} frames"
-    return masks, True, ""
+        return np.zeros_like(masks), known, f"no mask: {error}"
+    known = np.isin(crop_numbers, mask_frames.numbers)
+    if known.all():
+        return masks, known, ""
+    lacking = len(numbers) - len(mask_frames.numbers)
+    return masks, known, f"the mask video lacks {lacking} of {len(numbers)} frames"
 
 
 def cut_mask_crops(

@@ -1,6 +1,6 @@
 """Face shards: HDF5 files with the crops of a shard and a description of each crop.
 
-Layout (version 2), N crops of V videos:
+Layout (version 3), N crops of V videos:
 
     crops             (N, S, S, 3) uint8 RGB, not compressed
     masks             (N, S, S) uint8, 1 where a fake was manipulated
@@ -15,6 +15,7 @@ Layout (version 2), N crops of V videos:
     frames/landmarks  (N, 5, 2) float32 px; NaN where unknown
     frames/score      (N,) float32, score of the face detector; NaN where interpolated
     frames/interpolated (N,) bool, whether the face was not detected in this frame
+    frames/has_mask   (N,) bool, whether the mask of this crop is known
     videos/<column>   (V,), one row for every video, also for those without crops
     attributes        format, version, provenance (JSON). Its entry `face_detector` has
                       name, scale and shift: see `BoxCalibration`
@@ -40,7 +41,7 @@ from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 from pipeline.runtime.errors import StepError
 
-FORMAT, VERSION = "deepfake-atlas faces", 2
+FORMAT, VERSION = "deepfake-atlas faces", 3
 
 # Columns that extraction adds to the table of videos, with their types. `looked_at` is
 # the number of examined frames. `detected` is the number of crops with a detected face,
@@ -88,6 +89,7 @@ class FaceShardWriter:
             "alignment": ((2, 3), np.float32),
             "score": ((), np.float32),
             "interpolated": ((), np.bool_),
+            "has_mask": ((), np.bool_),
         }
         self.frames = {
             name: file.create_dataset(
@@ -152,7 +154,8 @@ class FaceShard:
 
     Attributes: `crops` and `masks` (h5py datasets, which return arrays when indexed),
     `frames` (a DataFrame with one row for each crop: video, subject, number, timestamp,
-    score, interpolated) and `videos` (a DataFrame with one row for each video).
+    score, interpolated, has_mask) and `videos` (a DataFrame with one row for each
+    video).
     Raises StepError for a damaged file and for another version.
     """
 
@@ -161,7 +164,7 @@ class FaceShard:
         self.file = open_marked(self.path, FORMAT, VERSION)
         self.crops: h5py.Dataset = self.file["crops"]
         self.masks: h5py.Dataset = self.file["masks"]
-        names = "video subject number timestamp score interpolated".split()
+        names = "video subject number timestamp score interpolated has_mask".split()
         self.frames = pd.DataFrame({n: self.file[f"frames/{n}"][:] for n in names})
         self.videos = read_table(self.file["videos"])
 
@@ -172,9 +175,13 @@ class FaceShard:
         self.file.close()
 
     def labelled_frames(self) -> pd.DataFrame:
-        """One row for each crop, in their order: columns of its frame and its video."""
+        """One row for each crop, in their order: columns of its frame and its video.
+
+        `has_mask` is that of the frame.
+        """
         videos = self.videos.loc[self.frames["video"]].reset_index(drop=True)
-        return videos.assign(**self.frames[["subject", "number", "timestamp"]])
+        own = ["subject", "number", "timestamp", "has_mask"]
+        return videos.assign(**self.frames[own])
 
 
 def any_landmarks(paths: Sequence[Path]) -> bool:

@@ -16,7 +16,7 @@ from pipeline.videos.sources import (
     folder,
     miniature,
 )
-from pipeline.videos.table import labelled, used
+from pipeline.videos.table import labelled, used, with_subject_masks, with_units
 
 LISTS: dict[str, Callable[..., pd.DataFrame]] = {
     "miniature": miniature.list_videos,
@@ -49,13 +49,13 @@ def list_videos(sources: SourcesConfig) -> pd.DataFrame:
 
 def list_source(name: str, source: SourceConfig) -> pd.DataFrame:
     """List the videos of one source; see `list_videos`."""
-    table = LISTS.get(name, folder.list_videos)(source, name)
+    table = with_units(LISTS.get(name, folder.list_videos)(source, name))
     if source.use == "test":
         table = table[table["split"] == "test"]
     check_persons(used(table))
     has_original = table["original"].isin(used(table)["video"])
     table = table.assign(original=table["original"].where(has_original, ""))
-    return assign_shards(table, source.shards)
+    return assign_shards(with_subject_masks(table), source.shards)
 
 
 def list_shard(sources: SourcesConfig, shard: str) -> pd.DataFrame:

@@ -17,7 +17,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def files_of(videos: pd.DataFrame) -> list[str]:
     """Paths of all videos and masks in a table, sorted and without duplicates."""
-    return sorted({*videos["path"], *videos["mask"]} - {""})
+    return sorted({*videos["path"], *videos["mask"], *videos["subject_mask"]} - {""})
 
 
 def shard_table(

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from pipeline.statistics.seeds import stable_share
 
@@ -24,9 +27,12 @@ COLUMNS = [
     "compression",
     "target",  # the person or sequence whose face is shown, or was replaced
     "source",  # whose face or expression was inserted; "" for real videos
+    "unit",  # videos of one unit are resampled together: see `with_units`
+    "second_unit",  # the source of a fake, if sources cross targets; "" otherwise
     "original",  # id of the used video that a fake was made from; "" if unknown
     "path",  # of the file, relative to the data set's folder
     "mask",  # path of the mask video, relative to the same folder; "" if there is none
+    "subject_mask",  # that of another fake, for a video without mask: see below
     "known_sha256",  # SHA-256 that the file must have; "" if unknown
     "left_out",  # why the video is not used; "" if it is used
 ]
@@ -60,8 +66,11 @@ def video_table(
     table = table.assign(
         dataset=dataset,
         video=[f"{dataset}/{'/'.join(parts)}" for parts in ids],
+        unit="",
+        second_unit="",
         label=table["method"].map({REAL: 0, UNLABELLED: UNKNOWN_LABEL}).fillna(1),
         mask=[mask_path(*pair) for pair in pairs],
+        subject_mask="",
         known_sha256="",
         left_out="",
     )
@@ -86,6 +95,65 @@ def with_originals(table: pd.DataFrame, recordings: pd.Series) -> pd.DataFrame:
         original=[
             original_of.get(key, "") if is_fake else "" for key, is_fake in videos
         ]
+    )
+
+
+def with_units(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of one data set with the columns `unit` and `second_unit`.
+
+    Videos of one unit show the same persons, so they are not independent. The unit is
+
+    - the pair, `<dataset>/<one>+<other>`, if two persons are only exchanged with each
+      other, as in FaceForensics++;
+    - the target, `<dataset>/<target>`, in all other cases. If the target belongs to a
+      group of three or more persons that are exchanged with each other, the source of a
+      fake is its second unit.
+
+    Persons of different splits do not count as exchanged, so that training videos do
+    not change the units of test videos. Units that the table already has are kept.
+    """
+    parts = [_with_units(part) for _, part in table.groupby("split", sort=False)]
+    return pd.concat([table.iloc[:0], *parts]).loc[table.index]
+
+
+def _with_units(table: pd.DataFrame) -> pd.DataFrame:
+    """`with_units` for the videos of one split."""
+    fakes = table[table["source"] != ""]
+    names = np.unique(pd.concat([table["target"], fakes["source"]]).to_numpy(str))
+    place = {name: number for number, name in enumerate(names)}
+    ends = [[place[name] for name in fakes[end]] for end in ("target", "source")]
+    links = coo_array((np.ones(len(fakes)), ends), shape=(len(names),) * 2)
+    group = connected_components(links, directed=False)[1]
+    members = pd.Series(names).groupby(group).agg(list)
+    units, second_units = [], []
+    for target, source in zip(table["target"], table["source"], strict=True):
+        persons = members[group[place[target]]]
+        is_pair = len(persons) == 2
+        units.append("+".join(persons) if is_pair else target)
+        second_units.append("" if is_pair else source)
+    prefix = table["dataset"] + "/"
+    second = pd.Series(second_units, table.index, dtype=str)
+    known = table["unit"] != ""
+    return table.assign(
+        unit=table["unit"].where(known, prefix + units),
+        second_unit=table["second_unit"].where(known | (second == ""), prefix + second),
+    )
+
+
+def with_subject_masks(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of one data set with the column `subject_mask`.
+
+    A real video, or a fake without a mask, may show several persons. The mask of
+    another fake of the same recording then shows who its subject is. Among several
+    fakes, the first method by name is taken; "" if there is none.
+    """
+    masked = used(table).query("mask != '' and original != ''")
+    masked = masked.sort_values("video").drop_duplicates("original")
+    mask_of = dict(zip(masked["original"], masked["mask"], strict=True))
+    recordings = table["video"].where(table["method"] == REAL, table["original"])
+    pairs = zip(recordings, table["mask"], strict=True)
+    return table.assign(
+        subject_mask=["" if mask else mask_of.get(name, "") for name, mask in pairs]
     )
 
 

@@ -34,6 +34,7 @@ def extract_shard(root: Path, names: list[str], output: Path, config=CONFIG, wor
     """Run the command of the rule on files below `root`; return its log."""
     table = pd.DataFrame({"video": names, "path": names, "mask": "", "label": 0})
     table = table.assign(method="youtube", split="test", problem="", mask_problem="")
+    table = table.assign(subject_mask="")
     lists = output.with_suffix(".csv"), output.with_suffix(".sha256")
     table.to_csv(lists[0], index=False)
     write_checksums(take_checksums(root, names), lists[1])

@@ -6,7 +6,7 @@ import pytest
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.contact_sheet import contact_sheet
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 from pipeline.faces.shards import FaceShard, writing_faces
 from pipeline.faces.video_faces import VideoFaces, from_arrays, to_arrays
 from pipeline.files.hdf5 import mark
@@ -17,8 +17,8 @@ CONFIG = FacesConfig(frames=4, size=64)
 
 def test_shard_reads_back_what_was_written(corpus, tmp_path):
     video = corpus / "original_sequences/youtube/c23/videos/001.mp4"
-    faces = extract_video(video, None, HaarDetector(0.15), CONFIG)
-    bad = extract_video(tmp_path / "none.mp4", None, HaarDetector(0.15), CONFIG)
+    faces = extract_video(video, MaskVideos(), HaarDetector(0.15), CONFIG)
+    bad = extract_video(tmp_path / "none.mp4", MaskVideos(), HaarDetector(0.15), CONFIG)
     columns = {"video": str, "label": int}
     with writing_faces(tmp_path / "s.h5", 64, {"why": "test"}, columns) as shard:
         shard.add({"video": "gone", "label": 1}, bad)
@@ -43,13 +43,13 @@ def test_an_old_version_is_refused_with_a_remedy(tmp_path):
 
     with h5py.File(tmp_path / "s.h5", "w") as file:
         mark(file, "deepfake-atlas faces", 0, {})
-    with pytest.raises(StepError, match=r"faces 0', not .* 2; delete it and run"):
+    with pytest.raises(StepError, match=r"faces 0', not .* 3; delete it and run"):
         FaceShard(tmp_path / "s.h5")
 
 
 def test_contact_sheet_shows_a_crop_or_a_reason_for_each_video(corpus, tmp_path):
     video = corpus / "original_sequences/youtube/c23/videos/001.mp4"
-    faces = extract_video(video, None, HaarDetector(0.15), CONFIG)
+    faces = extract_video(video, MaskVideos(), HaarDetector(0.15), CONFIG)
     columns = {"video": str, "method": str, "path": str}
     with writing_faces(tmp_path / "s.h5", 64, {}, columns) as shard:
         shard.add({"video": "a", "method": "youtube", "path": "a.mp4"}, faces)

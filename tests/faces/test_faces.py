@@ -8,7 +8,7 @@ from pipeline.config.faces import FacesConfig
 from pipeline.faces.cropping import crop, square_boxes
 from pipeline.faces.detection.face_detector import GROUP_SIZE, BoxCalibration
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 from pipeline.faces.video_faces import check_failures
 from pipeline.runtime.errors import StepError
 from pipeline.videos.decoding.frames import Frames
@@ -24,7 +24,9 @@ CONFIG = FacesConfig(frames=4, size=64)
 def test_extraction_of_a_fake(corpus):
     folder = corpus / "manipulated_sequences/Deepfakes"
     video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
-    faces = extract_video(video, mask, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        video, MaskVideos(mask, is_fake=True), HaarDetector(0.15), CONFIG
+    )
     assert (faces.status, faces.reason) == ("ok", "")
     assert faces.crops.shape == (4, 64, 64, 3)
     assert faces.crops.dtype == np.uint8
@@ -49,12 +51,19 @@ def test_frames_in_many_chunks_give_the_same_result(corpus, monkeypatch):
     folder = corpus / "manipulated_sequences/Face2Face"
     video, mask = (folder / f"{c}/videos/000_001.mp4" for c in ("c23", "masks"))
     config = FacesConfig(frames=100, size=64)
-    one_chunk = extract_video(video, mask, HaarDetector(0.15), config)
+    one_chunk = extract_video(
+        video, MaskVideos(mask, is_fake=True), HaarDetector(0.15), config
+    )
     assert len(one_chunk.crops) > GROUP_SIZE
     monkeypatch.setattr(
         "pipeline.videos.decoding.frames.MAX_CHUNK_BYTES", 1
     )  # a group of frames at a time
-    assert same(extract_video(video, mask, HaarDetector(0.15), config), one_chunk)
+    assert same(
+        extract_video(
+            video, MaskVideos(mask, is_fake=True), HaarDetector(0.15), config
+        ),
+        one_chunk,
+    )
 
 
 def test_chunks_of_a_damaged_video_are_the_same_in_each_iteration(
@@ -81,12 +90,16 @@ def test_chunks_of_a_damaged_video_are_the_same_in_each_iteration(
 def test_a_video_of_one_frame_gives_one_crop(corpus, tmp_path):
     scene = plain_scene(0, 0, 1)
     write_video(tmp_path / "one.mp4", real_frames(scene), 23)
-    faces = extract_video(tmp_path / "one.mp4", None, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        tmp_path / "one.mp4", MaskVideos(), HaarDetector(0.15), CONFIG
+    )
     assert (faces.status, len(faces.crops)) == ("short", 1)
 
 
 def test_a_video_with_fewer_frames_than_configured_is_short(real_video):
-    faces = extract_video(real_video, None, HaarDetector(0.15), FacesConfig(frames=500))
+    faces = extract_video(
+        real_video, MaskVideos(), HaarDetector(0.15), FacesConfig(frames=500)
+    )
     assert faces.status == "short"
     assert f"has {len(faces.crops)} frames, fewer than the 500" in faces.reason
 
@@ -95,14 +108,21 @@ def test_a_video_without_a_face_has_no_crops(tmp_path):
     rng = np.random.default_rng(0)
     empty = [rng.integers(90, 110, (240, 320, 3), np.uint8) for _ in range(6)]
     write_video(tmp_path / "empty.mp4", empty, 23)
-    faces = extract_video(tmp_path / "empty.mp4", None, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        tmp_path / "empty.mp4", MaskVideos(), HaarDetector(0.15), CONFIG
+    )
     assert faces.status == "no_face"
     assert faces.crops is None
 
 
 def test_a_missing_mask_is_a_reason_but_the_video_is_used(corpus, tmp_path):
     video = corpus / "manipulated_sequences/FaceSwap/c23/videos/000_001.mp4"
-    faces = extract_video(video, tmp_path / "none.mp4", HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        video,
+        MaskVideos(tmp_path / "none.mp4", is_fake=True),
+        HaarDetector(0.15),
+        CONFIG,
+    )
     assert faces.status == "ok"
     assert not faces.has_mask
     assert "no mask" in faces.reason
@@ -166,20 +186,79 @@ def two_people(tmp_path, forged: str, empty: bool = False):
 @pytest.mark.parametrize("forged", ["left", "right"])
 def test_the_forged_face_is_chosen_among_several(tmp_path, forged):
     film, mask, middle = two_people(tmp_path, forged)
-    faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        film, MaskVideos(mask, is_fake=True), HaarDetector(0.15), CONFIG
+    )
     assert faces.has_mask
     assert (faces.frames["box"][:, 0] < middle / 2).all() == (forged == "left")
     assert faces.masks[:, 24:40, 24:40].mean() > 0.9
-    both = CONFIG.model_copy(update={"faces": "all"})
-    every = extract_video(film, mask, HaarDetector(0.15), both)
-    assert set(every.frames["subject"]) == {0, 1}
+
+
+ALL_FACES = CONFIG.model_copy(update={"faces": "all"})
+
+
+@pytest.mark.parametrize("forged", ["left", "right"])
+def test_a_bystander_in_a_fake_is_not_cropped(tmp_path, forged):
+    """Its label would be that of the video: fake."""
+    film, mask, middle = two_people(tmp_path, forged)
+    fake = extract_video(
+        film, MaskVideos(mask, is_fake=True), HaarDetector(0.15), ALL_FACES
+    )
+    assert set(fake.frames["subject"]) == {0}
+    assert (fake.frames["box"][:, 0] < middle / 2).all() == (forged == "left")
+    real = extract_video(film, MaskVideos(), HaarDetector(0.15), ALL_FACES)
+    assert set(real.frames["subject"]) == {0, 1}
+    unknown = extract_video(
+        film, MaskVideos(is_fake=True), HaarDetector(0.15), ALL_FACES
+    )
+    assert (unknown.frames["box"][:, 0] > middle / 2).all()
+    assert "no mask says who is the subject: the largest face is used" in unknown.reason
+
+
+def test_a_video_without_mask_shows_the_person_of_the_masked_fakes(tmp_path):
+    film, mask, middle = two_people(tmp_path, "left")
+    for masks in (MaskVideos(subject=mask), MaskVideos(subject=mask, is_fake=True)):
+        faces = extract_video(film, masks, HaarDetector(0.15), CONFIG)
+        assert (faces.frames["box"][:, 0] < middle / 2).all()
+        assert not faces.masks.any()
+        assert not faces.has_mask
+
+
+def test_the_only_face_that_is_found_may_be_a_bystander(tmp_path):
+    """The mask is where no face was found: the bystander is not called fake."""
+    film, mask, middle = two_people(tmp_path, "left")
+    video = open_video(film)
+    frames, _ = video.read(np.arange(video.index.total))
+    frames[:, :, :middle] = 120  # the forged face is hidden
+    write_video(tmp_path / "hidden.mp4", list(frames), 18)
+    masks = MaskVideos(mask, is_fake=True)
+    faces = extract_video(tmp_path / "hidden.mp4", masks, HaarDetector(0.15), CONFIG)
+    assert (faces.status, faces.crops) == ("no_face", None)
+    assert "the face that was found is not the forged one" in faces.reason
+
+
+def test_each_crop_knows_whether_its_mask_is_known(tmp_path):
+    """A mask video may end before its fake: DeepFakeDetection has such ones."""
+    film, mask, _ = two_people(tmp_path, "right")
+    video = open_video(mask)
+    pixels = video.read(np.arange(3))[0][..., 0]
+    write_video(tmp_path / "half.mp4", list(pixels), 12)
+    masks = MaskVideos(tmp_path / "half.mp4", is_fake=True)
+    faces = extract_video(film, masks, HaarDetector(0.15), CONFIG)
+    known = faces.frames["number"] < 3
+    assert (faces.frames["has_mask"] == known).all()
+    assert 0 < known.sum() < len(known)
+    assert (faces.masks.any((1, 2)) == known).all()
+    assert "the mask video lacks" in faces.reason
 
 
 @pytest.mark.parametrize("case", ["no mask", "empty mask"])
 def test_without_a_mask_the_largest_face_is_chosen(tmp_path, case):
     film, mask, middle = two_people(tmp_path, "left", empty=case == "empty mask")
     given = None if case == "no mask" else mask
-    faces = extract_video(film, given, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        film, MaskVideos(given, is_fake=True), HaarDetector(0.15), CONFIG
+    )
     assert (faces.frames["box"][:, 0] > middle / 2).all()
 
 
@@ -187,6 +266,8 @@ def test_without_a_mask_the_largest_face_is_chosen(tmp_path, case):
 def test_no_face_is_chosen_if_the_mask_cannot_be_read(tmp_path, missing):
     film, mask, _ = two_people(tmp_path, "left")
     mask.unlink() if missing else mask.write_text("no video")
-    faces = extract_video(film, mask, HaarDetector(0.15), CONFIG)
+    faces = extract_video(
+        film, MaskVideos(mask, is_fake=True), HaarDetector(0.15), CONFIG
+    )
     assert (faces.status, faces.crops) == ("unclear", None)
     assert "2 people are seen, and no mask says who was forged" in faces.reason

@@ -8,7 +8,7 @@ from pipeline.config.faces import FacesConfig
 from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
 from pipeline.faces.appearance import colours, histogram_overlap
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 from pipeline.faces.tracking import Sightings, follow_faces
 from pipeline.videos.miniature.corpus import write_video
 from pipeline.videos.miniature.scene import Scene, real_frames
@@ -121,7 +121,7 @@ def film(person: int, frames: int = 48) -> tuple[Scene, list[np.ndarray]]:
 def extracted(folder, frames, **changes):
     write_video(folder / "film.mp4", frames, 18)
     config = CONFIG.model_copy(update=changes)
-    return extract_video(folder / "film.mp4", None, HaarDetector(0.15), config)
+    return extract_video(folder / "film.mp4", MaskVideos(), HaarDetector(0.15), config)
 
 
 def centres(faces, subject=0) -> dict[int, np.ndarray]:

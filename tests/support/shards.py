@@ -13,7 +13,10 @@ from pipeline.faces.video_faces import VideoFaces
 
 # The provenance of all face shards that are made here.
 PROVENANCE = {"face_detector": face_detector_entry("haar")}
-COLUMNS = dict.fromkeys("video dataset compression method target source".split(), str)
+COLUMNS = dict.fromkeys(
+    "video dataset compression method target source unit second_unit original".split(),
+    str,
+)
 MAP_SIZE = 36  # pixels
 
 
@@ -45,6 +48,7 @@ def write_faces(
                 "alignment": np.broadcast_to(matrix, (count, 2, 3)),
                 "score": np.ones(count),
                 "interpolated": np.zeros(count, bool),
+                "has_mask": np.full(count, marks.any()),
             }
             faces = VideoFaces(
                 "ok",
@@ -69,7 +73,7 @@ def write_maps(
     error = completeness_error(sums, logits)
     found = {"logit": logits, "baseline_logit": 0.0, "attribution_sum": sums}
     found |= {"completeness_error": error, "converged": error <= 0.05}
-    found |= {"steps": 9, "aligned": False}
+    found |= {"steps": 9, "baseline_video": ""}
     rows = frames.assign(crop=np.arange(len(frames)))[KEY_COLUMNS].assign(**found)
     with writing_attributions(path, maps.shape[1], {}, "black") as out:
         out.add(stored, rows)
@@ -79,7 +83,17 @@ def row(number: int, method: str, dataset: str = "data") -> dict:
     """The row of the table for a video of person `number`, made by `method`."""
     name = f"{dataset}/c23/{method}/{number:03d}"
     target, source = f"{number:03d}", "" if method == "real" else "999"
-    words = (name, dataset, "c23", method, target, source)
+    words = (
+        name,
+        dataset,
+        "c23",
+        method,
+        target,
+        source,
+        f"{dataset}/{target}",
+        "",
+        "",
+    )
     return dict(zip(COLUMNS, words, strict=True)) | {"label": int(method != "real")}
 
 
@@ -108,6 +122,7 @@ def write_marked_shard(
                 "alignment": np.zeros((frames, 2, 3)),
                 "score": zeros,
                 "interpolated": zeros.astype(bool),
+                "has_mask": zeros.astype(bool),
             }
             row = {
                 "video": f"{path.stem}/v{index}",
@@ -116,6 +131,9 @@ def write_marked_shard(
                 "method": methods[index // 2 % len(methods)] if label else "real",
                 "target": str(index // 2),
                 "source": "",
+                "unit": f"d/{index // 2}",
+                "second_unit": "",
+                "original": "",
                 "label": label,
             }
             masks = np.zeros((frames, 48, 48), np.uint8)

@@ -93,6 +93,65 @@ def test_every_fake_has_its_original(root):
     assert (scenes[0] == scenes[1]).all()
 
 
+def test_the_unit_of_faceforensics_is_the_pair(root):
+    table = list_videos(complete_config(root))
+    mine = table[table["dataset"] == "faceforensics"]
+    fakes = mine[mine["label"] == 1]
+    pairs = [
+        f"faceforensics/{'+'.join(sorted(pair))}"
+        for pair in zip(fakes["target"], fakes["source"], strict=True)
+    ]
+    assert fakes["unit"].tolist() == pairs
+    assert (mine["second_unit"] == "").all()
+    used_videos = mine[mine["split"] == "test"]
+    assert used_videos["unit"].nunique() == SIZES["test"] // 2
+    sizes = used_videos.groupby("unit").size()  # two real videos, and two a method
+    assert (sizes == 2 + 2 * len(METHODS)).all()
+
+
+def test_crossed_sources_are_second_units(root):
+    table = list_videos(complete_config(root))
+    actors = table[(table["dataset"] == "deepfakedetection") & (table["split"] != "")]
+    assert (actors["unit"] == "deepfakedetection/" + actors["target"]).all()
+    fakes = actors[actors["label"] == 1]
+    assert (fakes["second_unit"] == "deepfakedetection/" + fakes["source"]).all()
+    assert (actors.loc[actors["label"] == 0, "second_unit"] == "").all()
+
+
+def test_units_of_own_clips(tmp_path):
+    table = own(
+        tmp_path,
+        "path,label,target,source,split\na.mp4,real,ann,,test\nb.mp4,fake,ann,bob,test\n"
+        "c.mp4,fake,cid,dan,test\nd.mp4,fake,cid,eve,test\ne.mp4,real,,,test\n"
+        "f.mp4,real,eve,,test\n",
+    ).set_index("path")
+    assert table["unit"].str.split("/", n=1).str[1].to_dict() == {
+        "a.mp4": "ann+bob",
+        "b.mp4": "ann+bob",
+        "c.mp4": "cid",
+        "d.mp4": "cid",
+        "e.mp4": "e.mp4",
+        "f.mp4": "eve",
+    }
+    second = table.loc[table["second_unit"] != "", "second_unit"]
+    assert second.str.split("/").str[1].to_dict() == {"c.mp4": "dan", "d.mp4": "eve"}
+
+
+def test_videos_without_mask_have_that_of_a_fake_of_the_same_recording(root):
+    table = list_videos(complete_config(root))
+    mine = table[table["dataset"] == "faceforensics"].set_index("video")
+    masked = mine["mask"] != ""
+    assert (mine.loc[masked, "subject_mask"] == "").all()
+    without = mine[~masked & (mine["split"] != "")]
+    names = without["subject_mask"].str.split("/")
+    assert set(names.str[1]) == {
+        "Deepfakes"
+    }  # the same frames and size as the original
+    shown = names.str[-1].str.removesuffix(".mp4").str.split("_").str[0]
+    assert (shown == without["target"]).all()
+    assert set(without["method"]) == {"real", "FaceShifter"}
+
+
 def test_an_ambiguous_original_is_left_empty(tmp_path):
     table = own(
         tmp_path,
@@ -123,6 +182,11 @@ def test_dfdc_originals_are_in_the_folder_of_the_fake(tmp_path):
     table = list_source("dfdc", SourcesConfig(dfdc={"root": str(tmp_path)}).dfdc)
     original_paths = originals(table).set_index("path")["path_real"]
     assert original_paths.to_dict() == {"a/y.mp4": "a/x.mp4", "b/y.mp4": "b/x.mp4"}
+    # The actors are unknown, but a folder shows the same few.
+    assert set(zip(table["path"].str[0], table["unit"], strict=True)) == {
+        ("a", "dfdc/a"),
+        ("b", "dfdc/b"),
+    }
 
 
 def test_no_person_is_in_two_splits(root):

@@ -31,8 +31,8 @@ def list_videos(config: DFDCConfig, name: str) -> pd.DataFrame:
     """List all clips in the metadata of the folders; columns as in `table.COLUMNS`.
 
     The metadata does not name persons, but the clips of a folder show the same few
-    persons. All clips of a folder are therefore in the same split. Raises ValueError
-    that names the file and the clip if the metadata is invalid.
+    persons. All clips of a folder are therefore in the same split, and are one unit.
+    Raises ValueError that names the file and the clip if the metadata is invalid.
     """
     root = Path(config.root)
     single = root / METADATA
@@ -66,6 +66,7 @@ def list_videos(config: DFDCConfig, name: str) -> pd.DataFrame:
     table = video_table(rows, name)
     folders = table["path"].map(lambda path: str(Path(path).parent))
     table = with_originals(table, folders + "/" + table["target"])
+    table = table.assign(unit=table["dataset"] + "/" + folders)
     return subset(table, table["target"], config.videos)
 
 
