@@ -96,13 +96,27 @@ def _empty_bytes(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def check_classes(crops: FaceCrops, split: str) -> None:
-    """Raise StepError unless there are both real and fake crops."""
+    """Raise StepError unless there are both real and fake crops.
+
+    In the training split, each data set and compression must have both.
+    """
     for label, kind in ((0, "real"), (1, "fake")):
         if not (crops.table["label"] == label).any():
             raise StepError(
                 f"the {split} split has no {kind} face in this protocol: it has no "
                 f"{kind} videos, or face extraction failed for all of them. The "
                 "contact sheets (faces/*.png) say which: fix these videos, or add more"
+            )
+    if split != "train":
+        return
+    for names, part in crops.table.groupby(["dataset", "compression"]):
+        if part["label"].nunique() < 2:
+            kind = "real" if part["label"].iloc[0] == 1 else "fake"
+            raise StepError(
+                f"the train split of {names[0]} ({names[1]}) has no {kind} face in "
+                "this protocol: a detector would learn to recognise the data set "
+                f"instead of forgeries. Add {kind} videos to it, or select other data "
+                "sets by the protocol's `datasets` or `compressions`"
             )
 
 

@@ -16,6 +16,8 @@ PREDICTION_COLUMNS = {
     "compression": str,
     "target": str,
     "source": str,
+    "unit": str,
+    "second_unit": str,
     "subject": int,
     "number": int,
     "timestamp": float,

@@ -70,7 +70,8 @@ def _unknown_names(
 def _one_sided(
     name: str, protocol: ProtocolConfig, videos: pd.DataFrame
 ) -> list[Fault]:
-    """Splits in which a protocol selects no real video, or no fake."""
+    """Splits, and data sets of the training split, that a protocol leaves without real
+    videos or without fakes."""
     resolved = protocol.model_copy(update=resolve_protocol(videos, protocol))
     chosen = videos[protocol_rows(videos, resolved)]
     key = next((k for k in PROTOCOL_KEYS if getattr(protocol, k)), "leave_out")
@@ -78,5 +79,16 @@ def _one_sided(
     for (split, use), (label, kind) in product(SPLIT_USES.items(), VIDEO_KINDS.items()):
         if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
             problem = f"leaves no {kind} to {use} on (in the split {split!r})"
+            faults.append((("protocols", name, key), getattr(protocol, key), problem))
+    if faults:
+        return faults
+    trained = chosen[chosen["split"] == "train"]
+    for (dataset, compression), part in trained.groupby(["dataset", "compression"]):
+        for label in sorted({*VIDEO_KINDS} - {*part["label"]}):
+            problem = (
+                f"leaves no {VIDEO_KINDS[label]} of {dataset} ({compression}) to train "
+                "on: a detector would learn to recognise the data set. Select other "
+                "`datasets` or `compressions`, or give the source such videos"
+            )
             faults.append((("protocols", name, key), getattr(protocol, key), problem))
     return faults

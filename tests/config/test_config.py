@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from safetensors.numpy import save_file
@@ -90,6 +91,10 @@ FAULTS = [
     ),
     ({"attribution": {"baselines": ["black", "black"]}}, "name each baseline once"),
     (
+        {"attribution": {"baselines": ["black", "real_face"]}},
+        "two baselines: `original` (the same frame before it was forged; only",
+    ),
+    (
         {"attribution": {"engine": "captum", "precision": "bfloat16"}},
         "engine captum computes in float32 only",
     ),
@@ -166,6 +171,17 @@ def test_a_protocol_without_fakes_in_validation_is_refused(tmp_path):
     check_protocols(config, videos, [file])
     with pytest.raises(ConfigError, match=r"leaves no fake to choose the epoch on"):
         check_protocols(config, videos[~unseen], [file])
+
+
+def test_a_protocol_that_leaves_a_data_set_one_kind_is_refused(tmp_path):
+    """A detector would learn to recognise the data set."""
+    config = check_config({"protocols": {"p": {}}}, [])
+    videos = list_videos(config.sources)
+    real = videos[(videos["split"] == "train") & (videos["label"] == 0)]
+    videos = pd.concat([videos, real.assign(dataset="clips")])
+    message = r"leaves no fake of clips \(c23\) to train on"
+    with pytest.raises(ConfigError, match=message):
+        check_protocols(config, videos, [])
 
 
 def test_protocols_count_only_if_something_can_be_trained(tmp_path):

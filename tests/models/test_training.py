@@ -7,12 +7,14 @@ import pickle
 import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 import timm
 import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import roc_auc_score
 
 from pipeline.config.models import AugmentConfig, ModelConfig
 from pipeline.config.protocols import ProtocolConfig
@@ -27,6 +29,7 @@ from pipeline.models.learner import prepare
 from pipeline.models.networks import ForgeryDetector
 from pipeline.models.pretrained import build_detector
 from pipeline.models.training import NotANumber, train
+from pipeline.models.validation import mean_auc
 from pipeline.runtime.errors import StepError
 from pipeline.train_model import explain_failures
 from tests.support.shards import write_marked_shard
@@ -297,6 +300,7 @@ def test_batches_are_balanced_between_real_and_each_method(tmp_path):
         tmp_path / "a.h5", videos=40, methods=("A", "A", "A", "B")
     )
     table = FaceCrops([shard]).table
+    table = table.assign(compression="c23")
     order = balanced_order(table, 160, seed=0)
     drawn = table.iloc[order]
     assert drawn["method"].value_counts().to_dict() == {"real": 80, "A": 40, "B": 40}
@@ -491,3 +495,45 @@ def test_full_gpu_memory_and_invalid_losses_have_helpful_errors(tmp_path):
     ):
         raise NotANumber("loss", ["a/b.mp4"])
     assert (tmp_path / "note.csv").read_text() == "video\na/b.mp4\n"
+
+
+def test_each_data_set_is_balanced_by_itself():
+    """Otherwise recognising the data set would tell how likely a crop is fake."""
+    sets = {
+        ("one", "c23"): (60, 240),
+        ("one", "c40"): (60, 60),
+        ("two", "c23"): (30, 9),
+    }
+    rows = [
+        (*names, label, f"{'real' if label == 0 else 'AB'[n % 2]}")
+        for names, counts in sets.items()
+        for label, count in enumerate(counts)
+        for n in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "compression", "label", "method"])
+    drawn = table.iloc[balanced_order(table, 600, seed=0)]
+    for names, part in drawn.groupby(["dataset", "compression"]):
+        assert part["label"].mean() == pytest.approx(0.5, abs=0.01), names
+        assert (part["method"] == "A").mean() == pytest.approx(0.25, abs=0.01), names
+        assert len(part) == pytest.approx(600 * sets[names][0] / 150, abs=4)
+
+
+def test_the_validation_auc_is_the_mean_within_data_sets():
+    """Both data sets are told apart perfectly, but no fake is."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for dataset, share, place in (("one", 0.9, 5.0), ("two", 0.1, -5.0)):
+        labels = (np.arange(400) < 400 * share).astype(int)
+        part = pd.DataFrame({"label": labels, "logit": rng.normal(place, 1, 400)})
+        parts.append(part.assign(dataset=dataset, compression="c23"))
+    items = pd.concat(parts)
+    assert roc_auc_score(items["label"], items["logit"]) > 0.85
+    assert mean_auc(items) == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_data_set_of_one_kind_is_not_trained_on(tmp_path):
+    data = FaceCrops([write_marked_shard(tmp_path / "a.h5")])
+    data.table.loc[data.table["label"] == 1, "dataset"] = "other"
+    with pytest.raises(StepError, match=r"train split of d \(c23\) has no fake face"):
+        check_classes(data, "train")
+    check_classes(data, "val")
