@@ -72,7 +72,7 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
     for number, (name, videos) in enumerate(shards.items()):
         before = (f"checksums {number // group_sizes['checksums']}",)
         jobs.append(Job(f"extract {name}", before, True, cost.extract * videos))
-        if "test" in name and "real_face" in baselines:
+        if "test" in name and "original" in baselines:
             work = cost.original * videos
             jobs.append(Job(f"originals {name}", (f"extract {name}",), False, work))
     fitted = tuple(f"extract {name}" for name in names if "test" not in name)
@@ -91,7 +91,7 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
             jobs.append(Job(f"predict {model} {name}", before, True, work))
             for baseline in baselines if "test" in name else ():
                 given = ("references",)
-                if baseline == "real_face":
+                if baseline == "original":
                     given += (f"originals {name}",)
                 maps = config["attribution"]["frames"] * videos
                 work = maps * cost.gradients / cost.gradient_rate

@@ -20,7 +20,7 @@ import pandas as pd
 from benchmarks.clips import CLIP_KINDS, add_clip_arguments, make_clips
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 
 CROP_SIZE = 299  # px
 BATCH_SIZE = 32  # crops of a video, which are written together
@@ -44,7 +44,8 @@ def some_crops(args: argparse.Namespace) -> np.ndarray:
     for size, layout in CLIP_KINDS:
         for clip in make_clips(args, size, layout):
             config = FacesConfig(frames=frames, size=CROP_SIZE)
-            faces = extract_video(clip, None, HaarDetector(config.min_face), config)
+            detector = HaarDetector(config.min_face)
+            faces = extract_video(clip, MaskVideos(), detector, config)
             found.append(faces.crops)
     return np.concatenate([crops for crops in found if crops is not None])
 

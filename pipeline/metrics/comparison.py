@@ -8,12 +8,11 @@ from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.resampled_scores import bootstrap
 from pipeline.metrics.scores import counts, score
 from pipeline.metrics.slices import SLICE_KEYS, slices
-from pipeline.statistics.bootstrap import interval
-from pipeline.videos.table import persons
+from pipeline.statistics.resampling import count_units, interval, units_of
 
 PAIR_COLUMNS = [
     *("model", "other", *SLICE_KEYS, "metric", "difference", "low", "high"),
-    *("real", "fake", "targets"),
+    *("real", "fake", "units"),
 ]
 DIFFERENCE_COLUMNS = ["protocol", *PAIR_COLUMNS]
 
@@ -29,7 +28,7 @@ def differences(
     `predicted` has a table of test videos for each model, and `points` its operating
     point. Returns one row per pair, slice and metric, with the columns `PAIR_COLUMNS`.
     The 95 % interval is from a paired bootstrap: both models are scored on the same
-    resamples of target persons.
+    resamples of units.
     """
     rows = []
     for model, other in combinations(predicted, 2):
@@ -37,7 +36,7 @@ def differences(
             predicted[other][["video", "logit"]], on="video", suffixes=("", "_other")
         )
         for names, part in slices(both):
-            labels, targets = part["label"].to_numpy(), persons(part).to_numpy(str)
+            labels, units = part["label"].to_numpy(), units_of(part)
             values, resampled = [], []
             for name, column in ((model, "logit"), (other, "logit_other")):
                 logits, point = part[column].to_numpy(float), points[name]
@@ -46,15 +45,16 @@ def differences(
                     bootstrap(
                         labels,
                         logits,
-                        targets,
+                        units,
                         point=point,
                         resamples=resamples,
                         seed=seed,
                     )
                 )
             for metric, value in values[0].items():
-                bounds = interval(resampled[0][metric] - resampled[1][metric])
                 change = value - values[1][metric]
+                drawn = resampled[0][metric] - resampled[1][metric]
+                bounds = interval(change, drawn, count_units(units))
                 slice_names = names.values()
                 row = (model, other, *slice_names, metric, change, *bounds)
                 rows.append((*row, *counts(part)))

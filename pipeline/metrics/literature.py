@@ -13,7 +13,7 @@ TEST_KEYS = ["compression", "method", "level", "metric"]
 PUBLISHED_COLUMNS = ["source", *TRAINING_KEYS, *TEST_KEYS, "value"]
 BESIDE_COLUMNS = [
     *("source", *TRAINING_KEYS, *TEST_KEYS),
-    *("published", "ours", "low", "high", "model", "protocol"),
+    *("published", "ours", "low", "high", "model", "protocol", "face_detector"),
 ]
 COMPRESSIONS = ["raw", "c23", "c40"]
 FACEFORENSICS = "faceforensics"
@@ -62,7 +62,9 @@ def beside_published(
 
     `metrics` has tidy metrics with model, protocol and level. `trained` is a
     `trained_table`, and `published` comes from `read_published`. Returns a table with
-    `BESIDE_COLUMNS`.
+    `BESIDE_COLUMNS`. `face_detector` found the faces of our crops. The publications
+    found theirs with dlib or with a detector that they do not name, so that a part of
+    each difference may be one of the crops.
 
     A run is compared only if it was tested on the complete official split of
     FaceForensics++. Metrics over all methods are compared only if these are the methods
@@ -75,7 +77,7 @@ def beside_published(
         network=trained["network"].str.split(".").str[0],
         trained_compression=trained["trained_compressions"],
     )
-    setups = setups[["model", "protocol", *TRAINING_KEYS]]
+    setups = setups[["model", "protocol", "face_detector", *TRAINING_KEYS]]
     ours = ours.merge(setups, on=["model", "protocol"])
     test = ["model", "protocol", "compression", "level", "metric"]
     single = ours[ours["method"] != ALL].sort_values("method").groupby(test)["method"]
@@ -92,7 +94,7 @@ def trained_table(runs: list[dict], videos: pd.DataFrame) -> pd.DataFrame:
     """The training data of detectors, and their number of FaceForensics++ test videos.
 
     `runs` describes each detector, and `videos` has its tidy video metrics. The result
-    has one row per detector, with the columns model, protocol, network,
+    has one row per detector, with the columns model, protocol, network, face_detector,
     trained_methods, trained_compressions (both joined by "+") and test_videos: the
     number of real test videos, or of one method's fakes if that is smaller.
 
@@ -106,7 +108,7 @@ def trained_table(runs: list[dict], videos: pd.DataFrame) -> pd.DataFrame:
         and run["datasets"] == [FACEFORENSICS]
         and run["train_videos"] == TRAIN_VIDEOS
     ]
-    columns = ["model", "protocol", "network"]
+    columns = ["model", "protocol", "network", "face_detector"]
     table = pd.DataFrame(runs, columns=columns).assign(
         trained_methods=["+".join(sorted(run["methods"])) for run in runs],
         trained_compressions=["+".join(sorted(run["compressions"])) for run in runs],

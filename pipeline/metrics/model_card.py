@@ -48,11 +48,13 @@ to explain what detectors look at.
 - All metrics can change, mostly for the worse, on data unlike the training data: with
   other cameras, compressions or manipulation methods, and when faces are found and
   cropped in another way. A row marked "not trained on" shows the metrics for such data.
-- Probabilities and calibration errors hold only for the test set's share of fakes.
-- The 95 % intervals in square brackets are by bootstrap over target persons. They show
-  how much a metric depends on which persons are in the test set. They do not cover
-  other data sets or another training run.
-- An interval of width zero means that nearly all resamples of persons give the same
+- Probabilities and calibration errors hold for as many real items as fakes. Where fakes
+  are rarer, so are true alarms, and the same probability means less.
+- The 95 % intervals in square brackets are by bootstrap over units: groups of persons
+  whose videos depend on each other, such as the two persons of a pair. They show how
+  much a metric depends on who is in the test set. They do not cover other data sets or
+  another training run. With fewer than 8 units there is no interval.
+- An interval of width zero means that nearly all resamples of units give the same
   value. For example, an AUC of 1.000 [1.000, 1.000] means that every fake has a higher
   logit than every real item. It is not certainty: in a test set with few persons, a
   detector that sometimes makes mistakes may make none.
@@ -212,9 +214,9 @@ def _metrics(table: pd.DataFrame, source: Mapping[str, Any]) -> str:
         ]
         by_name, first = part.set_index("metric"), part.iloc[0]
         values = [_value(by_name.loc[metric]) for metric in CARD_METRICS]
-        counts = [first["real"], first["fake"], first["targets"]]
+        counts = [first["real"], first["fake"], first["units"]]
         rows.append((*labels, *counts, *values))
-    columns = ("data set", "compression", "method", "real", "fake", "target persons")
+    columns = ("data set", "compression", "method", "real", "fake", "units")
     return _table((*columns, *CARD_METRICS.values()), rows)
 
 

@@ -61,11 +61,17 @@ def best_threshold(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def best_temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature with the highest likelihood (Guo et al. 2017, section 4.2)."""
-    signed = np.where(labels == 1, logits, -logits)
+    """The temperature with the highest likelihood (Guo et al. 2017, section 4.2).
+
+    Real and fake items weigh the same, as in training, however many there are.
+    """
+    fakes, reals = logits[labels == 1], logits[labels == 0]
 
     def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
+        temperature = np.exp(log_temperature)
+        missed = np.logaddexp(0, -fakes / temperature).mean()
+        alarms = np.logaddexp(0, reals / temperature).mean()
+        return float(missed + alarms)
 
     bounds = tuple(np.log(TEMPERATURE_RANGE))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

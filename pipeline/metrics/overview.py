@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from pipeline.metrics.slices import SLICE_KEYS
@@ -18,7 +19,9 @@ OVERVIEW_METRICS = {
 
 EXPLANATION = """\
 Metrics over the videos of the test set, one row per detector and part of the test set.
-In brackets: 95 % intervals, from a bootstrap over target persons.
+In brackets: 95 % intervals, from a bootstrap over units (persons whose videos depend on
+each other, such as a pair). With fewer than 8 units there is no interval. Calibration
+errors (ECE) weigh real and fake videos evenly.
 """
 
 
@@ -38,23 +41,27 @@ def overview(videos: pd.DataFrame, finished: Sequence[Sequence[str]] = ()) -> st
     """The video metrics as Markdown, with one row per detector and slice.
 
     `videos` has tidy metrics, with the columns model, protocol, dataset, compression,
-    method, metric, value, low, high, real and fake. `finished` has FINISHED_COLUMNS for
-    each finished detector.
+    method, metric, value, low, high, real, fake and units. `finished` has
+    FINISHED_COLUMNS for each finished detector.
     """
     keys = ["model", "protocol", *SLICE_KEYS]
-    lines = _head([*keys, "real", "fake", *OVERVIEW_METRICS.values()])
+    lines = _head([*keys, "real", "fake", "units", *OVERVIEW_METRICS.values()])
     for names, part in videos.groupby(keys, sort=False):
         metrics = part.set_index("metric")
         cells = [
-            f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
+            f"{row.value:.3f} ({_between(row.low, row.high)})"
             for row in metrics.loc[list(OVERVIEW_METRICS)].itertuples()
         ]
-        counts = [str(metrics[column].iloc[0]) for column in ("real", "fake")]
+        counts = [str(metrics[column].iloc[0]) for column in ("real", "fake", "units")]
         lines.append(f"| {' | '.join([*names, *counts, *cells])} |")
     if finished:
         lines += [FINISHED_EXPLANATION, *_head(FINISHED_COLUMNS)]
         lines += [f"| {' | '.join(row)} |" for row in finished]
     return "\n".join([EXPLANATION, *lines]) + "\n"
+
+
+def _between(low: float, high: float) -> str:
+    return f"{low:.3f} to {high:.3f}" if np.isfinite(low + high) else "no interval"
 
 
 def _head(columns: Sequence[str]) -> list[str]:

@@ -1,15 +1,18 @@
 """Metrics of many bootstrap resamples at once.
 
-A resample of persons gives each item a weight: how often its person was drawn. All
+A resample of units gives each item a weight: how often its unit was drawn. All
 resamples therefore share one sorting of the scores. A test compares these metrics with
 those of `metrics.scores.score` for items that are repeated according to their weights.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.models.predictions import probability
-from pipeline.statistics.bootstrap import MAX_WEIGHTS
+from pipeline.statistics.resampling import MAX_WEIGHTS, Units
+from pipeline.statistics.resampling import weights as unit_weights
 
 CALIBRATION_BINS = 15  # equal bins of the probability, for the calibration error
 
@@ -115,12 +118,26 @@ def _probability_errors(
 ) -> dict[str, np.ndarray]:
     """The metrics that compare probabilities with how often items are fake."""
     chance, scaled = probability(logits), probability(logits / temperature)
+    even = at_even_odds(labels, weights)
+    return {
+        "brier": even @ (chance - labels) ** 2,
+        "ece": calibration_error(labels, chance, even),
+        "ece_calibrated": calibration_error(labels, scaled, even),
+    }
+
+
+def at_even_odds(labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights (R, N) with which real and fake items sum to one half each.
+
+    `labels` (N,) are 0 real or 1 fake. Detectors are trained at even odds, so their
+    probabilities are compared with the share of fakes at even odds. The share in a test
+    set depends on how many methods it has. NaN where a class has no weight.
+    """
+    fake = labels == 1
     with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            "brier": weights @ (chance - labels) ** 2 / weights.sum(1),
-            "ece": calibration_error(labels, chance, weights),
-            "ece_calibrated": calibration_error(labels, scaled, weights),
-        }
+        real_scale = 0.5 / weights[:, ~fake].sum(1, keepdims=True)
+        fake_scale = 0.5 / weights[:, fake].sum(1, keepdims=True)
+        return weights * np.where(fake, fake_scale, real_scale)
 
 
 def calibration_error(
@@ -147,26 +164,25 @@ def calibration_bins(chance: np.ndarray) -> np.ndarray:
 def bootstrap(
     labels: np.ndarray,
     logits: np.ndarray,
-    groups: np.ndarray,
+    units: Sequence[Units],
     *,
     point: OperatingPoint,
     resamples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """The metrics, each (resamples,), when groups are drawn with replacement.
+    """The metrics, each (resamples,), when units are resampled.
 
-    `labels` (N,) are 0 real or 1 fake, and `logits` (N,). `groups` (N,) says which
-    items are drawn together. Groups are needed because the videos of one target person
-    are alike, and the frames of one video even more. The same seed draws the same
-    groups for every model and for every slice that has these groups, so that
+    `labels` (N,) are 0 real or 1 fake, and `logits` (N,). `units` are those of each
+    item. The same seed draws the same units for every model and every slice, so that
     differences are paired.
     """
-    names, member = np.unique(groups, return_inverse=True)
-    rng = np.random.default_rng(seed)
+    names = sorted(set(units))
+    place = {name: number for number, name in enumerate(names)}
+    member = np.array([place[name] for name in units])
+    drawn = unit_weights(names, resamples, seed)
     step = max(1, MAX_WEIGHTS // len(labels))  # resamples at once
     parts = []
     for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), count)
-        parts.append(resampled_metrics(labels, logits, drawn[:, member], point))
+        part = drawn[start : start + step, member]
+        parts.append(resampled_metrics(labels, logits, part, point))
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

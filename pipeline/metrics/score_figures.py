@@ -29,6 +29,7 @@ from pipeline.files.figures import (
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.resampled_scores import (
     CALIBRATION_BINS,
+    at_even_odds,
     calibration_bins,
     calibration_error,
 )
@@ -195,9 +196,9 @@ def plot_reliability(
 ) -> None:
     """Draw the share of fakes over the mean probability, in equal bins.
 
-    One curve is without and one with temperature scaling. The panel below counts the
-    items of each bin. `points` has an operating point for each level of `levels`, which
-    is as for `plot_roc`.
+    One curve is without and one with temperature scaling. Real and fake items weigh the
+    same (`at_even_odds`). The panel below counts the items of each bin. `points` has an
+    operating point for each level of `levels`, which is as for `plot_roc`.
     """
     figure, panels = plt.subplots(
         2,
@@ -219,9 +220,12 @@ def plot_reliability(
             (f"temperature {chosen:.3g}", chosen, scaled_pen),
         ):
             chance = probability(logit / temperature)
-            error = calibration_error(label, chance, np.ones((1, len(label))))[0]
+            weights = at_even_odds(label, np.ones((1, len(label))))
+            error = calibration_error(label, chance, weights)[0]
             bins = calibration_bins(chance)
-            found = pd.DataFrame({"p": chance, "fake": label}).groupby(bins).mean()
+            columns = {"p": chance, "fake": label, "weight": np.ones(len(label))}
+            found = pd.DataFrame(columns).mul(weights[0], axis=0).groupby(bins).sum()
+            found = found.div(found["weight"], axis=0)
             text = f"{name}: {error:.3f}"
             axes.plot(found["p"], found["fake"], ms=4.5, lw=1.2, label=text, **pen)
             counts = np.bincount(bins, minlength=CALIBRATION_BINS)

@@ -14,13 +14,22 @@ from sklearn.metrics import (
 )
 
 from pipeline.metrics.operating_point import OperatingPoint
-from pipeline.metrics.resampled_scores import bootstrap, calibration_error, hits_at
+from pipeline.metrics.resampled_scores import (
+    at_even_odds,
+    bootstrap,
+    calibration_error,
+    hits_at,
+)
 from pipeline.metrics.slices import SLICE_KEYS, slices
 from pipeline.models.predictions import probability
-from pipeline.statistics.bootstrap import interval
-from pipeline.videos.table import persons
+from pipeline.statistics.resampling import (
+    count_units,
+    interval,
+    unit_correlation,
+    units_of,
+)
 
-METRICS_COLUMNS = [*SLICE_KEYS, *"metric value low high real fake targets".split()]
+METRICS_COLUMNS = [*SLICE_KEYS, *"metric value low high real fake units".split()]
 
 
 def equal_error_rate(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -43,11 +52,12 @@ def score(
     `tpr_at_fpr_1` and `tpr_at_fpr_10` are the highest shares of fakes that are found by
     a threshold that calls at most 1 % or 10 % of the real items fake. `sensitivity` is
     the accuracy on fakes, and `specificity` on real items. `ece` is the expected
-    calibration error, and `ece_calibrated` the one after temperature scaling.
+    calibration error, and `ece_calibrated` the one after temperature scaling. They and
+    `brier`, the Brier score, weigh real and fake items evenly (`at_even_odds`).
     """
     chance, decided = probability(logits), logits >= point.threshold
     false_alarms, hits, _ = roc_curve(labels, logits, drop_intermediate=False)
-    equal_weights = np.ones((1, len(labels)))
+    even = at_even_odds(labels, np.ones((1, len(labels))))
     scaled = probability(logits / point.temperature)
     values = {
         "auc": roc_auc_score(labels, logits),
@@ -60,9 +70,9 @@ def score(
         "sensitivity": recall_score(labels, decided, zero_division=0.0),
         "specificity": recall_score(labels, decided, pos_label=0, zero_division=0.0),
         "f1": f1_score(labels, decided, zero_division=0.0),
-        "brier": brier_score_loss(labels, chance),
-        "ece": calibration_error(labels, chance, equal_weights)[0],
-        "ece_calibrated": calibration_error(labels, scaled, equal_weights)[0],
+        "brier": brier_score_loss(labels, chance, sample_weight=even[0]),
+        "ece": calibration_error(labels, chance, even)[0],
+        "ece_calibrated": calibration_error(labels, scaled, even)[0],
     }
     return {name: float(value) for name, value in values.items()}
 
@@ -73,27 +83,42 @@ def metrics_table(
     """Tidy metrics: one row per slice and metric, with a 95 % interval and counts.
 
     `items` has one row per frame or video, with the columns dataset, compression,
-    method, target, label and logit. The intervals are from a bootstrap over target
-    persons. The result has the columns `METRICS_COLUMNS`.
+    method, video, label, logit, unit and second_unit. The intervals are from a
+    bootstrap over units. The row `unit_correlation` says how alike the videos of one
+    unit are (see `video_correlation`). The result has the columns `METRICS_COLUMNS`.
     """
     rows = []
     for names, part in slices(items):
         labels, logits = part["label"].to_numpy(), part["logit"].to_numpy(float)
+        units = units_of(part)
         resampled = bootstrap(
             labels,
             logits,
-            persons(part).to_numpy(str),
+            units,
             point=point,
             resamples=resamples,
             seed=seed,
         )
         for metric, value in score(labels, logits, point).items():
-            bounds = interval(resampled[metric])
+            bounds = interval(value, resampled[metric], count_units(units))
             rows.append((*names.values(), metric, value, *bounds, *counts(part)))
+        alike = ("unit_correlation", video_correlation(part), np.nan, np.nan)
+        rows.append((*names.values(), *alike, *counts(part)))
     return pd.DataFrame(rows, columns=METRICS_COLUMNS)
 
 
 def counts(items: pd.DataFrame) -> tuple[int, int, int]:
-    """The numbers of real items, of fakes and of target persons."""
+    """The numbers of real items, of fakes and of units."""
     fakes = int(items["label"].sum())
-    return len(items) - fakes, fakes, persons(items).nunique()
+    return len(items) - fakes, fakes, count_units(units_of(items))
+
+
+def video_correlation(items: pd.DataFrame) -> float:
+    """The correlation of the videos' mean logits within units.
+
+    The mean of each data set, compression and method is subtracted first.
+    """
+    keys = [*SLICE_KEYS, "unit", "video"]
+    videos = items.groupby(keys, as_index=False)["logit"].mean()
+    centred = videos["logit"] - videos.groupby(SLICE_KEYS)["logit"].transform("mean")
+    return unit_correlation(centred.to_numpy(), videos["unit"].to_numpy(str))

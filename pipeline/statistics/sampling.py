@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics.seeds import stable_number
+from pipeline.statistics.seeds import stable_number, stable_share
+
+MAX_VIDEOS, MAX_CROPS_PER_VIDEO = 500, 4
 
 
 def evenly_spaced(total: int, wanted: int) -> np.ndarray:
@@ -32,3 +34,20 @@ def keep_sample(keys: pd.DataFrame, max_frames: int) -> np.ndarray:
     kept = np.zeros(len(keys), bool)
     kept[np.argsort(hashes, kind="stable")[:max_frames]] = True
     return kept
+
+
+def sample_of_videos(table: pd.DataFrame) -> pd.DataFrame:
+    """Choose at most MAX_CROPS_PER_VIDEO crops, evenly spaced, of MAX_VIDEOS videos.
+
+    `table` is a crop table, with the columns video and row. The choice does not depend
+    on how videos are sharded.
+    """
+    videos = sorted(table["video"].unique(), key=lambda v: (stable_share(v), v))
+    wanted = table[table["video"].isin(videos[:MAX_VIDEOS])]
+    place = wanted.groupby("video")["row"].rank().sub(1)
+    count = wanted.groupby("video")["row"].transform("size")
+    chosen = [
+        position in evenly_spaced(total, MAX_CROPS_PER_VIDEO)
+        for position, total in zip(place, count, strict=True)
+    ]
+    return wanted[np.array(chosen, bool)]

@@ -47,12 +47,13 @@ def metrics(dataset="faceforensics", compression="c23", methods=METHODS):
     ]
     names = "model protocol dataset compression method metric value low high".split()
     return pd.DataFrame(rows, columns=names).assign(
-        real=1400, fake=5600, targets=140, level="frame"
+        real=1400, fake=5600, units=70, level="frame"
     )
 
 
 def trained(**changes):
     row = {"model": "mine", "protocol": "four", "network": "legacy_xception"}
+    row |= {"face_detector": "centerface"}
     row |= {"trained_methods": FOUR, "trained_compressions": "c23", "test_videos": 140}
     return pd.DataFrame([row | changes])
 
@@ -145,6 +146,7 @@ def test_invalid_table_is_an_error_with_file_and_line(lines, words, tmp_path):
 def run_of(**changes):
     """The workflow's description of a comparable detector, with `changes`."""
     run = {"model": "mine", "protocol": "four", "network": "legacy_xception"}
+    run |= {"face_detector": "centerface"}
     run |= {"trained_here": True, "train_videos": 720, "datasets": ["faceforensics"]}
     return run | {"methods": METHODS, "compressions": ["c23"]} | changes
 

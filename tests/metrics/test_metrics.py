@@ -20,7 +20,7 @@ from pipeline.metrics.overview import overview
 from pipeline.metrics.resampled_scores import bootstrap, resampled_metrics
 from pipeline.metrics.scores import equal_error_rate, metrics_table, score
 from pipeline.models.predictions import per_video, probability
-from pipeline.statistics.bootstrap import interval
+from pipeline.statistics.resampling import interval
 
 POINT = OperatingPoint(threshold=0.3, temperature=2.0)
 
@@ -51,7 +51,9 @@ def test_scores_equal_scikit_learns():
     assert values["auc"] == roc_auc_score(labels, logits)
     assert values["average_precision"] == average_precision_score(labels, logits)
     chance = expit(logits)
-    assert values["brier"] == pytest.approx(((chance - labels) ** 2).mean())
+    assert values["brier"] == pytest.approx(
+        np.mean([((chance - labels)[labels == n] ** 2).mean() for n in (0, 1)])
+    )
     false_alarms, hits, _ = roc_curve(labels, logits, drop_intermediate=False)
     for name, rate in (("tpr_at_fpr_1", 0.01), ("tpr_at_fpr_10", 0.1)):
         assert values[name] == hits[false_alarms <= rate].max()
@@ -73,12 +75,17 @@ def test_scores_by_hand():
 
 
 def test_calibration_error_by_hand():
-    """Two bins: 4 items at 0.9, 3 of them fake, and 6 at 0.2, 3 of them fake."""
+    """Two bins: 4 items at 0.9, 3 of them fake, and 6 at 0.2, 3 of them fake.
+
+    At even odds, each of the 6 fakes weighs 1/12 and each of the 4 real items 1/8.
+    """
     chance = np.array([0.9] * 4 + [0.2] * 6)
     labels = np.array([1, 1, 1, 0, 1, 1, 1, 0, 0, 0])
     logits = np.log(chance / (1 - chance))
     values = score(labels, logits, OperatingPoint(0.0, 1.0))
-    assert values["ece"] == pytest.approx(0.4 * 0.15 + 0.6 * 0.3)
+    assert values["ece"] == pytest.approx(
+        abs(3 / 12 * 0.1 - 1 / 8 * 0.9) + abs(3 / 12 * 0.8 - 3 / 8 * 0.2)
+    )
     assert values["ece_calibrated"] == values["ece"]
     certain = score(labels, 1000.0 * (2 * labels - 1), OperatingPoint(0.0, 1.0))
     assert certain["ece"] == certain["brier"] == 0.0
@@ -120,6 +127,21 @@ def test_threshold_is_half_way_between_separated_classes():
     assert best_threshold(labels, np.zeros(5)) == 0.0
 
 
+def test_calibration_does_not_depend_on_the_share_of_fakes():
+    """A detector that is calibrated at even odds, tested with five fakes a real."""
+    rng = np.random.default_rng(1)
+    labels = (rng.random(60_000) < 5 / 6).astype(int)
+    logits = rng.normal(np.where(labels == 1, 1.0, -1.0), np.sqrt(2))  # log odds
+    point = OperatingPoint(0.0, best_temperature(labels, logits))
+    assert point.temperature == pytest.approx(1, abs=0.05)
+    values = score(labels, logits, point)
+    assert values["ece"] < 0.02
+    half = np.flatnonzero(labels == 1)[: (labels == 0).sum()]
+    even = np.concatenate([np.flatnonzero(labels == 0), half])
+    alone = score(labels[even], logits[even], point)
+    assert values["brier"] == pytest.approx(alone["brier"], abs=0.01)
+
+
 def test_temperature_equals_the_factor_of_the_logits():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 50_000)
@@ -157,7 +179,9 @@ def test_the_overview_says_where_finished_detectors_are_from():
     rng = np.random.default_rng(0)
     items = pd.DataFrame(
         {"label": [0, 1] * 6, "method": ["real", "a"] * 6, "logit": rng.normal(size=12)}
-    ).assign(target=[f"{n}" for n in range(12)], dataset="d", compression="c23")
+    )
+    items = items.assign(dataset="d", compression="c23", video=range(12))
+    items = items.assign(unit=[f"{n}" for n in range(12)], second_unit="")
     table = metrics_table(items, OperatingPoint(0, 1), 100, 0)
     table = table.assign(model="mine", protocol="finished")
     row = ["mine", "resnet18", "faceforensics", "Deepfakes", "c23", "w.st", "0a"]
@@ -190,7 +214,8 @@ def items_table(compressions=("c23",), datasets=("d",), seed=1, persons=10):
                 {
                     "label": [0] * 20 + [1] * 30,
                     "method": ["real"] * 20 + ["A"] * 15 + ["B"] * 15,
-                    "target": [str(i % persons) for i in range(50)],
+                    "unit": [f"{dataset}/{i % persons}" for i in range(50)],
+                    "second_unit": "",
                     "dataset": dataset,
                     "compression": compression,
                 }
@@ -209,9 +234,14 @@ def test_metrics_table_has_all_slices_with_their_counts():
     part = items[items.method != "B"]
     row = table[(table.method == "A") & (table.metric == "auc")].iloc[0]
     assert row.value == roc_auc_score(part.label, part.logit)
-    assert (row.real, row.fake, row.targets) == (20, 15, 10)
-    assert (table["low"] <= table["value"] + 1e-9).mean() > 0.95
-    assert (table["value"] <= table["high"] + 1e-9).mean() > 0.95
+    assert (row.real, row.fake, row.units) == (20, 15, 10)
+    alike = table["metric"] == "unit_correlation"
+    assert table.loc[alike, ["low", "high"]].isna().all(axis=None)
+    known = table[~alike]
+    assert (known["low"] <= known["value"] + 1e-9).mean() > 0.95
+    assert (known["value"] <= known["high"] + 1e-9).mean() > 0.95
+    few = metrics_table(items[items["unit"] < "d/7"], POINT, 100, 0)
+    assert few[["low", "high"]].isna().all(axis=None)
 
 
 def test_each_data_set_and_compression_is_a_slice():
@@ -228,7 +258,7 @@ def test_each_data_set_and_compression_is_a_slice():
 def test_intervals_do_not_depend_on_the_memory_limit(monkeypatch):
     items = items_table()
     one = metrics_table(items, POINT, 150, 0)
-    monkeypatch.setattr("pipeline.statistics.bootstrap.MAX_WEIGHTS", 1000)
+    monkeypatch.setattr("pipeline.metrics.resampled_scores.MAX_WEIGHTS", 1000)
     assert one.equals(metrics_table(items, POINT, 150, 0))
 
 
@@ -239,6 +269,10 @@ def simulated(rng, persons=100, signal=1.5):
     looks = rng.normal(0, 0.7, persons)[person]
     noise = rng.normal(0, 1, len(labels))
     return labels, signal * labels + looks + noise, person
+
+
+def units(person: np.ndarray) -> list[tuple[str, str]]:
+    return [(str(number), "") for number in person]
 
 
 def test_intervals_cover_the_true_value():
@@ -252,9 +286,10 @@ def test_intervals_cover_the_true_value():
     for seed in range(runs):
         labels, logits, person = simulated(rng)
         options = {"point": point, "resamples": 400, "seed": seed}
-        drawn = bootstrap(labels, logits, person, **options)
+        drawn = bootstrap(labels, logits, units(person), **options)
+        found = score(labels, logits, point)
         for name in inside:
-            low, high = interval(drawn[name])
+            low, high = interval(found[name], drawn[name], 100)
             inside[name] += low <= truth[name] <= high
     shares = {name: count / runs for name, count in inside.items()}
     assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
@@ -269,8 +304,11 @@ def test_intervals_from_single_videos_would_be_too_narrow():
     point = OperatingPoint(threshold=0, temperature=1)
     widths = []
     for groups in (person, np.arange(600)):
-        drawn = bootstrap(labels, logits, groups, point=point, resamples=300, seed=0)
-        low, high = interval(drawn["auc"])
+        drawn = bootstrap(
+            labels, logits, units(groups), point=point, resamples=300, seed=0
+        )
+        value = roc_auc_score(labels, logits)
+        low, high = interval(value, drawn["auc"], len(np.unique(groups)))
         widths.append(high - low)
     assert widths[0] > 2 * widths[1]
 
@@ -304,6 +342,6 @@ def test_overview_has_a_row_per_slice():
     lines = overview(table).splitlines()
     rows = [line for line in lines if line.startswith("| m | p |")]
     assert len(rows) == 3
-    assert {line.count("|") for line in lines if line.startswith("|")} == {15}
+    assert {line.count("|") for line in lines if line.startswith("|")} == {16}
     auc = table[(table.metric == "auc") & (table.method == "all")]["value"].item()
     assert f"| {auc:.3f} (" in rows[0]

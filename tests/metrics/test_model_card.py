@@ -54,8 +54,9 @@ def scored(dataset):
         for method, place in places.items()
         for n in range(12)
     ]
-    items = pd.DataFrame(rows, columns=["target", "label", "method", "logit"])
-    items = items.assign(dataset=dataset, compression="c23")
+    items = pd.DataFrame(rows, columns=["unit", "label", "method", "logit"])
+    items = items.assign(dataset=dataset, compression="c23", second_unit="")
+    items = items.assign(video=items["method"] + items["unit"])
     return metrics_table(items, POINTS["video"], 100, 0)
 
 
@@ -91,7 +92,7 @@ def test_card_has_all_required_statements(tables):
         "not proof",
         "interval of width zero",
         "not certainty",
-        "bootstrap over target persons",
+        "bootstrap over units",
     ):
         assert words in text
 
