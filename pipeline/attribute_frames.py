@@ -16,6 +16,7 @@ from pipeline.attributions.explain import explain
 from pipeline.attributions.frames import check_finite, choose_frames, frame_keys
 from pipeline.attributions.memory_plan import BatchSize, plan_batch
 from pipeline.attributions.originals import Originals
+from pipeline.attributions.real_faces import RealFaces
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import writing_attributions
 from pipeline.config.attribution import AttributionConfig
@@ -40,13 +41,18 @@ MAX_CHUNK = {"cpu": 64, "cuda": 2048}
 CROPS_PER_GRADIENT = 4
 
 
+# What the faces of baselines are read from.
+FaceSource = References | RealFaces | Originals | None
+
+
 @dataclass(frozen=True)
 class Arguments:
     weights: Path
     faces: Path
     references: Path | None
-    output: Path
+    real_faces: Path | None
     originals: Path | None
+    output: Path
     baseline: str
     config: AttributionConfig
     seed: int
@@ -63,19 +69,13 @@ def main(args: Arguments) -> None:
     provenance = provenance_of(args, detector.spec.timm)
     with (
         FaceShard(args.faces) as shard,
-        open_references(args.references) as references,
-        open_originals(args.originals) as originals,
+        open_faces(args) as source,
     ):
-        if references and references.face_detector != face_detector:
-            raise StepError(
-                f"{args.references}: its faces were found with "
-                f"{described(references.face_detector)}, but those of "
-                f"{args.faces} with {described(face_detector)}; delete it and run "
-                "Snakemake again"
-            )
+        if isinstance(source, References | RealFaces):
+            check_same_faces(source, args, face_detector)
         frames = choose_frames(shard.labelled_frames(), args.config.frames)
-        aligned = originals.aligned[frames["crop"]] if originals else False
-        frames = frames.assign(aligned=aligned)
+        if isinstance(source, Originals):
+            frames = frames[source.aligned[frames["crop"]]]
         size = shard.crops.shape[1]
         planned = args.config.batch_size or plan_batch(detector, size)
         batch_size = BatchSize(planned)
@@ -85,12 +85,12 @@ def main(args: Arguments) -> None:
             """The maps of some of `frames`, and the columns that `explain` adds."""
             places = rows["crop"].to_numpy()
             crops = shard.crops[places]
+            faces, videos = faces_for(source, crops, rows)
             baselines = make_baselines(
                 args.baseline,
                 crops,
                 frame_keys(rows),
-                references=references,
-                originals=originals.crops_of(places) if originals else None,
+                faces=faces,
                 draws=args.config.noise_draws,
                 seed=args.seed,
             )
@@ -98,7 +98,7 @@ def main(args: Arguments) -> None:
                 detector, crops, baselines, config=args.config, batch_size=batch_size
             )
             check_finite(found, rows, args.weights)
-            return found
+            return {**found, "baseline_video": videos}
 
         chunk = min(MAX_CHUNK[device.type], CROPS_PER_GRADIENT * batch_size.images)
         work = [provenance, code_version("attribute_frames"), device.type, chunk]
@@ -115,14 +115,42 @@ def main(args: Arguments) -> None:
                 out.add(found.pop("maps"), rows.assign(**found))
 
 
-def open_references(path: Path | None) -> AbstractContextManager[References | None]:
-    """Real training faces; None if the baseline is not made from them."""
-    return References(path) if path else nullcontext()
+def open_faces(args: Arguments) -> AbstractContextManager[FaceSource]:
+    """The file of the faces that the baseline is made from; None if it needs none."""
+    if args.originals:
+        return Originals(args.originals)
+    if args.real_faces:
+        return RealFaces(args.real_faces)
+    return References(args.references) if args.references else nullcontext()
 
 
-def open_originals(path: Path | None) -> AbstractContextManager[Originals | None]:
-    """The originals of the shard's fakes; None if the baseline does not need them."""
-    return Originals(path) if path else nullcontext()
+def check_same_faces(
+    source: References | RealFaces, args: Arguments, face_detector: dict[str, Any]
+) -> None:
+    """Raise StepError unless the faces of baselines and of crops were found alike."""
+    if source.face_detector != face_detector:
+        raise StepError(
+            f"{args.references or args.real_faces}: its faces were found with "
+            f"{described(source.face_detector)}, but those of {args.faces} with "
+            f"{described(face_detector)}; delete it and run Snakemake again"
+        )
+
+
+def faces_for(
+    source: FaceSource, crops: np.ndarray, rows: pd.DataFrame
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """The faces (N, S, S, 3) that the baselines of crops are made from, if any, and the
+    videos that they show, (N,) text: "" if it is not one video."""
+    nothing = np.full(len(rows), "")
+    if isinstance(source, Originals):
+        return source.crops_of(rows["crop"].to_numpy()), rows["original"].to_numpy(str)
+    if isinstance(source, RealFaces):
+        places = source.nearest(crops, rows)
+        videos = source.frames["video"].to_numpy(str)[places]
+        return source.crops_of(places), videos
+    if isinstance(source, References):
+        return np.broadcast_to(source.mean_face, crops.shape), nothing
+    return None, nothing
 
 
 def provenance_of(args: Arguments, network: str) -> dict[str, Any]:
@@ -131,6 +159,7 @@ def provenance_of(args: Arguments, network: str) -> dict[str, Any]:
         "weights": args.weights,
         "faces": args.faces,
         "references": args.references,
+        "real_faces": args.real_faces,
         "originals": args.originals,
     }
     return {

@@ -14,7 +14,6 @@ from pipeline.atlases.clusters import (
 from pipeline.atlases.regions import REGIONS, region_grid, usual_points
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import run
-from pipeline.videos.table import persons
 
 SAMPLE_COLUMNS = (
     "shard place crop video subject number dataset compression method label logit"
@@ -34,8 +33,8 @@ class Arguments:
 
 def main(args: Arguments) -> None:
     maps, rows = read_sample(args.sample)
-    people = pd.factorize(persons(rows))[0]
-    clusters = cluster_maps(maps, args.seed, groups=people)
+    units = pd.factorize(rows["unit"])[0]
+    clusters = cluster_maps(maps, args.seed, groups=units)
     points = usual_points(sample_has_landmarks(args.sample))
     regions = region_grid(maps.shape[1], args.margin, points)
     # `cluster_summary` expects the region outside the face first; it is the last here.

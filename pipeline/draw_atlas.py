@@ -18,10 +18,16 @@ from pipeline.atlases.figures import (
 from pipeline.atlases.gallery import mean_similarity, pick_examples, read_frames
 from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
+from pipeline.config.baseline_names import ORIGINAL
 from pipeline.files.tables import read_csv
 from pipeline.runtime.command_line import run
 
 MEMBERS_SHOWN = 6  # of each cluster
+ORIGINAL_NOTE = (
+    "from its own original, a map shows which of the changed pixels count, and not "
+    "whether\nthe detector finds the forgery; thin lines: differs from zero"
+)
+OTHER_NOTE = "thin lines: differs from real faces"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Arguments:
     cluster_figure: Path
 
     title: str
+    baseline: str
     config: AtlasesConfig
 
 
@@ -61,7 +68,8 @@ def draw_means(args: Arguments, look: Look) -> None:
     start = np.average(summary["mean_baseline_logit"], weights=summary["frames"])
     title = (
         f"{args.title}: mean attribution of the fake logit\n"
-        f"the baselines' own mean logit is {start:+.1f}: see baselines.png first"
+        f"the baselines' own mean logit is {start:+.1f}: see baselines.png first\n"
+        f"{ORIGINAL_NOTE if args.baseline == ORIGINAL else OTHER_NOTE}"
     )
     plot_atlas(cells, cell_captions(summary), title=title, look=look, path=args.atlas)
     title = f"{args.title}: statistics of maps"

@@ -19,6 +19,7 @@ from pipeline.atlases.regions import region_grid, usual_points
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import AttributionShard
+from pipeline.config.baseline_names import ORIGINAL
 from pipeline.faces.shards import any_landmarks
 from pipeline.files.tables import write_csv
 from pipeline.metrics.operating_point import read_points
@@ -33,6 +34,7 @@ class Arguments:
     # Input files.
     attributions: list[Path]
     faces: list[Path]
+    originals: tuple[Path, ...]  # of the shards whose fakes' originals are known
     references: Path | None
     points: Path
     # Output files.
@@ -43,6 +45,7 @@ class Arguments:
     regions: Path
     masks: Path
 
+    baseline: str
     margin: float
     resamples: int
     seed: int
@@ -56,27 +59,41 @@ def main(args: Arguments) -> None:
     found = sum_shards(
         args.attributions,
         args.faces,
+        args.originals,
         mean_mask=read_mean_mask(args.references),
         threshold=threshold,
         regions=regions,
         seed=args.seed,
     )
+    from_originals = args.baseline == ORIGINAL
     if not found.cells:
-        raise StepError(
-            f"{args.frames}: no real or fake test frame was explained, because no face "
-            "was found in the test split. The contact sheets (faces/*.png) show why."
-        )
+        raise StepError(f"{args.frames}: {_why_no_cells(from_originals)}")
     cells = with_all_outcomes(found.cells)
-    write_cells(args.arrays, cell_arrays(cells), {"seed": args.seed})
+    arrays = cell_arrays(cells, from_originals=from_originals)
+    write_cells(args.arrays, arrays, {"seed": args.seed})
     places = found.frames.reset_index(names="frame")[["shard", "crop", "frame"]]
     rows = found.sampled.merge(places, on=["shard", "crop"], how="left")
     write_sample(args.sample, found.sample, rows, has_landmarks=has_landmarks)
     write_csv(found.frames, args.frames)
     write_csv(cell_table(found.frames), args.cells)
     write_csv(ledger(cells, regions), args.regions)
-    agreement = agreement_table(found.scores, args.resamples, args.seed)
+    # From its own original, a map lies inside the forgery whatever the detector does.
+    scores = found.scores.iloc[:0] if from_originals else found.scores
+    agreement = agreement_table(scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)
     log.info("%d frames, %d cells", len(found.frames), len(cells))
+
+
+def _why_no_cells(from_originals: bool) -> str:
+    if from_originals:
+        return (
+            "no test frame has an aligned original. attributions/originals.csv says "
+            f"what was found. Remove {ORIGINAL} from attribution.baselines."
+        )
+    return (
+        "no real or fake test frame was explained, because no face was found in the "
+        "test split. The contact sheets (faces/*.png) show why."
+    )
 
 
 def map_side(shard: Path) -> int:

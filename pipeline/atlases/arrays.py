@@ -1,11 +1,11 @@
 """The arrays that an atlas is drawn from: those of its cells, and a sample of its maps.
 
 A cell is the frames of one method with one outcome in one test set. Layout of
-`arrays.h5` (version 1), on a canonical grid of G x G px:
+`arrays.h5` (version 2), on a canonical grid of G x G px:
 
     cells/<number>          attributes: dataset, compression, method, label, outcome
-                            (right, wrong or all), frames, videos, people (identities),
-                            lost (mean logits off the grid)
+                            (right, wrong or all), frames, videos, units, lost
+                            (mean logits off the grid)
       mean, median, std               (G, G) float32: of the signed maps, in logits
       mean_abs, median_abs, std_abs   (G, G) float32: of their absolute values
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
@@ -31,7 +31,7 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 1
+FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 2
 CELL_KEYS = ["dataset", "compression", "method", "label", "outcome"]
 OUTCOMES = ("right", "wrong")
 
@@ -52,7 +52,7 @@ class CellArrays:
     outcome: str
     frames: int
     videos: int
-    people: int
+    units: int
     lost: float
     mean: np.ndarray
     median: np.ndarray

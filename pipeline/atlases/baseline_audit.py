@@ -17,7 +17,7 @@ AUDIT_COLUMNS = [
     "called_fake",  # share of the baselines that the detector calls fake
     "size_of_change",  # mean |F(x) - F(b)|
     "from_baseline",  # mean |F(b)| / (|F(x)| + |F(b)|)
-    "aligned",  # share of the frames whose baseline is their own original
+    "same_set",  # share of the baselines that show a video of the frame's test set
     "converged",  # share of the maps within the tolerance
     "steps",  # mean number of gradients of a map
 ]
@@ -47,6 +47,7 @@ def audit(frames: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
             called=table["baseline_logit"] >= threshold,
             change=(table["logit"] - table["baseline_logit"]).abs(),
             part=baseline_size / total.where(total > 0),
+            same_set=_same_set(table),
         )
         parts.append(
             table.groupby(["baseline", *SLICE_KEYS], as_index=False).agg(
@@ -57,12 +58,19 @@ def audit(frames: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
                 called_fake=("called", "mean"),
                 size_of_change=("change", "mean"),
                 from_baseline=("part", "mean"),
-                aligned=("aligned", "mean"),
+                same_set=("same_set", "mean"),
                 converged=("converged", "mean"),
                 steps=("steps", "mean"),
             )
         )
     return pd.concat(parts, ignore_index=True)[AUDIT_COLUMNS]
+
+
+def _same_set(frames: pd.DataFrame) -> np.ndarray:
+    """Whether each baseline shows a video of the frame's data set and compression."""
+    own = frames["dataset"] + "/" + frames["compression"] + "/"
+    pairs = zip(frames["baseline_video"].fillna("").astype(str), own, strict=True)
+    return np.array([video.startswith(test_set) for video, test_set in pairs], bool)
 
 
 def agreement(

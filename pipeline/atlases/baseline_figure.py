@@ -42,7 +42,7 @@ def plot_baselines(
     shown_cells = {
         name: {c.slice: c for c in cells[name] if c.outcome == "all"} for name in names
     }
-    slices = figure_rows(shown_cells[names[0]])
+    slices = figure_rows(key for found in shown_cells.values() for key in found)
     figure = plt.figure(
         figsize=(max(2.9 * len(names) + 0.6, 8), 2.3 * len(slices) + 3.4),
         layout="constrained",
@@ -59,15 +59,16 @@ def plot_baselines(
             hide_axes(axes)
             if shown == slices[0]:
                 axes.set_title(name, fontsize=10)
+            if name == names[0]:
+                axes.set_ylabel(row_label(shown, slices))
             if cell is None:
+                axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes)
                 continue
             # Each map has its own scale, because baselines differ in strength.
             limit = shared_limit([cell.mean])
             axes.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(axes, cell.mask)
             colour_bar(below, axes, limit=limit, look=look)
-            if name == names[0]:
-                axes.set_ylabel(row_label(shown, slices))
     figure.suptitle(title, fontsize=11)
     save(figure, path)
 
@@ -76,7 +77,7 @@ def _plot_logits(
     axes: Axes, frames: Mapping[str, pd.DataFrame], threshold: float
 ) -> None:
     """Draw the logits of baselines, next to those of the frames themselves."""
-    first = next(iter(frames.values()))
+    first = max(frames.values(), key=len)  # `original` has no real frames
     groups = {name: table["baseline_logit"] for name, table in frames.items()}
     groups |= {
         f"{kind} frames": first.loc[first["label"] == label, "logit"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.statistics.moments import Moments, Sketch
-from pipeline.statistics.poisson_bootstrap import Replicates
+from pipeline.statistics.resampling import Replicates, Units
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cell:
         regions: resampled sums of the maps over each region, and off the grid, R + 1
             values.
         region_sums: (R + 1,) float64: the same sums without resampling.
-        people: identities.
+        units: of the videos.
     """
 
     videos: frozenset[str]
@@ -37,7 +37,7 @@ class Cell:
     pooled: Replicates
     regions: Replicates
     region_sums: np.ndarray
-    people: frozenset[str]
+    units: frozenset[Units]
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ def merge_cells(one: Cell, other: Cell) -> Cell:
         pooled=one.pooled.merged(other.pooled),
         regions=one.regions.merged(other.regions),
         region_sums=one.region_sums + other.region_sums,
-        people=one.people | other.people,
+        units=one.units | other.units,
     )

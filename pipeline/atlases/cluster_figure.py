@@ -17,7 +17,7 @@ from pipeline.atlases.clusters import CELL_COLUMNS, Clusters
 from pipeline.atlases.overlays import Look, frame_name, overlay, shared_limit
 from pipeline.files.figures import COLOURS, counted, save
 
-MIN_TARGETS = 3  # a cell with fewer persons is not named as over-represented
+MIN_CELL_UNITS = 3  # a cell with fewer units is not named as over-represented
 
 
 def plot_clusters(
@@ -99,7 +99,7 @@ def _describe_cluster(row: pd.Series) -> str:
 
 def _describe_lifts(lifts: pd.DataFrame) -> str:
     """The three largest lifts whose interval lies above 1."""
-    sure = lifts[(lifts["low"] > 1) & (lifts["targets"] >= MIN_TARGETS)]
+    sure = lifts[(lifts["low"] > 1) & (lifts["units"] >= MIN_CELL_UNITS)]
     several = [name for name in CELL_COLUMNS[:2] if lifts[name].nunique() > 1]
     shown = ["method", "outcome", *several]
     named = [

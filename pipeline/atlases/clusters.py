@@ -21,8 +21,12 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 from sklearn.neighbors import kneighbors_graph
 
-from pipeline.statistics.bootstrap import interval
-from pipeline.videos.table import persons
+from pipeline.statistics.resampling import (
+    count_units,
+    interval,
+    units_of,
+    weights,
+)
 
 BLUR_SIGMA = 1 / 32  # as a share of the side, before maps are compared
 MIN_MAPS = 10  # fewer maps are not divided
@@ -92,7 +96,7 @@ def cluster_maps(
     10 maps are one cluster. A gradual change may be divided into several clusters with
     low silhouettes.
 
-    `groups` (N,) are the origins of the maps, such as videos or targets. The neighbours
+    `groups` (N,) are the origins of the maps, such as videos or units. The neighbours
     of a map are then chosen from other origins first. Otherwise each video would become
     a cluster, because its frames are alike.
 
@@ -179,16 +183,19 @@ def cluster_table(
 ) -> pd.DataFrame:
     """How many frames of each cell are in each cluster, and whether that is unusual.
 
-    `rows` are the rows of the maps, with CELL_COLUMNS, target and video. Returns one
+    `rows` are the rows of the maps, with CELL_COLUMNS, units and video. Returns one
     row for each cluster and cell, with the columns cluster, CELL_COLUMNS and
 
-    - frames, videos, targets: counts.
+    - frames, videos, units: counts.
     - share_of_cluster: the share of the cluster's frames that belong to the cell.
     - share_of_cell: the share of the cell's frames that belong to the cluster.
     - lift: the frames divided by those expected if clusters and cells are independent.
-    - low, high: the 95 % interval of the lift, over `resamples` draws of targets.
+    - low, high: the 95 % interval of the lift, over `resamples` resamples of units. It
+      is that of one lift alone, and clusters were made from the same frames: a large
+      lift among many is a question to ask of other data, not a finding.
     """
-    table = rows.assign(cluster=clusters.labels, person=persons(rows))
+    units = units_of(rows)
+    table = rows.assign(cluster=clusters.labels, units=units)
     cells = sorted(set(rows[CELL_COLUMNS].itertuples(index=False, name=None)))
     keys = [(c, *cell) for c, cell in product(range(clusters.count), cells)]
     columns = ["cluster", *CELL_COLUMNS]
@@ -198,23 +205,22 @@ def cluster_table(
         {
             "frames": by_cell.size(),
             "videos": by_cell["video"].nunique(),
-            "targets": by_cell["person"].nunique(),
+            "units": by_cell["units"].agg(count_units),
         }
     ).reindex(index, fill_value=0)
-    by_target = table.groupby([*columns, "person"]).size().unstack("person")
-    by_target = by_target.reindex(index).fillna(0).to_numpy()  # (clusters x cells, T)
+    by_unit = table.groupby([*columns, "units"]).size().unstack("units")
+    by_unit = by_unit.reindex(index).fillna(0)  # (clusters x cells, units)
     shape = (-1, clusters.count, len(cells))
-    targets = by_target.shape[1]
-    draws = np.random.default_rng(seed).multinomial(
-        targets, np.full(targets, 1 / targets), resamples
-    )
-    lifts = _lift((draws @ by_target.T).reshape(shape)).reshape(resamples, -1)
+    drawn = weights(list(by_unit.columns), resamples, seed)
+    lifts = _lift((drawn @ by_unit.to_numpy().T).reshape(shape)).reshape(resamples, -1)
     frames = counts["frames"].to_numpy(np.float64).reshape(shape)
-    bounds = np.array([interval(values) for values in lifts.T])
+    lift, total = _lift(frames).ravel(), count_units(units)
+    pairs = zip(lift, lifts.T, strict=True)
+    bounds = np.array([interval(value, drawn, total) for value, drawn in pairs])
     return counts.assign(
         share_of_cluster=(frames / frames.sum(2, keepdims=True)).ravel(),
         share_of_cell=(frames / frames.sum(1, keepdims=True)).ravel(),
-        lift=_lift(frames).ravel(),
+        lift=lift,
         low=bounds[:, 0],
         high=bounds[:, 1],
     ).reset_index()
@@ -267,7 +273,7 @@ def cluster_summary(
     table = shares.assign(
         cluster=clusters.labels,
         video=rows["video"].to_numpy(),
-        person=persons(rows).to_numpy(),
+        units=units_of(rows),
         logit=rows["logit"].to_numpy(),
         sum=maps.sum((1, 2), dtype=np.float64),
         silhouette=clusters.silhouettes,
@@ -276,7 +282,7 @@ def cluster_summary(
     summary = by_cluster.agg(
         frames=("video", "size"),
         videos=("video", "nunique"),
-        targets=("person", "nunique"),
+        units=("units", count_units),
         mean_logit=("logit", "mean"),
         mean_attribution_sum=("sum", "mean"),
         mean_silhouette=("silhouette", "mean"),

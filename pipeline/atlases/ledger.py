@@ -8,12 +8,12 @@ import pandas as pd
 from pipeline.atlases.arrays import CELL_KEYS, CellKey
 from pipeline.atlases.cells import Cell
 from pipeline.atlases.regions import REGIONS
-from pipeline.statistics.bootstrap import interval
+from pipeline.statistics.resampling import count_units, interval
 
 OFF_GRID_REGION = "beside the picture"  # what registration has moved off the grid
 LEDGER_COLUMNS = [
     *CELL_KEYS,
-    *"region area logits low high frames videos people".split(),
+    *"region area logits low high frames videos units".split(),
 ]
 
 
@@ -23,21 +23,22 @@ def ledger(cells: Mapping[CellKey, Cell], regions: np.ndarray) -> pd.DataFrame:
     `regions` (G, G) is the grid of `region_grid`. Returns one row for each cell and
     region, with the columns LEDGER_COLUMNS. `logits` of all regions of a cell,
     including OFF_GRID_REGION, adds up to the row of the region "all": the mean sum of
-    the maps. `low` and `high` hold the middle 95 % over resampled identities, and are
-    NaN if there is only one. `area` is the region's share of the picture.
+    the maps. `low` and `high` are the 95 % interval over resamples of units. `area` is
+    the region's share of the picture.
     """
     area = np.bincount(regions.ravel(), minlength=len(REGIONS) + 1) / regions.size
     rows: list[tuple[object, ...]] = []
     for key, cell in cells.items():
         values = cell.region_sums / cell.signed.count
-        resampled = cell.regions.means()  # (B, R + 1)
-        if len(cell.people) == 1:
-            resampled = np.full_like(resampled, np.nan)
-        counts = (cell.signed.count, len(cell.videos), len(cell.people))
-        for name, share, value, resamples in zip(
-            (*REGIONS, OFF_GRID_REGION), area, values, resampled.T, strict=True
+        drawn = cell.regions.means()  # (B, R + 1)
+        units = count_units(cell.units)
+        counts = (cell.signed.count, len(cell.videos), units)
+        for name, share, value, one in zip(
+            (*REGIONS, OFF_GRID_REGION), area, values, drawn.T, strict=True
         ):
-            rows.append((*key, name, share, value, *interval(resamples), *counts))
-        total = interval(resampled.sum(1))
-        rows.append((*key, "all", 1.0, values.sum(), *total, *counts))
+            bounds = interval(value, one, units)
+            rows.append((*key, name, share, value, *bounds, *counts))
+        total = values.sum()
+        bounds = interval(total, drawn.sum(1), units)
+        rows.append((*key, "all", 1.0, total, *bounds, *counts))
     return pd.DataFrame(rows, columns=LEDGER_COLUMNS)

@@ -5,18 +5,27 @@ every score is also computed for two controls that do not depend on the frame: a
 the middle, and the training set's mean mask. Only the difference from them is evidence.
 
 Notation: A is the heat, A+ its positive part, M the mask's pixels, Omega all pixels.
-The masks are those of `pipeline.faces.shards`: an official mask may also mark pixels
-that were not changed.
+There are two truths. The official mask may also mark pixels that were not changed: it
+is the tracked face, or a rectangle, depending on the method. The changed pixels are
+those in which the fake differs from its original (`changed_pixels`); they are known for
+frames that have an aligned original.
 """
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.metrics.slices import ALL, SLICE_KEYS
-from pipeline.statistics.bootstrap import MAX_WEIGHTS, interval
+from pipeline.statistics.resampling import (
+    UNIT_COLUMNS,
+    count_units,
+    interval,
+    resampled_means,
+    units_of,
+)
 
 SCORES = (
     "relevance_mass",
@@ -29,12 +38,13 @@ SCORES = (
     "shuffled_auc",
     "shuffled_auc_best",
 )
+OFFICIAL, CHANGED = "official mask", "changed pixels"  # the truths
 ATTRIBUTION = "attribution"
 CONTROLS = ("centre", "mean mask")
 # Scores whose difference from each control is in the table.
 PAIRED_SCORES = ("relevance_mass", "rank_accuracy", "auroc", "shuffled_auc")
-FRAME_COLUMNS = (*SLICE_KEYS, "target", "video", "heat", *SCORES)
-COLUMNS = (*SLICE_KEYS, *"heat score value low high frames targets".split())
+FRAME_COLUMNS = (*SLICE_KEYS, *UNIT_COLUMNS, "video", "truth", "heat", *SCORES)
+COLUMNS = (*SLICE_KEYS, *"truth heat score value low high frames units".split())
 
 
 def mask_scores(
@@ -139,54 +149,62 @@ def control_heats(size: int, prior: np.ndarray | None) -> dict[str, np.ndarray]:
 
 
 def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Agreement with the masks: one row for each slice, heat and score.
+    """Agreement with the masks: one row for each slice, truth, heat and score.
 
-    `frames` has one row for each frame and heat, with the columns `FRAME_COLUMNS`:
-    `heat` is "attribution" or one of `CONTROLS`, `target` the identity within the data
-    set, `video` the video's id. Scores may be NaN. Returns the columns `COLUMNS`:
+    `frames` has one row for each frame, truth and heat, with the columns
+    `FRAME_COLUMNS`: `truth` is OFFICIAL or CHANGED, `heat` is "attribution" or one of
+    `CONTROLS`, `video` the video's id. Scores may be NaN. Returns the columns
+    `COLUMNS`:
 
     - dataset, compression, method: each value, and "all" of them. "all" data sets or
       compressions are there only if there are several; "all" methods are all fakes.
     - heat: also "attribution - centre" and "attribution - mean mask": the differences
       of a video's means, for `PAIRED_SCORES`.
     - value: the mean over videos of each video's mean over its frames.
-    - low, high: the middle 95 % of `resamples` means, for which (dataset, target) are
-      drawn with replacement; NaN if there is only one. With one seed, all heats and
-      scores of a slice use the same draws, and so do slices with equally many
-      identities.
-    - frames, targets: how many have the score. A score that no frame has is left out.
+    - low, high: the 95 % interval over `resamples` resamples of units. With one seed,
+      all heats, scores and slices use the same resamples.
+    - frames, units: how many have the score. A score that no frame has is left out.
     """
-    if frames.empty:
-        return pd.DataFrame(columns=list(COLUMNS))
     scored = frames.dropna(subset=list(SCORES), how="all")
-    means, counts = _by_video(scored)
-    rows = []
+    rows = [
+        (*row[:3], truth, *row[3:])
+        for truth, part in scored.groupby("truth", sort=False)
+        for row in _agreement_rows(part, resamples, seed)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _agreement_rows(
+    frames: pd.DataFrame, resamples: int, seed: int
+) -> list[tuple[Any, ...]]:
+    """The rows of `agreement_table` for one truth, without its column."""
+    means, counts = _by_video(frames)
+    rows: list[tuple[Any, ...]] = []
     for names, part in _slices(means.index):
         chosen = means[part]
-        # For each target, (T, K): the sum over its videos, and how many they are.
-        videos = chosen.groupby(["dataset", "target"])
-        sums, known = videos.sum().to_numpy(), videos.count().to_numpy()
+        values = chosen.to_numpy()  # (V, K)
+        units = units_of(chosen.index.to_frame())
         scored_frames = counts[part].to_numpy().sum(0)  # (K,)
-        resampled = _resampled_means(sums, known, resamples, seed)
+        resampled = resampled_means(values, units, resamples, seed)
         for column, (heat, score) in enumerate(chosen.columns):
-            if not known[:, column].any():
+            known = np.flatnonzero(np.isfinite(values[:, column]))
+            if not len(known):
                 continue
-            value = sums[:, column].sum() / known[:, column].sum()
-            several = (known[:, column] > 0).sum() > 1
-            bounds = interval(resampled[:, column]) if several else (np.nan, np.nan)
-            value = round(float(value), 12)  # like the interval
-            numbers = int(scored_frames[column]), int((known[:, column] > 0).sum())
+            value = round(float(values[known, column].mean()), 12)  # like the interval
+            number = count_units(units[video] for video in known)
+            bounds = interval(value, resampled[:, column], number)
+            numbers = int(scored_frames[column]), number
             rows.append((*names, heat, score, value, *bounds, *numbers))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return rows
 
 
 def _by_video(scored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each video's mean over its frames, and the number of these frames.
 
-    Both have one row for each video, indexed by `SLICE_KEYS`, target and video. Their
+    Both have one row for each video, indexed by `SLICE_KEYS`, units and video. Their
     columns are (heat, score): first of each heat, then of the differences.
     """
-    keys = [*SLICE_KEYS, "target", "video", "heat"]
+    keys = [*SLICE_KEYS, *UNIT_COLUMNS, "video", "heat"]
     grouped = scored.groupby(keys)[list(SCORES)]
     means = grouped.mean().unstack("heat").swaplevel(axis=1)
     counts = grouped.count().unstack("heat", fill_value=0).swaplevel(axis=1)
@@ -212,22 +230,3 @@ def _slices(videos: pd.MultiIndex) -> Iterator[tuple[tuple[str, ...], np.ndarray
             part &= (name == ALL) | (value == name)
         if part.any():
             yield names, part
-
-
-def _resampled_means(
-    sums: np.ndarray, counts: np.ndarray, resamples: int, seed: int
-) -> np.ndarray:
-    """Means (R, K) under resamples of T targets, from their sums and counts (T, K).
-
-    NaN if a resample has no target with the score.
-    """
-    rng = np.random.default_rng(seed)
-    targets = len(sums)
-    step = max(1, MAX_WEIGHTS // targets)
-    parts = []
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        drawn = rng.multinomial(targets, np.full(targets, 1 / targets), count)
-        with np.errstate(invalid="ignore"):
-            parts.append((drawn @ sums) / (drawn @ counts))
-    return np.concatenate(parts)

@@ -46,7 +46,7 @@ def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
     set.
 
     `cells` are the cells of each detector, by its name. Both detectors have the same
-    identities in each resample, so that differences of resamples are paired.
+    units in each resample, so that differences of resamples are paired.
     """
     first, *others = cells
     first_cells = {c.slice: c for c in cells[first] if c.outcome == "all"}
@@ -58,7 +58,7 @@ def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
                 continue
             paired = (own.replicates - cell.replicates).reshape(len(own.replicates), -1)
             mean = (own.pooled - cell.pooled).ravel()
-            significant = significant_difference(mean, paired, own.people)
+            significant = significant_difference(mean, paired, own.units)
             significant = significant.reshape(own.pooled.shape)
             found.append(Difference(first, other, own, cell, significant))
     return found

@@ -8,6 +8,7 @@ the arguments.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, CellKey
 from pipeline.atlases.cells import Cell, RegisteredFrames, merge_cells
 from pipeline.atlases.mask_agreement import (
     ATTRIBUTION,
+    CHANGED,
+    OFFICIAL,
     SCORES,
     control_heats,
     mask_scores,
@@ -25,18 +28,27 @@ from pipeline.atlases.mask_agreement import (
 from pipeline.atlases.pooling import POOLED_SIDE, pool_maps
 from pipeline.atlases.regions import REGIONS
 from pipeline.atlases.registration import matrices_of, register, warp
+from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
-from pipeline.statistics.poisson_bootstrap import Replicates, weights
+from pipeline.statistics.resampling import (
+    UNIT_COLUMNS,
+    Replicates,
+    Units,
+    count_units,
+    units_of,
+    weights,
+)
 from pipeline.statistics.sampling import keep_sample
 from pipeline.statistics.significance import significant_difference
-from pipeline.videos.table import REAL, labelled, persons
+from pipeline.videos.table import REAL, labelled
 
 MAX_GRID_SIDE = 128  # px of the canonical face
 RESAMPLES = 400
 MAX_SAMPLE = 2000  # maps that are kept for clusters and ranks
 FRAME_KEYS = ["video", "subject", "number"]
+TRUTHS = (OFFICIAL, CHANGED)  # in the order of the scores of a frame
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class ShardSums:
     Attributes:
         cells: by data set, compression, method, label and outcome.
         frames: one row for each frame.
-        scores: one row for each frame and heat: agreement with the frame's mask.
+        scores: one row for each frame, truth and heat: agreement with the truth's mask.
         sample: (n, P, P) float32: pooled maps of a sample of the frames.
         sampled: the rows of these frames.
     """
@@ -62,13 +74,13 @@ def make_cell(
     frames: RegisteredFrames,
     *,
     video: str,
-    identity: str,
+    units: Units,
     drawn: np.ndarray,
     regions: np.ndarray,
 ) -> Cell:
     """The cell of one video's frames.
 
-    `drawn` (B,) is how often its identity is in each resample, `regions` (G, G) the
+    `drawn` (B,) is how often its units are in each resample, `regions` (G, G) the
     region of each pixel.
     """
     squares = np.stack([pool_maps(heatmap, POOLED_SIDE) for heatmap in frames.maps])
@@ -79,18 +91,19 @@ def make_cell(
         absolute=Moments.of(np.abs(frames.maps)),
         sketch=Sketch.of(frames.maps),
         face=frames.faces.sum(0, dtype=np.float64),
-        mask=frames.masks.sum(0, dtype=np.float64),
+        mask=frames.masks[frames.has_mask].sum(0, dtype=np.float64),
         masked_frames=int(frames.has_mask.sum()),
         pooled=Replicates.of(squares.reshape(len(squares), -1), drawn),
         regions=Replicates.of(sums, drawn),
         region_sums=sums.sum(0),
-        people=frozenset([identity]),
+        units=frozenset([units]),
     )
 
 
 def sum_shard(
     attributions: Path,
     faces: Path,
+    originals: Path | None,
     *,
     mean_mask: np.ndarray | None,
     threshold: float,
@@ -99,21 +112,25 @@ def sum_shard(
 ) -> ShardSums:
     """Reduce one shard, with one video in memory at a time.
 
-    `mean_mask` (S, S) is that of the training set; None if there is none. From the
-    logit `threshold` on, a frame counts as fake. `regions` (G, G) is the region of each
-    pixel of the canonical grid, and `seed` that of the resamples. Unlabelled frames are
-    left out: no outcome is right or wrong.
+    `originals` are the originals of the shard's fakes; None if none are known. Without
+    `mean_mask` (S, S), that of the training set, the scores that need it are NaN. From
+    the logit `threshold` on, a frame counts as fake. `regions` (G, G) is the region of
+    each pixel of the canonical grid, and `seed` that of the resamples. Unlabelled
+    frames are left out: no outcome is right or wrong.
     """
     cells: dict[CellKey, Cell] = {}
-    with AttributionShard(attributions) as shard, FaceShard(faces) as crops:
+    with (
+        AttributionShard(attributions) as shard,
+        FaceShard(faces) as crops,
+        open_originals(originals) as known,
+    ):
         size = shard.maps.shape[1]
         heats = {ATTRIBUTION: None, **control_heats(size, mean_mask)}
-        # Without a mean mask, the scores that need it are NaN.
         prior = np.zeros((size, size)) if mean_mask is None else mean_mask
         count = len(shard.frames)
         table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
         off_grid = np.zeros(count)
-        scores = np.zeros((count, len(heats), len(SCORES)))
+        scores = np.full((count, len(TRUTHS), len(heats), len(SCORES)), np.nan)
         kept = table["place"].to_numpy()
         chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
         sample_row = {place: number for number, place in enumerate(kept[chosen])}
@@ -124,25 +141,27 @@ def sum_shard(
             raw = shard.maps[places].astype(np.float64)
             masks = crops.masks[video["crop"]]
             frames = register_frames(raw, masks, video, crops, grid=len(regions))
-            identity = persons(video).iloc[0]
-            (drawn,) = weights([identity], RESAMPLES, seed)
+            units = units_of(video)[0]
+            drawn = weights([units], RESAMPLES, seed)[:, 0]
             for outcome, part in video.reset_index(drop=True).groupby("outcome"):
                 key = (*part.iloc[0][CELL_KEYS[:-1]], outcome)
                 cell = make_cell(
                     frames.rows(part.index.to_numpy()),
                     video=name,
-                    identity=identity,
+                    units=units,
                     drawn=drawn,
                     regions=regions,
                 )
                 cells[key] = merge_cells(cells[key], cell) if key in cells else cell
             off_grid[places] = frames.off_grid
-            scores[places] = _scores(raw, masks, prior, heats.values())
+            truths = [masks, _changed(known, video, masks)]
+            for number, truth in enumerate(truths):
+                scores[places, number] = _scores(raw, truth, prior, heats.values())
             for place, heatmap in zip(places, frames.maps, strict=True):
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
     scores = scores[kept]
-    map_scores = dict(zip(SCORES, scores[:, 0].T, strict=True))
+    map_scores = dict(zip(SCORES, scores[:, 0, 0].T, strict=True))
     table = table.assign(**map_scores, lost=off_grid[kept]).reset_index(drop=True)
     return ShardSums(
         cells=dict(sorted(cells.items())),
@@ -151,6 +170,20 @@ def sum_shard(
         sample=sample,
         sampled=table.iloc[chosen].reset_index(drop=True),
     )
+
+
+def open_originals(path: Path | None) -> AbstractContextManager[Originals | None]:
+    """The originals of a shard's fakes; None if there is no file."""
+    return Originals(path) if path else nullcontext()
+
+
+def _changed(
+    originals: Originals | None, frames: pd.DataFrame, masks: np.ndarray
+) -> np.ndarray:
+    """The changed pixels (n, S, S) of frames; empty where no original is aligned."""
+    if originals is None:
+        return np.zeros_like(masks)
+    return originals.changed_of(frames["crop"].to_numpy())
 
 
 def with_outcomes(frames: pd.DataFrame, threshold: float, shard: str) -> pd.DataFrame:
@@ -229,11 +262,19 @@ def _scores(
 def _score_rows(
     table: pd.DataFrame, scores: np.ndarray, heats: list[str]
 ) -> pd.DataFrame:
-    """One row for each frame and heat, with the frame's keys and the heat's scores."""
-    keys = table[["dataset", "compression", "method", "target", "video"]]
+    """One row for each frame, truth and heat: the frame's keys and the heat's scores.
+
+    `scores` is (n, TRUTHS, heats, SCORES).
+    """
+    keys = table[["dataset", "compression", "method", *UNIT_COLUMNS, "video"]]
     parts = [
-        keys.assign(heat=heat, **dict(zip(SCORES, scores[:, number].T, strict=True)))
-        for number, heat in enumerate(heats)
+        keys.assign(
+            truth=truth,
+            heat=heat,
+            **dict(zip(SCORES, scores[:, one, other].T, strict=True)),
+        )
+        for one, truth in enumerate(TRUTHS)
+        for other, heat in enumerate(heats)
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -267,18 +308,21 @@ def _concat(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def sum_shards(
     attributions: Sequence[Path],
     faces: Sequence[Path],
+    originals: Sequence[Path] = (),
     *,
     mean_mask: np.ndarray | None,
     threshold: float,
     regions: np.ndarray,
     seed: int,
 ) -> ShardSums:
-    """Reduce all shards: see `sum_shard`. A shard has the same name in both folders."""
+    """Reduce all shards: see `sum_shard`. A shard has the same name in all folders."""
     faces_of = {path.stem: path for path in faces}
+    originals_of = {path.stem: path for path in originals}
     parts = (
         sum_shard(
             path,
             faces_of[path.stem],
+            originals_of.get(path.stem),
             mean_mask=mean_mask,
             threshold=threshold,
             regions=regions,
@@ -298,27 +342,35 @@ def with_all_outcomes(cells: Mapping[CellKey, Cell]) -> dict[CellKey, Cell]:
     return dict(sorted(found.items()))
 
 
-def cell_arrays(cells: Mapping[CellKey, Cell]) -> list[CellArrays]:
+def cell_arrays(
+    cells: Mapping[CellKey, Cell], *, from_originals: bool = False
+) -> list[CellArrays]:
     """The arrays of cells that are stored.
 
     The mean of each fake cell is tested against that of the real faces of its test set.
+    With `from_originals`, where real faces have no maps, it is tested against zero.
     """
     return [
-        _cell_arrays(key, cell, cells.get((*key[:2], REAL, 0, "all")))
+        _cell_arrays(key, cell, cells.get((*key[:2], REAL, 0, "all")), from_originals)
         for key, cell in cells.items()
     ]
 
 
-def _cell_arrays(key: CellKey, cell: Cell, real: Cell | None) -> CellArrays:
+def _cell_arrays(
+    key: CellKey, cell: Cell, real: Cell | None, from_originals: bool
+) -> CellArrays:
     dataset, compression, method, label, outcome = key
     mean = pool_maps(cell.signed.mean, POOLED_SIDE)
     resampled = cell.pooled.means()
+    units = count_units(cell.units)
     significant = np.zeros(mean.size, bool)
-    if label == 1 and real is not None:
+    if label == 1 and from_originals:
+        significant = significant_difference(mean.ravel(), resampled, units)
+    elif label == 1 and real is not None:
         significant = significant_difference(
             (mean - pool_maps(real.signed.mean, POOLED_SIDE)).ravel(),
             resampled - real.pooled.means(),
-            min(len(cell.people), len(real.people)),
+            min(units, count_units(real.units)),
         )
     return CellArrays(
         dataset=dataset,
@@ -328,7 +380,7 @@ def _cell_arrays(key: CellKey, cell: Cell, real: Cell | None) -> CellArrays:
         outcome=outcome,
         frames=cell.signed.count,
         videos=len(cell.videos),
-        people=len(cell.people),
+        units=units,
         lost=float(cell.region_sums[-1] / cell.signed.count),
         mean=cell.signed.mean.astype(np.float32),
         median=cell.sketch.median().astype(np.float32),

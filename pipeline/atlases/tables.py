@@ -4,6 +4,7 @@ import pandas as pd
 
 from pipeline.atlases.arrays import CELL_KEYS
 from pipeline.attributions.completeness import MIN_CHANGE
+from pipeline.statistics.resampling import count_units, unit_correlation, units_of
 
 
 def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
@@ -12,7 +13,8 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
     `frames` is the table of frames. `mean_lost` is the part of the maps that lies off
     the grid after registration. `explained_share` is the sum of the cell's mean map as
     a share of the mean change of the logit: 1 if the maps are complete and nothing is
-    off the grid, NaN if the change is below MIN_CHANGE.
+    off the grid, NaN if the change is below MIN_CHANGE. `unit_correlation` is that of
+    the videos' mean changes (`resampling.unit_correlation`).
     """
     every = pd.concat([frames, frames.assign(outcome="all")])
     every = every.assign(change=every["logit"] - every["baseline_logit"])
@@ -32,4 +34,14 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
     map_sum = cells["mean_attribution_sum"] - cells["mean_lost"]
     change = cells["mean_change"]
     share = map_sum / change.where(change.abs() >= MIN_CHANGE)
-    return cells.assign(explained_share=share)
+    by_cell = every.groupby(CELL_KEYS)
+    units = by_cell.apply(lambda part: count_units(units_of(part))).to_numpy()
+    alike = by_cell.apply(_change_correlation).to_numpy()
+    cells.insert(cells.columns.get_loc("mean_logit"), "units", units)
+    return cells.assign(explained_share=share, unit_correlation=alike)
+
+
+def _change_correlation(frames: pd.DataFrame) -> float:
+    """How alike the mean changes of the videos of one unit are."""
+    videos = frames.groupby(["unit", "video"], as_index=False)["change"].mean()
+    return unit_correlation(videos["change"].to_numpy(), videos["unit"].to_numpy(str))

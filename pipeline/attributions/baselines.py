@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from pipeline.attributions.references import References
 from pipeline.statistics.seeds import named_generator
 
 CONSTANT_LEVELS = {"black": 0.0, "grey": 0.5, "white": 1.0}
@@ -20,8 +19,7 @@ def make_baselines(
     crops: np.ndarray,
     keys: Sequence[str],
     *,
-    references: References | None = None,
-    originals: np.ndarray | None = None,
+    faces: np.ndarray | None = None,
     draws: int = 1,
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
@@ -31,41 +29,28 @@ def make_baselines(
 
     - `black`, `grey` and `white`: one value for all pixels.
     - `blurred`: the crop after a Gaussian blur, whose sigma is 1/12 of its side.
-    - `mean_face`: the mean of the real training faces in `references`.
     - `noise`: uniform noise, which depends only on `seed` and on the crop's key (one of
       `keys`, see `frame_keys`).
-    - `real_face`: the crop of the same frame in `originals`, (N, S, S, 3) uint8. Where
-      that crop is black, the nearest real training face.
-
-    Only `mean_face` and `real_face` need `references`.
+    - `mean_face`, `original` and `nearest_real`: a face for each crop, one of `faces`
+      (N, S, S, 3) in 0..255.
     """
     for number, (crop, key) in enumerate(zip(crops, keys, strict=True)):
         if kind == "noise":
             yield np.stack([_noise(crop.shape, key, d, seed) for d in range(draws)])
         else:
-            original = None if originals is None else originals[number]
-            yield _baseline(kind, crop, references, original)[None]
+            face = None if faces is None else faces[number]
+            yield _baseline(kind, crop, face)[None]
 
 
-def _baseline(
-    kind: str,
-    crop: np.ndarray,
-    references: References | None,
-    original: np.ndarray | None,
-) -> np.ndarray:
+def _baseline(kind: str, crop: np.ndarray, face: np.ndarray | None) -> np.ndarray:
     """The baseline (S, S, 3) of a crop, for any kind except noise."""
     if kind in CONSTANT_LEVELS:
         return np.full(crop.shape, CONSTANT_LEVELS[kind], np.float32)
     if kind == "blurred":
         smooth = cv2.GaussianBlur(crop.astype(np.float32), (0, 0), len(crop) / 12)
         return smooth / np.float32(255)
-    assert references is not None
-    if kind == "mean_face":
-        return references.mean_face / np.float32(255)
-    assert kind == "real_face", kind
-    assert original is not None
-    face = original if original.any() else references.nearest(crop[None])[0]
-    return face / np.float32(255)
+    assert face is not None, kind
+    return face.astype(np.float32) / np.float32(255)
 
 
 def _noise(shape: tuple[int, ...], key: str, draw: int, seed: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Attribution shards: the HDF5 files that hold a test shard's attribution maps.
 
-Layout (version 2), N maps from one baseline:
+Layout (version 3), N maps from one baseline:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
     frames/<column>   (N,): see KEY_COLUMNS and RESULT_COLUMNS
@@ -19,12 +19,13 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, VERSION = "deepfake-atlas attributions", 2
+FORMAT, VERSION = "deepfake-atlas attributions", 3
 
 # Which frame a map is of, as in the face shard; `crop` is its row there.
 KEY_COLUMNS = (
-    "video dataset compression method label target subject number has_mask crop".split()
-)
+    "video dataset compression method label target unit second_unit original subject "
+    "number has_mask crop"
+).split()
 # The results for the frame; those about the map are about the rounded map.
 RESULT_COLUMNS = [
     "logit",  # F(x)
@@ -33,7 +34,7 @@ RESULT_COLUMNS = [
     "completeness_error",  # see `completeness_error`
     "converged",  # whether the error is within the tolerance
     "steps",  # how many gradients were computed
-    "aligned",  # whether the baseline is the original of the same frame
+    "baseline_video",  # the video that the baseline shows; "" if it is not one video
 ]
 
 

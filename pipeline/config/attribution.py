@@ -2,13 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pipeline.config.baseline_names import Baseline
 from pipeline.config.section import Reruns, Section
-
-Baseline = Literal[
-    "black", "grey", "white", "blurred", "mean_face", "noise", "real_face"
-]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -17,8 +14,16 @@ def _unique(names: list[str]) -> list[str]:
     return names
 
 
-# Baselines that are made from real training faces.
-TRAINING_BASELINES = frozenset({"mean_face", "real_face"})
+def _not_real_face(names: object) -> object:
+    """Refuse the earlier baseline `real_face`, which was two baselines in one."""
+    if isinstance(names, list) and "real_face" in names:
+        raise ValueError(
+            "real_face is now two baselines: `original` (the same frame before it was "
+            "forged; only for frames that have one) and `nearest_real` (the most "
+            "similar real validation face; for all frames). Name one of them, or both"
+        )
+    return names
+
 
 # Keys that only one engine reads.
 ADAPTIVE_RERUNS = Reruns("attribute_frames", engine="adaptive")
@@ -31,13 +36,19 @@ class AttributionConfig(Section):
     reruns: ClassVar[Reruns] = Reruns("attribute_frames")
 
     baselines: Annotated[
-        list[Baseline], AfterValidator(_unique), Reruns("compare_baselines")
-    ] = Field(["black", "real_face"], min_length=1)
+        list[Baseline],
+        BeforeValidator(_not_real_face),
+        AfterValidator(_unique),
+        Reruns("compare_baselines"),
+    ] = Field(["black", "original", "nearest_real"], min_length=1)
     """Images at which the integration path starts. Only differences from the baseline
-    count as evidence. Each baseline gives its own maps and atlases. `mean_face` is the
-    mean of the real training faces. `real_face` is the same frame before it was forged.
-    Where there is no such frame, it is the most similar real training face. Both need
-    real training videos; the others do not."""
+    count as evidence. Each baseline gives its own maps and atlases. `original` is the
+    same frame before it was forged. Only fakes whose original is aligned with them have
+    it; other frames are not explained from it. Its maps say which of the changed pixels
+    count, and not whether the detector finds the forgery. `nearest_real` is the most
+    similar real validation face of the same data set and compression, for real frames
+    and for fakes; it needs real validation videos. `mean_face` is the mean of the real
+    training faces, and needs real training videos."""
     noise_draws: Annotated[int, Reruns("attribute_frames", baseline="noise")] = Field(
         8, ge=1, le=100
     )

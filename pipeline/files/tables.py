@@ -7,8 +7,9 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 
 TEXT_COLUMNS = (
-    "model protocol dataset compression method metric video target source shard "
-    "outcome region heat score baseline other detector"
+    "model protocol dataset compression method metric video target source unit "
+    "second_unit original shard outcome region truth heat score baseline "
+    "baseline_video other detector face_detector"
 ).split()
 
 

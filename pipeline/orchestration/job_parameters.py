@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from pipeline.config.attribution import TRAINING_BASELINES
+from pipeline.config.baseline_names import ORIGINAL
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.protocols import FINISHED, ProtocolConfig
 from pipeline.config.run import RunConfig
@@ -200,7 +200,8 @@ class JobParameters:
         assert source is not None
         corpus = source.model_copy(update={"compressions": source.written})
         rows = list_source("miniature", corpus).query("shard == @shard")
-        return [f"{source.root}/{name}" for name in files_of(rows)]
+        own = rows.assign(subject_mask="")  # other shards draw the others' masks
+        return [f"{source.root}/{name}" for name in files_of(own)]
 
     def shard_files(self, wildcards: Wildcards) -> list[str]:
         """The files that a shard's steps wait for: those drawn, or those on disk.
@@ -393,6 +394,7 @@ class JobParameters:
                 "model": name,
                 "protocol": protocol,
                 "network": model.timm,
+                "face_detector": self.config.faces.detector,
                 "trained_here": model.epochs > 0 and not model.shuffle_labels,
                 "train_videos": self.official_videos(protocol),
                 **resolve_protocol(self.videos, self.config.protocols[protocol]),
@@ -445,17 +447,32 @@ class JobParameters:
 
     def baseline_references(self, wildcards: Wildcards) -> str | list[str]:
         """The references of a protocol, if the maps start from them."""
-        if wildcards.baseline not in TRAINING_BASELINES:
+        if wildcards.baseline != "mean_face":
             return []
         if not self.has_references:
             self.needed_for("collect_references")(wildcards)  # raises
         return self.references_file(wildcards)
 
-    def aligned_originals(self, wildcards: Wildcards) -> str | list[str]:
+    def baseline_faces(self, wildcards: Wildcards) -> str | list[str]:
+        """The file of real validation faces, if the maps start from them."""
+        file = f"{self.config.results}/attributions/real_faces.h5"
+        return file if wildcards.baseline == "nearest_real" else []
+
+    def baseline_originals(self, wildcards: Wildcards) -> str | list[str]:
         """The file of a shard's originals, if the maps start from them."""
-        wanted = wildcards.baseline == "real_face"
-        file = f"{self.config.results}/attributions/originals/{wildcards.shard}.h5"
-        return file if wanted else []
+        if wildcards.baseline != ORIGINAL:
+            return []
+        return f"{self.config.results}/attributions/originals/{wildcards.shard}.h5"
+
+    def shards_with_originals(self) -> list[str]:
+        """The test shards that have a fake whose original is known."""
+        known = set(self.videos.loc[self.videos["original"] != "", "shard"])
+        return [shard for shard in self.shards("test") if shard in known]
+
+    def summary_of_originals(self, files: Iterable[str] | str) -> list[str]:
+        """The table of originals, if there is an original."""
+        files = [files] if isinstance(files, str) else list(files)
+        return [str(file) for file in files if self.shards_with_originals()]
 
     def originals_of(self, shard: str) -> pd.DataFrame:
         """The rows of the originals of a shard's fakes, from any shard."""

@@ -9,11 +9,12 @@ from typing import get_args
 
 import pandas as pd
 
-from pipeline.config.attribution import TRAINING_BASELINES, Baseline
+from pipeline.config.baseline_names import ORIGINAL, REAL_FACE_SPLITS, Baseline
 from pipeline.config.run import RunConfig
 from pipeline.videos.table import LABEL_NAMES
 
 TRAINING, BASELINES, REFERENCES = "training", "baselines", "references"
+REAL_FACES = "real faces"
 TESTS, LABELS = "tests", "labels"
 # What the targets need. The targets `videos` and `faces` need nothing.
 TARGET_NEEDS = {
@@ -33,9 +34,12 @@ STEP_NEEDS = {
     "evaluate_model": (TESTS, LABELS),
     "draw_scores": (TESTS, LABELS),
     "collect_references": (REFERENCES,),
+    "collect_real_faces": (REAL_FACES,),
     "sum_attributions": (TESTS, LABELS),
 }
-FREE_BASELINES = [name for name in get_args(Baseline) if name not in TRAINING_BASELINES]
+FREE_BASELINES = [
+    name for name in get_args(Baseline) if name not in (*REAL_FACE_SPLITS, ORIGINAL)
+]
 
 
 class MissingVideosError(ValueError):
@@ -58,7 +62,11 @@ def missing_kinds(videos: pd.DataFrame, *splits: str) -> str:
 
 def has_references(videos: pd.DataFrame) -> bool:
     """Whether there are real training videos: references are made of them."""
-    return bool(((videos["split"] == "train") & (videos["label"] == 0)).any())
+    return _has_real(videos, "train")
+
+
+def _has_real(videos: pd.DataFrame, split: str) -> bool:
+    return bool(((videos["split"] == split) & (videos["label"] == 0)).any())
 
 
 def lacks(asked: str, config: RunConfig, videos: pd.DataFrame) -> list[str]:
@@ -70,6 +78,7 @@ def lacks(asked: str, config: RunConfig, videos: pd.DataFrame) -> list[str]:
         TRAINING: _training,
         BASELINES: _baselines,
         REFERENCES: _references,
+        REAL_FACES: _real_faces,
         TESTS: _tests,
         LABELS: _labels,
     }
@@ -109,19 +118,47 @@ def _training(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
 
 
 def _baselines(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
-    if not TRAINING_BASELINES.isdisjoint(config.attribution.baselines):
+    if "mean_face" in config.attribution.baselines:
         yield from _references(config, videos)
+    if "nearest_real" in config.attribution.baselines:
+        yield from _real_faces(config, videos)
+    if ORIGINAL in config.attribution.baselines:
+        yield from _originals(config, videos)
 
 
 def _references(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
-    if not has_references(videos):
-        names = " and ".join(sorted(TRAINING_BASELINES))
+    yield from _faces_of("mean_face", "training", "collect_references", videos)
+
+
+def _real_faces(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    yield from _faces_of("nearest_real", "validation", "collect_real_faces", videos)
+
+
+def _faces_of(
+    baseline: Baseline, kind: str, step: str, videos: pd.DataFrame
+) -> Iterator[str]:
+    split = REAL_FACE_SPLITS[baseline]
+    if not _has_real(videos, split):
         yield (
-            f"the baselines {names} are made from real training faces "
-            "(collect_references), and the split 'train' has no real video. Remove "
-            f"them from attribution.baselines; {', '.join(FREE_BASELINES)} need no "
-            "training videos."
+            f"the baseline {baseline} is made from real {kind} faces ({step}), and the "
+            f"split {split!r} has no real video. Remove it from attribution.baselines; "
+            f"{_free_baselines()}"
         )
+
+
+def _originals(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
+    tested = videos[videos["split"] == "test"]
+    if not (tested["original"] != "").any():
+        yield (
+            "the baseline original is the frame before it was forged "
+            "(align_originals), and no fake in the split 'test' has a known original: "
+            "a real video of the same `target` and compression. Remove it from "
+            f"attribution.baselines; {_free_baselines()}"
+        )
+
+
+def _free_baselines() -> str:
+    return f"{', '.join(FREE_BASELINES)} need no other videos."
 
 
 def _tests(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,9 @@ from pipeline.atlases.pooling import pool_maps
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
+from pipeline.attributions import originals
 from pipeline.faces.shards import FaceShard
+from pipeline.files.hdf5 import mark
 from pipeline.videos.table import UNKNOWN_LABEL
 from tests.support.shards import (
     MAP_SIZE,
@@ -169,11 +172,70 @@ def test_with_many_people_a_difference_of_four_standard_errors_is_significant(tm
     shard = make_map_shard(tmp_path, "data-test-000", range(60), 3, spot=spot)
     arrays = cell_arrays(with_all_outcomes(reduced([shard]).cells))
     (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
-    assert cell.people == 60
+    assert cell.units == 60
     square = np.zeros((MAP_SIZE, MAP_SIZE))
     square[30:33, 15:21] = 1
     assert cell.significant[pool_maps(square) > 0.5].mean() > 0.7
     assert cell.significant[pool_maps(square) == 0].mean() < 0.01
+
+
+def test_maps_from_originals_are_tested_against_zero(shards):
+    """Real faces have no maps from originals."""
+    cells = with_all_outcomes(reduced(shards).cells)
+    fakes = {key: cell for key, cell in cells.items() if key[3] == 1}
+    arrays = cell_arrays(fakes, from_originals=True)
+    (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
+    spot = np.zeros((MAP_SIZE, MAP_SIZE))
+    spot[30:33, 15:21] = 1
+    assert cell.significant[pool_maps(spot) > 0.5].mean() > 0.6
+    assert cell.significant[pool_maps(spot) == 0].mean() < 0.01
+    assert not any(c.significant.any() for c in cell_arrays(fakes))
+
+
+def test_changed_pixels_are_a_second_truth(shards, tmp_path):
+    """One crop has an aligned original that differs in its lower left quarter."""
+    maps, faces = shards[0][0], shards[0][1]
+    with FaceShard(faces) as shard:
+        count = len(shard.frames)
+    changed = np.zeros((count, MAP_SIZE, MAP_SIZE), np.uint8)
+    changed[0, MAP_SIZE // 2 :, : MAP_SIZE // 2] = 1
+    path = tmp_path / faces.name
+    with h5py.File(path, "w") as file:
+        mark(file, originals.FORMAT, originals.VERSION, {})
+        file["changed"], file["crops"] = changed, np.repeat(changed[..., None], 3, 3)
+        file["frames/aligned"] = changed.any((1, 2))
+    found = sum_shards(
+        [maps],
+        [faces],
+        [path],
+        mean_mask=np.full((MAP_SIZE, MAP_SIZE), 0.5),
+        threshold=0.0,
+        regions=region_grid(MAP_SIZE, 1.3),
+        seed=0,
+    )
+    shares = found.scores[found.scores["heat"] == "attribution"].groupby("truth")
+    shares = shares["mask_share"].apply(lambda values: values.dropna().tolist())
+    assert shares["changed pixels"] == [0.25]
+    assert set(shares["official mask"]) == {0.5}
+    assert found.frames["mask_share"].max() == 0.5  # that of the official mask
+
+
+def test_mean_masks_are_means_over_the_frames_whose_mask_is_known(tmp_path):
+    """A mask video that ends early has masks for the first frames only."""
+    faces, maps_path = tmp_path / "f" / "s.h5", tmp_path / "m" / "s.h5"
+    masks = np.ones((4, MAP_SIZE, MAP_SIZE), np.uint8)
+    masks[2:] = 0
+    crops = np.zeros((4, MAP_SIZE, MAP_SIZE, 3), np.uint8)
+    write_faces(faces, [row(0, "A")], [crops], [masks])
+    with h5py.File(faces, "a") as file:
+        file["frames/has_mask"][:] = [True, True, False, False]
+    with FaceShard(faces) as shard:
+        table = shard.labelled_frames()
+    write_maps(maps_path, table, np.zeros((4, MAP_SIZE, MAP_SIZE)), np.zeros(4))
+    found = sums_of([maps_path], [faces])
+    arrays = cell_arrays(with_all_outcomes(found.cells))
+    assert {cell.mask.min() for cell in arrays} == {1.0}
+    assert {cell.mask.max() for cell in arrays} == {1.0}
 
 
 def test_with_few_people_nothing_is_significant(tmp_path):

@@ -20,16 +20,18 @@ def frames(baseline, logit, **columns):
     count = len(logit)
     keys = {"dataset": "d", "compression": "c23", "method": "A", "video": range(count)}
     logits = {"baseline_logit": baseline, "logit": logit}
-    results = {"aligned": False, "converged": True, "steps": 9} | columns
+    results = {"baseline_video": "", "converged": True, "steps": 9} | columns
     return pd.DataFrame(keys | logits | results)
 
 
 def test_the_audit_summarizes_the_logits_of_baselines():
     black = frames([2.0, 4.0, -3.0], [6.0, 4.0, 1.0], converged=[True, True, False])
-    real = frames([-1.0, -1.0, -1.0], [3.0, 1.0, 0.0], steps=[9, 9, 12], aligned=True)
-    found = audit({"black": black, "real_face": real}, threshold=2.0)
+    videos = ["d/c23/real/1", "d/c40/real/1", "d/c23/real/2"]
+    real = frames([-1.0, -1.0, -1.0], [3.0, 1.0, 0.0], steps=[9, 9, 12])
+    real = real.assign(baseline_video=videos)
+    found = audit({"black": black, "nearest_real": real}, threshold=2.0)
     first, second = found.itertuples()
-    assert (first.baseline, second.baseline) == ("black", "real_face")
+    assert (first.baseline, second.baseline) == ("black", "nearest_real")
     assert first.frames == 3
     assert first.baseline_logit == pytest.approx(1.0)
     assert (first.lowest, first.highest) == (-3.0, 4.0)
@@ -37,7 +39,8 @@ def test_the_audit_summarizes_the_logits_of_baselines():
     assert first.size_of_change == pytest.approx((4 + 0 + 4) / 3)
     assert first.from_baseline == pytest.approx((2 / 8 + 4 / 8 + 3 / 4) / 3)
     assert first.converged == pytest.approx(2 / 3)
-    assert (second.called_fake, second.aligned, second.steps) == (0.0, 1.0, 10.0)
+    assert (second.called_fake, second.steps) == (0.0, 10.0)
+    assert (first.same_set, second.same_set) == (0.0, pytest.approx(2 / 3))
     assert second.from_baseline == pytest.approx((1 / 4 + 1 / 2 + 1) / 3)
 
 

@@ -31,6 +31,7 @@ from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.faces.shards import FaceShard
 from pipeline.files.figures import counted, shortened
+from pipeline.statistics.resampling import MIN_UNITS
 from tests.support.shards import write_faces, write_maps
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -48,6 +49,9 @@ def video(number: int, method: str) -> dict:
         "method": method,
         "target": str(number),
         "source": "",
+        "unit": f"d$_$/{number}",
+        "second_unit": "",
+        "original": "",
         "label": int(method != "real"),
     }
 
@@ -82,7 +86,7 @@ class Reduced:
         self.arrays = cell_arrays(self.cells)
 
 
-@pytest.fixture(scope="module", params=[(1, 1), (6, 2)], ids=["one frame", "some"])
+@pytest.fixture(scope="module", params=[(1, 1), (9, 2)], ids=["one frame", "some"])
 def reduced(request, tmp_path_factory):
     return Reduced(tmp_path_factory.mktemp("atlas"), *request.param)
 
@@ -130,7 +134,7 @@ def test_statistics_of_one_frame_show_its_absolute_map(reduced, tmp_path):
 
 def test_ledger(reduced, tmp_path):
     table = ledger(reduced.cells, reduced.regions)
-    known = table["people"] > 1
+    known = table["units"] >= MIN_UNITS
     assert table.loc[~known, ["low", "high"]].isna().all(axis=None)
     assert table.loc[known, ["low", "high"]].notna().all(axis=None)
     plot_ledger(table, title="$title$", look=Look(), path=tmp_path / "l.png")
@@ -155,12 +159,18 @@ def test_differences(reduced, tmp_path):
 
 
 def test_baselines(reduced, tmp_path):
-    names = ["black", "noise"]
+    """The first baseline, as `original`, has no real frames."""
+    names = ["original", "noise"]
     frames = dict.fromkeys(names, reduced.sums.frames)
+    frames["original"] = frames["original"].query("label == 1")
+    arrays = {
+        "original": [cell for cell in reduced.arrays if cell.label == 1],
+        "noise": reduced.arrays,
+    }
     samples = dict.fromkeys(names, (reduced.sums.sample, reduced.sums.sampled))
     assert set(audit(frames, 0.0)["baseline"]) == set(names)
     plot_baselines(
-        dict.fromkeys(names, reduced.arrays),
+        arrays,
         frames,
         agreement(samples),
         threshold=0.0,

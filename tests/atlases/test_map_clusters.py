@@ -98,6 +98,7 @@ def test_typical_members_are_in_the_cluster_and_of_different_videos():
 def test_tables_add_up_and_name_the_corner():
     maps, _, rows = planted(noise=0.003)
     found = cluster_maps(maps, 0)
+    rows = rows.assign(unit=rows["target"], second_unit="")
     table = cluster_table(found, rows, resamples=200, seed=0)
     assert table["frames"].sum() == len(maps)
     by_cluster = table.groupby("cluster")["share_of_cluster"].sum()

@@ -6,9 +6,11 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.atlases.mask_agreement import (
+    CHANGED,
     COLUMNS,
     CONTROLS,
     FRAME_COLUMNS,
+    OFFICIAL,
     SCORES,
     agreement_table,
     centre_prior,
@@ -173,7 +175,8 @@ def some_frames(targets=12, seed=0):
                 for heat, bonus in (("attribution", 0.1), ("centre", 0.0)):
                     scores = quality + bonus + rng.normal(0, 0.02, len(SCORES))
                     video = f"{method}/{target}"
-                    place = ("data", "c23", method, f"t{target}", video, heat)
+                    unit = (f"data/t{target}", "")
+                    place = ("data", "c23", method, *unit, video, OFFICIAL, heat)
                     rows.append((*place, *scores))
     return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
 
@@ -188,16 +191,20 @@ def chosen(table, **names):
 
 def test_videos_have_equal_weights_and_frames_with_a_score_are_counted():
     rows = [
-        ("data", "c23", "A", "t0", "v0", "attribution", 1.0),
-        ("data", "c23", "A", "t0", "v0", "attribution", 0.0),
-        ("data", "c23", "A", "t0", "v0", "attribution", np.nan),
-        ("data", "c23", "A", "t1", "v1", "attribution", 0.1),
-        ("data", "c23", "A", "t1", "v1", "attribution", 0.1),
-        ("data", "c23", "A", "t1", "v2", "attribution", 0.6),
-        ("data", "c23", "B", "t1", "v3", "attribution", 0.3),
-        ("data", "c23", "real", "t2", "v4", "attribution", np.nan),
+        ("A", "t0", "v0", 1.0),
+        ("A", "t0", "v0", 0.0),
+        ("A", "t0", "v0", np.nan),
+        ("A", "t1", "v1", 0.1),
+        ("A", "t1", "v1", 0.1),
+        ("A", "t1", "v2", 0.6),
+        ("B", "t1", "v3", 0.3),
+        ("real", "t2", "v4", np.nan),
     ]
-    frames = pd.DataFrame(rows, columns=list(FRAME_COLUMNS[:7]))
+    columns = ["method", "unit", "video", "relevance_mass"]
+    frames = pd.DataFrame(rows, columns=columns).assign(
+        dataset="data", compression="c23", second_unit="", truth=OFFICIAL
+    )
+    frames = frames.assign(heat="attribution")
     frames = frames.reindex(columns=list(FRAME_COLUMNS)).assign(mask_share=0.2)
     frames.loc[7, "mask_share"] = np.nan
     table = agreement_table(frames, 100, 0)
@@ -205,36 +212,45 @@ def test_videos_have_equal_weights_and_frames_with_a_score_are_counted():
     assert set(table["method"]) == {"all", "A", "B"}
     assert set(table["score"]) == {"relevance_mass", "mask_share"}
     mass = {"heat": "attribution", "score": "relevance_mass"}
-    for method, value, count, targets in (("all", 0.375, 6, 2), ("A", 0.4, 5, 2)):
+    for method, value, count, units in (("all", 0.375, 6, 2), ("A", 0.4, 5, 2)):
         row = chosen(table, method=method, **mass)
         assert row["value"] == pytest.approx(value)
-        assert (row["frames"], row["targets"]) == (count, targets)
+        assert (row["frames"], row["units"]) == (count, units)
     share = chosen(table, method="A", score="mask_share")
     assert share["frames"] == 6
 
 
-def test_intervals_equal_those_of_resampled_identities_by_hand():
-    frames = some_frames()
+def test_intervals_are_those_of_resampled_units_by_hand():
+    frames = some_frames(targets=40)
     table = agreement_table(frames, 2000, 0)
     row = chosen(table, method="all", heat="centre", score="auroc")
-    videos = frames[frames.heat == "centre"].groupby(["target", "video"])["auroc"]
-    by_target = [part.to_numpy() for _, part in videos.mean().groupby("target")]
+    videos = frames[frames.heat == "centre"].groupby(["unit", "video"])["auroc"].mean()
+    by_unit = [part.to_numpy() for _, part in videos.groupby("unit")]
     rng = np.random.default_rng(9)
     means = [
-        np.concatenate([by_target[i] for i in rng.integers(0, 12, 12)]).mean()
+        np.concatenate([by_unit[i] for i in rng.integers(0, 40, 40)]).mean()
         for _ in range(2000)
     ]
     low, high = np.quantile(means, [0.025, 0.975])
-    assert row["low"] == pytest.approx(low, abs=0.006)
-    assert row["high"] == pytest.approx(high, abs=0.006)
+    width = high - low
+    assert row["low"] == pytest.approx(low, abs=0.15 * width)
+    assert row["high"] == pytest.approx(high, abs=0.15 * width)
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
-    alone = agreement_table(some_frames(targets=1), 2000, 0)
-    assert alone["value"].notna().all()
-    assert alone[["low", "high"]].isna().all(axis=None)
     few = agreement_table(some_frames(targets=4), 2000, 0)
-    many = agreement_table(some_frames(targets=100), 2000, 0)
-    assert (few["high"] - few["low"]).mean() > 2 * (many["high"] - many["low"]).mean()
+    assert few["value"].notna().all()
+    assert few[["low", "high"]].isna().all(axis=None)
+
+
+def test_each_truth_has_its_own_rows():
+    frames = some_frames()
+    changed = frames.assign(truth=CHANGED, auroc=frames["auroc"] + 0.1)
+    table = agreement_table(pd.concat([frames, changed]), 100, 0)
+    official = table[table["truth"] == OFFICIAL].reset_index(drop=True)
+    pd.testing.assert_frame_equal(official, agreement_table(frames, 100, 0))
+    names = {"method": "all", "heat": "centre", "score": "auroc"}
+    values = [chosen(table, truth=t, **names)["value"] for t in (OFFICIAL, CHANGED)]
+    assert values[1] - values[0] == pytest.approx(0.1)
 
 
 def test_differences_are_paired():
@@ -257,7 +273,7 @@ def test_differences_are_paired():
     table = agreement_table(frames.assign(auroc=frames["auroc"].mask(alone)), 100, 0)
     left = chosen(table, method="A", heat="attribution - centre", score="auroc")
     assert left["frames"] == paired["frames"] - alone.sum()
-    assert left["targets"] == 11
+    assert left["units"] == 11
 
 
 def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
@@ -267,20 +283,24 @@ def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
     pd.testing.assert_frame_equal(table, agreement_table(shuffled, 200, 3))
     assert not table["low"].equals(agreement_table(frames, 200, 4)["low"])
     both = pd.concat(
-        [frames, frames.assign(dataset="other", video="o/" + frames.video)]
+        [
+            frames,
+            frames.assign(
+                dataset="other", video="o/" + frames.video, unit="o" + frames.unit
+            ),
+        ]
     )
     wide = agreement_table(both, 200, 3)
     assert set(wide["dataset"]) == {"all", "data", "other"}
     own = wide[wide["dataset"] == "data"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, table)
     # In the other data set, t0 is another person.
-    assert wide.loc[wide["dataset"] == "all", "targets"].max() == 24
+    assert wide.loc[wide["dataset"] == "all", "units"].max() == 24
 
 
 def test_no_frames_give_an_empty_table_with_a_header():
-    for frames in (pd.DataFrame(), pd.DataFrame(columns=list(FRAME_COLUMNS))):
-        table = agreement_table(frames, 100, 0)
-        assert table.empty
-        assert list(table) == list(COLUMNS)
+    table = agreement_table(pd.DataFrame(columns=list(FRAME_COLUMNS)), 100, 0)
+    assert table.empty
+    assert list(table) == list(COLUMNS)
     unknown = some_frames().assign(**dict.fromkeys(SCORES, np.nan))
     assert list(agreement_table(unknown, 100, 0)) == list(COLUMNS)

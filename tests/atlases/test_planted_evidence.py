@@ -12,6 +12,7 @@ from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import explain
 from pipeline.attributions.frames import choose_frames, frame_keys
 from pipeline.attributions.memory_plan import BatchSize
+from pipeline.attributions.real_faces import RealFaces, write_real_faces
 from pipeline.attributions.reference_faces import write_references
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import writing_attributions
@@ -44,7 +45,7 @@ def crops_of(finished, marked: bool, person: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def planted(finished, tmp_path_factory):
-    """The reduced maps of a trained detector; baselines are real training faces."""
+    """The reduced maps of a trained detector; baselines are real validation faces."""
     folder, shards = tmp_path_factory.mktemp("planted"), {}
     for number, split in enumerate(("train", "val", "test")):
         videos = [
@@ -67,14 +68,13 @@ def planted(finished, tmp_path_factory):
     write_references(
         folder / "r.h5", [shards["train"]], ProtocolConfig(), provenance={}
     )
-    with FaceShard(shards["test"]) as shard, References(folder / "r.h5") as references:
+    write_real_faces(folder / "v.h5", [shards["val"]])
+    with FaceShard(shards["test"]) as shard, RealFaces(folder / "v.h5") as real:
         rows, crops = choose_frames(shard.labelled_frames(), None), shard.crops[:]
         keys = frame_keys(rows)
-        nearest = list(
-            make_baselines(
-                "real_face", crops, keys, references=references, originals=0 * crops
-            )
-        )
+        faces = real.crops_of(real.nearest(crops, rows))
+        nearest = list(make_baselines("nearest_real", crops, keys, faces=faces))
+    with References(folder / "r.h5") as references:
         prior = references.mean_mask
     found = explain(
         detector,
@@ -85,8 +85,8 @@ def planted(finished, tmp_path_factory):
     )
     assert found["converged"].mean() >= 0.99
     maps = folder / "maps" / shards["test"].name
-    with writing_attributions(maps, SIZE, {}, "real_face") as out:
-        out.add(found.pop("maps"), rows.assign(**found, aligned=False))
+    with writing_attributions(maps, SIZE, {}, "nearest_real") as out:
+        out.add(found.pop("maps"), rows.assign(**found, baseline_video=""))
     regions = region_grid(SIZE, 1.3)
     sums = sum_shards(
         [maps],
@@ -118,7 +118,7 @@ def test_the_atlas_shows_the_mark(planted):
 
 def test_a_cluster_shows_the_mark(planted):
     found, _ = planted
-    people = found.sampled["target"].to_numpy()
+    people = found.sampled["unit"].to_numpy()
     clusters = cluster_maps(found.sample, 0, groups=people)
     names = (REGIONS[-1], *REGIONS[:-1])
     regions = (region_grid(found.sample.shape[1], 1.3) + 1) % len(names)

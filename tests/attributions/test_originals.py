@@ -9,16 +9,22 @@ import pytest
 
 from pipeline.attributions.original_alignment import (
     MIN_ALIGNED_PSNR,
+    OFFSETS,
+    Compared,
+    best_offset,
+    changed_pixels,
+    error_outside,
     original_crops,
     psnr_outside,
     write_originals,
 )
-from pipeline.attributions.originals import Originals
+from pipeline.attributions.originals import Originals, summary_table
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.detection.haar import HaarDetector
-from pipeline.faces.extraction import extract_video
+from pipeline.faces.extraction import MaskVideos, extract_video
 from pipeline.faces.shards import FaceShard, writing_faces
 from pipeline.videos.decoding.video import open_video
+from pipeline.videos.miniature.corpus import write_video
 from tests.support.mutations import ffmpeg
 
 CONFIG = FacesConfig(frames=6, size=48)
@@ -72,7 +78,7 @@ def faces(corpus, compression, tmp_path_factory) -> Path:
                 mask = corpus / f"manipulated_sequences/{method}/masks/videos"
                 found = extract_video(
                     video_path(corpus, compression, method, name),
-                    mask / f"{name}.mp4" if fake else None,
+                    MaskVideos(mask / f"{name}.mp4" if fake else None, is_fake=fake),
                     detector,
                     CONFIG,
                 )
@@ -114,63 +120,116 @@ def test_originals_show_the_frames_of_the_fakes(
         assert (found.crops_of(np.flatnonzero(aligned)) == crops[aligned]).all()
     fake = frames["label"].to_numpy() == 1
     assert len(crops) == len(psnr) == len(aligned) == len(frames) > 20
-    # A real face has no original: its baseline is another real face.
+    # A real face has no original.
     assert np.isnan(psnr[~fake]).all()
     assert not crops[~fake].any()
-    assert aligned[fake].mean() > (0.95 if compression == "c23" else 0.8)
-    assert (aligned == (np.nan_to_num(psnr) >= MIN_ALIGNED_PSNR)).all()
+    assert aligned[fake].mean() > (0.95 if compression == "c23" else 0.7)
+    assert (np.nan_to_num(psnr)[aligned] >= MIN_ALIGNED_PSNR).all()
     # Outside the mask they equal the fakes, row by row; inside they do not.
     away = np.abs(crops.astype(float) - fakes).mean(-1)
     for row in np.flatnonzero(aligned):
         outside, inside = away[row][~masks[row]], away[row][masks[row]]
         assert outside.mean() < 6
         assert inside.mean() > 1.1 * outside.mean()
+    table = summary_table([tmp_path / "o.h5"]).set_index("method")
+    assert set(table.index) == {"Deepfakes", "NeuralTextures"}
+    assert (table["videos"] == 2).all()
+    assert table["frames"].sum() == fake.sum()
+    assert table["aligned"].sum() == aligned.sum()
+    assert (table["offset_0"] == 2).all()
+
+
+def test_changed_pixels_are_those_of_the_forgery(
+    faces, originals, compression, tmp_path
+):
+    written(faces, by_fake(originals, compression), tmp_path / "o.h5")
+    with FaceShard(faces) as shard, Originals(tmp_path / "o.h5") as found:
+        rows = np.flatnonzero(found.aligned)
+        changed, masks = found.changed_of(rows) > 0, shard.masks[rows] > 0
+    shares = changed.mean((1, 2))
+    assert (shares > 0.005).all()
+    inside = (changed & masks).sum() / changed.sum()
+    assert inside > 0.8  # forgeries are blended a little beyond their mask
+    assert (changed & masks).sum() / masks.sum() > (
+        0.3 if compression == "c23" else 0.15
+    )
+
+
+def test_a_delayed_original_is_not_aligned(faces, originals, compression, tmp_path):
+    """The fake starts some frames after its original: every frame is another moment."""
+    if compression == "c40":
+        pytest.skip(
+            "small movements are lost at c40: a neighbouring frame fits as well"
+        )
+    delayed = {}
+    for (c, name), path in originals.items():
+        video = open_video(path)
+        pixels, _ = video.read(np.arange(video.index.total))
+        delayed[c, name] = tmp_path / f"{c}-{name}.mp4"
+        write_video(delayed[c, name], [*pixels[:2], *pixels], 23 if c == "c23" else 40)
+    _, psnr, aligned = written(faces, by_fake(delayed, compression), tmp_path / "o.h5")
+    assert np.nanmax(psnr) > MIN_ALIGNED_PSNR - 8  # the PSNR alone would not tell
+    table = summary_table([tmp_path / "o.h5"])
+    assert not aligned.any()
+    assert (table["offset_2"] == table["videos"]).all()
+
+
+def test_the_best_offset_is_compared_on_the_same_frames():
+    """The second frame is near the end: offsets 2 and 3 do not exist there."""
+    errors = np.full((2, len(OFFSETS)), 9.0)
+    errors[1] += 90
+    errors[1, -2:] = np.nan
+    errors[:, OFFSETS.index(0)] -= 1
+    assert best_offset(errors) == 0
+    errors[0, OFFSETS.index(2)] = 7
+    assert best_offset(errors) == 0  # hardly better
+    errors[0, OFFSETS.index(2)] = 6
+    assert best_offset(errors) == 2
+    assert np.isnan(best_offset(np.full((2, len(OFFSETS)), np.nan)))
+    assert best_offset(np.zeros((2, len(OFFSETS)))) == 0
+
+
+def test_changed_pixels_are_found_above_the_noise_of_compression():
+    rng = np.random.default_rng(0)
+    original = rng.integers(60, 180, (64, 64, 3)).astype(np.uint8)
+    fake = (original + rng.normal(0, 2, original.shape)).clip(0, 255).astype(np.uint8)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:44, 20:44] = 1
+    assert changed_pixels(fake, original, mask).mean() < 0.01
+    fake[26:38, 26:38] += 30  # a part of the mask
+    found = changed_pixels(fake, original, mask)
+    assert found[26:38, 26:38].all()
+    found[24:40, 24:40] = 0
+    assert found.mean() < 0.01
+    assert error_outside(fake, original, mask) < 6
 
 
 def test_an_originals_crops_equal_its_own_extracted_crops(corpus, compression):
     """With the same boxes, a video as its own original gives the same bits."""
     path = video_path(corpus, compression, "real", "000")
-    faces = extract_video(path, None, HaarDetector(CONFIG.min_face), CONFIG)
+    faces = extract_video(path, MaskVideos(), HaarDetector(CONFIG.min_face), CONFIG)
     order = np.arange(len(faces.crops))[::-1]  # any order, and repeats
     order = np.append(order, order[:2])
     numbers, boxes = faces.frames["number"][order], faces.frames["box"][order]
     frame = (faces.height, faces.width)
-    crops, is_cut, reason = original_crops(path, numbers, boxes, **options(frame, 48))
-    assert is_cut.all()
-    assert reason == ""
-    assert (crops == faces.crops[order]).all()
+    compared = Compared(
+        np.array([0]), faces.crops[order[:1]], np.zeros((1, 48, 48), "u1")
+    )
+    found = original_crops(
+        path, numbers, boxes, compared=compared, **options(frame, 48)
+    )
+    assert found.is_cut.all()
+    assert found.reason == ""
+    assert (found.crops == faces.crops[order]).all()
+    assert found.errors[0, OFFSETS.index(0)] == 0
+    assert best_offset(found.errors) == 0
 
 
-def test_another_moment_is_less_similar_and_another_person_is_not_aligned(
-    corpus, faces, originals, compression, tmp_path
-):
-    """No threshold separates a moment from its neighbours, but the mean over a video
-    differs five frames away."""
+def test_another_person_is_not_aligned(faces, originals, compression, tmp_path):
     files = by_fake(swapped(originals), compression)
     _, psnr, aligned = written(faces, files, tmp_path / "o.h5")
     assert np.nanmax(psnr) < MIN_ALIGNED_PSNR - 10
     assert not aligned.any()
-    with FaceShard(faces) as shard:
-        frames, boxes = shard.labelled_frames(), shard.file["frames/box"][:]
-        fakes, masks = shard.crops[:], shard.masks[:]
-    for _, rows in frames[frames["label"] == 1].groupby("video"):
-        video, at = rows.iloc[0], rows.index.to_numpy()
-        path = originals[compression, video["target"]]
-        numbers, frame = rows["number"].to_numpy(), (video["height"], video["width"])
-        similarity = {}
-        for shift in (0, 5):
-            crops, is_cut, _ = original_crops(
-                path, numbers + shift, boxes[at], **options(frame, CONFIG.size)
-            )
-            similarity[shift] = np.array(
-                [
-                    psnr_outside(fakes[row], crop, masks[row]) if had else np.nan
-                    for row, crop, had in zip(at, crops, is_cut, strict=True)
-                ]
-            )
-        both = np.isfinite(similarity[0] + similarity[5])
-        lead = (similarity[0] - similarity[5])[both].mean()
-        assert lead > (5 if compression == "c23" else 1)
 
 
 def test_without_a_mask_the_border_of_the_crop_is_compared(
@@ -180,13 +239,13 @@ def test_without_a_mask_the_border_of_the_crop_is_compared(
     bare = tmp_path / "bare.h5"
     shutil.copy(faces, bare)
     with h5py.File(bare, "a") as file:
-        file["videos/has_mask"][:] = False
+        file["frames/has_mask"][:] = False
         file["masks"][:] = 0
     files = by_fake(originals, compression)
     _, psnr, aligned = written(bare, files, tmp_path / "o.h5")
     with FaceShard(bare) as shard:
         fake = shard.labelled_frames()["label"].to_numpy() == 1
-    assert aligned[fake].all()
+    assert aligned[fake].mean() > 0.9
     assert np.isnan(psnr[~fake]).all()
     files = by_fake(swapped(originals), compression)
     _, psnr, _ = written(bare, files, tmp_path / "o.h5")
@@ -234,14 +293,14 @@ def test_an_original_of_another_size_or_too_short_is_not_used(originals):
     video = open_video(path)
     boxes, numbers = np.tile([0, 0, 40, 40], (3, 1)), np.array([1, 2, 10**6])
     narrower = (video.height, video.width - 2)
-    _, is_cut, reason = original_crops(path, numbers, boxes, **options(narrower))
-    assert not is_cut.any()
-    assert reason == "the original is of another size"
+    found = original_crops(path, numbers, boxes, **options(narrower))
+    assert not found.is_cut.any()
+    assert found.reason == "the original is of another size"
     frame = (video.height, video.width)
-    crops, is_cut, reason = original_crops(path, numbers, boxes, **options(frame))
-    assert is_cut.tolist() == [True, True, False]
-    assert reason == "the original ends before the fake"
-    assert not crops[2].any()
+    found = original_crops(path, numbers, boxes, **options(frame))
+    assert found.is_cut.tolist() == [True, True, False]
+    assert len(found.crops) == 2
+    assert found.reason == "the original ends before the fake"
 
 
 def test_damaged_frames_are_left_out_and_reported(originals, tmp_path):
@@ -251,17 +310,16 @@ def test_damaged_frames_are_left_out_and_reported(originals, tmp_path):
     video = open_video(groups)
     frame, numbers = (video.height, video.width), np.arange(video.index.total)
     boxes = np.tile([0, 0, 200, 200], (len(numbers), 1))
-    intact, is_cut, _ = original_crops(groups, numbers, boxes, **options(frame))
-    assert is_cut.all()
+    intact = original_crops(groups, numbers, boxes, **options(frame))
+    assert intact.is_cut.all()
     content = bytearray(groups.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 40] = bytes(b ^ 0x55 for b in content[middle:][:40])
     groups.write_bytes(content)
-    crops, is_cut, reason = original_crops(groups, numbers, boxes, **options(frame))
-    assert 0 < is_cut.sum() < len(numbers)
-    assert reason == "frames of the original are damaged"
-    assert (crops[is_cut] == intact[is_cut]).all()
-    assert not crops[~is_cut].any()
+    found = original_crops(groups, numbers, boxes, **options(frame))
+    assert 0 < found.is_cut.sum() < len(numbers)
+    assert found.reason == "frames of the original are damaged"
+    assert (found.crops == intact.crops[found.is_cut]).all()
 
 
 def test_psnr_equals_values_by_hand():

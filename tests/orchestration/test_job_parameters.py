@@ -179,7 +179,7 @@ def test_a_shards_steps_wait_for_drawn_files_and_for_files_on_disk(tmp_path):
     jobs = three_sources(tmp_path)
     drawn = jobs.shard_files(Names("miniature-test-000"))
     rows = jobs.rows_of("miniature-test-000")
-    paths = {*rows["path"], *rows["mask"]} - {""}
+    paths = {*rows["path"], *rows["mask"], *rows["subject_mask"]} - {""}
     assert set(drawn) == {f"{tmp_path}/drawn/{path}" for path in paths}
     # Checksums represent fetched files, and missing files are not waited for.
     assert jobs.shard_files(Names("faceforensics-test-000")) == []
@@ -279,10 +279,25 @@ def test_weights_that_training_starts_from(pretrained, file):
     assert config.pretrained == (file or False)
 
 
-def test_originals_are_an_input_only_for_real_faces(jobs):
-    assert jobs.aligned_originals(Names(baseline="black")) == []
-    file = "out/attributions/originals/miniature-test-000.h5"
-    assert jobs.aligned_originals(Names(baseline="real_face")) == file
+def test_each_baseline_waits_only_for_the_faces_that_it_is_made_of(jobs):
+    originals = "out/attributions/originals/miniature-test-000.h5"
+    files = {
+        "black": ([], [], []),
+        "original": (originals, [], []),
+        "nearest_real": ([], "out/attributions/real_faces.h5", []),
+        "mean_face": ([], [], "out/attributions/references/all.h5"),
+    }
+    for baseline, expected in files.items():
+        names = Names(baseline=baseline)
+        found = jobs.baseline_originals(names), jobs.baseline_faces(names)
+        assert (*found, jobs.baseline_references(names)) == expected
+
+
+def test_originals_are_summarized_if_there_are_any(jobs):
+    assert jobs.shards_with_originals() == jobs.shards("test")
+    assert jobs.summary_of_originals("file") == ["file"]
+    clips = run_on_clips("real", "fake")
+    assert clips.summary_of_originals("file") == clips.shards_with_originals() == []
 
 
 def test_a_training_state_belongs_to_its_detector(jobs):
@@ -406,17 +421,22 @@ def test_baselines_of_training_faces_ask_for_them():
     assert jobs.needed_for("metrics")(Names()) == []
     message = missing_for(jobs, "attributions")
     assert "the split 'train' has no real video" in message
-    assert "black, grey, white, blurred, noise need no training videos" in message
+    assert "black, grey, white, blurred, noise need no other videos" in message
+    for baseline, reason in (
+        ("nearest_real", "the split 'val' has no real video"),
+        ("original", "no fake in the split 'test' has a known original"),
+    ):
+        attribution = AttributionConfig(baselines=[baseline])
+        config = jobs.config.model_copy(update={"attribution": attribution})
+        other = JobParameters(config, jobs.listed, PUBLISHED)
+        assert reason in missing_for(other, "attributions")
     assert jobs.baseline_references(Names(baseline="black")) == []
     with pytest.raises(MissingVideosError, match="collect_references"):
         jobs.baseline_references(Names(baseline="mean_face"))
 
 
-def test_references_are_an_input_only_of_baselines_of_training_faces(jobs):
-    file = "out/attributions/references/all.h5"
-    assert jobs.references_file(Names()) == file
-    assert jobs.baseline_references(Names(baseline="real_face")) == file
-    assert jobs.baseline_references(Names(baseline="black")) == []
+def test_references_are_those_of_the_protocol(jobs):
+    assert jobs.references_file(Names()) == "out/attributions/references/all.h5"
 
 
 # Resources.
@@ -535,7 +555,7 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
     },
     "faces": {
         "frames": (9, {"crops"}),
-        "detector": ("retinaface", {"crops"}),
+        "detector": ("retinaface", {"crops", "trained runs"}),
         "retinaface_weights": ("own.pth", {"crops"}),
         "retinaface_address": ("https://a.example", set()),
         "detection_size": (512, {"crops"}),

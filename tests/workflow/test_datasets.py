@@ -72,7 +72,7 @@ def test_each_data_set_has_rows_of_its_own(run):
     table = table[(table["model"] == "small") & (table["metric"] == "auc")]
     assert set(table["dataset"]) == {"all", "miniature", *names}
     rows = table[table["method"] != "all"].set_index(["dataset", "method"])
-    assert (rows.loc[[*names], ["real", "fake", "targets"]].min() >= 1).all()
+    assert (rows.loc[[*names], ["real", "fake", "units"]].min() >= 1).all()
     drawn = rows.loc[("miniature", "Deepfakes"), "value"]
     for method in (
         ("celebdf", "Celeb-synthesis"),

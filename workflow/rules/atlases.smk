@@ -15,6 +15,9 @@ rule sum_attributions:
             allow_missing=True,
         ),
         faces=expand(rules.extract_faces.output, shard=JOBS.shards("test")),
+        originals=expand(
+            rules.align_originals.output, shard=JOBS.shards_with_originals()
+        ),
         references=JOBS.references_file,
         points=rules.choose_operating_point.output,
     output:
@@ -38,7 +41,8 @@ rule sum_attributions:
         code=code_version("sum_attributions"),
     shell:
         "python -m pipeline.sum_attributions --attributions {input.attributions:q} "
-        "--faces {input.faces:q} --references={input.references:q} "
+        "--faces {input.faces:q} --originals {input.originals:q} "
+        "--references={input.references:q} --baseline {wildcards.baseline} "
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "
@@ -107,6 +111,7 @@ rule draw_atlas:
         "--members {input.members:q} --atlas {output.atlas:q} "
         "--statistics {output.statistics:q} --ledger {output.ledger:q} "
         "--gallery {output.gallery:q} --cluster_figure {output.cluster_figure:q} "
+        "--baseline {wildcards.baseline} "
         "--title '{wildcards.model}/{wildcards.protocol}, from {wildcards.baseline}' "
         "--config {params.config:q} > {log:q} 2>&1"
 

@@ -1,8 +1,10 @@
 # In: a model's weights, the face shards, the originals' videos.
-# Out: attributions/references/<protocol>.h5, attributions/originals/<shard>.h5,
+# Out: attributions/references/<protocol>.h5, attributions/real_faces.h5,
+#      attributions/originals/<shard>.h5, attributions/originals.csv,
 #      attributions/<model>/<protocol>/<baseline>/<shard>.h5.
-# Steps: collect_references and align_originals (images that baselines are made of),
-#        attribute_frames for each test shard (the GPU's work).
+# Steps: collect_references, collect_real_faces and align_originals (images that
+#        baselines are made of), summarize_originals, attribute_frames for each test
+#        shard (the GPU's work).
 
 
 rule collect_references:
@@ -23,6 +25,25 @@ rule collect_references:
     shell:
         "python -m pipeline.collect_references --train {input.faces:q} --output {output:q} "
         "--protocol {params.protocol:q} > {log:q} 2>&1"
+
+
+rule collect_real_faces:
+    input:
+        JOBS.needed_for("collect_real_faces"),
+        faces=expand(rules.extract_faces.output, shard=JOBS.shards("val")),
+    output:
+        ensure("<results>/attributions/real_faces.h5", non_empty=True),
+    log:
+        "<logs>/collect_real_faces.log",
+    benchmark:
+        "<benchmarks>/collect_real_faces.tsv"
+    resources:
+        **FIGURES,
+    params:
+        code=code_version("collect_real_faces"),
+    shell:
+        "python -m pipeline.collect_real_faces --validation {input.faces:q} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule align_originals:
@@ -52,12 +73,31 @@ rule align_originals:
         "> {log:q} 2>&1"
 
 
+rule summarize_originals:
+    input:
+        expand(rules.align_originals.output, shard=JOBS.shards_with_originals()),
+    output:
+        "<results>/attributions/originals.csv",
+    log:
+        "<logs>/summarize_originals.log",
+    benchmark:
+        "<benchmarks>/summarize_originals.tsv"
+    resources:
+        **SMALL,
+    params:
+        code=code_version("summarize_originals"),
+    shell:
+        "python -m pipeline.summarize_originals --originals {input:q} "
+        "--summary {output:q} > {log:q} 2>&1"
+
+
 rule attribute_frames:
     input:
         weights=JOBS.detector_file,
         faces=rules.extract_faces.output,
         references=JOBS.baseline_references,
-        originals=JOBS.aligned_originals,
+        real_faces=JOBS.baseline_faces,
+        originals=JOBS.baseline_originals,
     output:
         ensure(
             "<results>/attributions/<detector>/{baseline}/{shard}.h5",
@@ -79,6 +119,7 @@ rule attribute_frames:
     shell:
         "python -m pipeline.attribute_frames --weights {input.weights:q} "
         "--faces {input.faces:q} --references={input.references:q} "
+        "--real_faces={input.real_faces:q} "
         "--originals={input.originals:q} --baseline {wildcards.baseline} "
         "--output {output:q} --config {params.config:q} --seed {params.seed} "
         "--threads {threads} > {log:q} 2>&1"
@@ -87,6 +128,7 @@ rule attribute_frames:
 rule attributions:
     input:
         JOBS.needed_for("attributions"),
+        JOBS.summary_of_originals(rules.summarize_originals.output),
         JOBS.of_each_atlas(
             expand(
                 rules.attribute_frames.output,
