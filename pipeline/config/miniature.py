@@ -37,7 +37,7 @@ class MiniatureConfig(SourceConfig):
     fakes for each method."""
     val_pairs: int = Field(9, ge=1, le=50)
     """Number of pairs of persons in the validation split."""
-    test_pairs: int = Field(12, ge=1, le=50)
+    test_pairs: int = Field(16, ge=1, le=50)
     """Number of pairs of persons in the test split."""
     min_frames: Annotated[int, Reruns("render_videos")] = Field(24, ge=1, le=1000)
     """Smallest number of frames of a video."""

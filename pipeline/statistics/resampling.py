@@ -140,12 +140,13 @@ def unit_correlation(values: np.ndarray, units: Sequence[str]) -> float:
     It is the estimate of the one-way analysis of variance for units of unequal sizes
     (Donner 1986, "A review of inference procedures for the intraclass correlation
     coefficient in the one-way random effects model", section 2). It is 0 if items of
-    one unit are not more alike than others, and 1 if they are equal. NaN if no unit has
-    two items, if there is one unit, or if all values are equal.
+    one unit are not more alike than others, and 1 if they are equal. NaN if all values
+    are equal, or with fewer than MIN_UNITS units that have two items or more: the
+    estimate is then too uncertain.
     """
     member, sizes = np.unique(units, return_inverse=True, return_counts=True)[1:]
     count, groups = len(values), len(sizes)
-    if groups < 2 or count == groups:
+    if (sizes > 1).sum() < MIN_UNITS:
         return np.nan
     means = np.bincount(member, values) / sizes
     between = (sizes * (means - values.mean()) ** 2).sum() / (groups - 1)

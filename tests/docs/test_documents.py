@@ -120,7 +120,7 @@ def test_every_command_in_a_fresh_clone(clone):
         if command == "snakemake all --cores 8 --resources gpu=1":
             assert "Nothing to be done" in printed
     fetched = clone / "data/FaceForensics++/SHA256SUMS"
-    assert len(fetched.read_text().splitlines()) == 630 + 504  # videos and masks
+    assert len(fetched.read_text().splitlines()) == 670 + 536  # videos and masks
     server.close()
 
 

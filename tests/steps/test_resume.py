@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions.real_faces import write_real_faces
 from pipeline.attributions.shards import AttributionShard
 from pipeline.files.checksums import file_sha256, take_checksums, write_checksums
 from tests.support import forked
@@ -24,9 +25,9 @@ def extraction(corpus: Path, folder: Path, faces: dict) -> tuple[list[str], Path
     """The command that extracts the corpus, and its output file."""
     folder.mkdir(exist_ok=True)
     names = sorted(str(p.relative_to(corpus)) for p in corpus.rglob("c*/**/*.mp4"))
-    rows = [f"{name},{name},,0,youtube,test,," for name in names]
+    rows = [f"{name},{name},,,0,youtube,test,," for name in names]
     table, sums = folder / "t.csv", folder / "t.sha256"
-    header = "video,path,mask,label,method,split,problem,mask_problem"
+    header = "video,path,mask,subject_mask,label,method,split,problem,mask_problem"
     table.write_text("\n".join([header, *rows, ""]))
     write_checksums(take_checksums(corpus, names), sums)
     output = folder / "shard.h5"
@@ -48,11 +49,21 @@ def attribution(
     """The command that explains a shard of a finished run, and its output file."""
     folder.mkdir(exist_ok=True)
     results, output = finished.folder / "results", folder / "maps.h5"
+    made_of = results / "attributions"
+    real_faces = folder / "real_faces.h5"
+    if baseline == "nearest_real":
+        write_real_faces(real_faces, sorted(results.glob("faces/*-val-*.h5")))
+    split = "test" if baseline == "original" else "train"
+    files = {
+        "mean_face": {"references": made_of / "references/all.h5"},
+        "nearest_real": {"real_faces": real_faces},
+        "original": {"originals": made_of / "originals/miniature-test-000.h5"},
+    }
     words = {
         "weights": results / "models/small/all/weights.safetensors",
-        "faces": results / "faces/miniature-train-000.h5",
-        "references": results / "attributions/references/all.h5",
-        "originals": "",
+        "faces": results / f"faces/miniature-{split}-000.h5",
+        **dict.fromkeys(("references", "real_faces", "originals"), ""),
+        **files.get(baseline, {}),
         "baseline": baseline,
         "output": output,
         "seed": 0,
@@ -142,7 +153,13 @@ def test_attribution_continues_after_the_last_chunk(
     assert_killed_gives_the_same_file(make, tmp_path, slow | {"tolerance": 0.2})
 
 
-@pytest.mark.parametrize("baseline", ["grey", "white", "blurred", "mean_face", "noise"])
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        *("grey", "white", "blurred", "mean_face", "noise"),
+        *("original", "nearest_real"),
+    ],
+)
 def test_maps_from_every_baseline_are_complete(finished, tmp_path, baseline):
     command, output = attribution(finished, tmp_path, baseline, {"noise_draws": 3})
     assert finish(command) == 0
@@ -152,7 +169,16 @@ def test_maps_from_every_baseline_are_complete(finished, tmp_path, baseline):
         made_from = json.loads(shard.file.attrs["provenance"])["sha256"]
     change = frames["logit"] - frames["baseline_logit"]
     error = completeness_error(maps.sum((1, 2), dtype=float), change)
-    assert len(maps) == len(frames) > 10
+    assert len(maps) == len(frames) > (2 if baseline == "original" else 10)
+    if baseline == "original":
+        assert (frames["label"] == 1).all()
+        assert (frames["baseline_video"] == frames["original"]).all()
+        assert (frames["baseline_video"] != "").all()
+    elif baseline == "nearest_real":
+        assert frames["baseline_video"].str.startswith("miniature/c23/real/").all()
+        assert not frames["baseline_video"].str[-3:].isin(frames["target"]).any()
+    else:
+        assert (frames["baseline_video"] == "").all()
     assert np.allclose(error, frames["completeness_error"])
     assert (frames["converged"] == (error <= 0.05)).all()
     assert frames["converged"].mean() > 0.9

@@ -30,6 +30,9 @@ MAX_MOVE = 0.75  # of a face since the frame before, in sides of its box
 MAX_GROWTH = 1.5  # of its side
 # The same faces in the search of the complete frame and in their close-ups.
 SAME_MOVE = 0.35
+# Smallest score in a complete frame to look at a close-up. Large faces score less there:
+# of drawn faces, 1 % score less than 0.5, often in all frames of a video.
+CANDIDATE_THRESHOLD = 0.3
 
 
 class BatchSizes(NamedTuple):
@@ -98,8 +101,13 @@ class CenterFaceDetector:
             for film, frames in enumerate(films)
         ]
 
-    def search(self, frames: np.ndarray) -> list[Detections]:
-        """The faces in complete frames (N, H, W, 3) of any size, without close-ups."""
+    def search(
+        self, frames: np.ndarray, threshold: float | None = None
+    ) -> list[Detections]:
+        """The faces in complete frames (N, H, W, 3) of any size, without close-ups.
+
+        `threshold` is the smallest score of a face; None takes that of the detector.
+        """
         height, width = frames.shape[1:3]
         right, below = -width % MULTIPLE, -height % MULTIPLE
         found: list[Detections] = []
@@ -107,13 +115,19 @@ class CenterFaceDetector:
         for start in range(0, len(frames), at_once):
             batch = frames[start : start + at_once]
             pictures = np.pad(batch, [(0, 0), (0, below), (0, right), (0, 0)])
-            found += self._run(pictures, at_once, (height, width))
+            found += self._run(pictures, at_once, (height, width), threshold)
         return found
 
     def _search(
         self, films: Sequence[np.ndarray], places: list[Place]
     ) -> dict[Place, Detections]:
-        """The faces in these frames, by a complete search and close-ups."""
+        """The faces in these frames, by a complete search and close-ups.
+
+        Large faces score less in the complete frame than in a close-up. So the complete
+        search gives candidates, and a candidate below the threshold is a face if its
+        close-up reaches the threshold.
+        """
+        lowest = min(CANDIDATE_THRESHOLD, self.threshold)
         found: dict[Place, Detections] = {}
 
         def size(place: Place) -> tuple[int, ...]:
@@ -122,21 +136,43 @@ class CenterFaceDetector:
         for _, same_size in groupby(sorted(places, key=size), size):
             group = list(same_size)
             frames = np.stack([films[film][number] for film, number in group])
-            found |= zip(group, self.search(frames), strict=True)
-        with_faces = {
-            place: faces for place, faces in found.items() if len(faces.boxes)
+            found |= zip(group, self.search(frames, lowest), strict=True)
+        certain = {place: self._certain(faces) for place, faces in found.items()}
+        wanted = {
+            place: faces if len(faces.boxes) <= MAX_FOLLOWED else certain[place]
+            for place, faces in found.items()
         }
-        near = self._close_ups(films, with_faces, max_move=SAME_MOVE)
+        wanted = {place: faces for place, faces in wanted.items() if len(faces.boxes)}
+        near = self._close_ups(films, wanted, max_move=SAME_MOVE)
         for place, faces in near.items():
-            rough = found[place]
-            exact = [
-                _row(rough, row) if face is None else face
-                for row, face in enumerate(faces)
-            ]
-            # Two rough boxes of one face have the same close-up.
-            if not _has_duplicates(exact):
-                found[place] = _joined(exact)
-        return found
+            certain[place] = self._exact(wanted[place], faces, certain[place])
+        return certain
+
+    def _certain(self, found: Detections) -> Detections:
+        """The faces of a frame whose score reaches the threshold."""
+        return _rows(found, found.scores >= self.threshold)
+
+    def _exact(
+        self, rough: Detections, faces: list[Detections | None], certain: Detections
+    ) -> Detections:
+        """The faces of a frame from its close-ups.
+
+        `rough` are the candidates of the complete search, `faces` what their close-ups
+        show, and `certain` the candidates that reach the threshold.
+        """
+        exact, others = [], []
+        for row, face in enumerate(faces):
+            if rough.scores[row] >= self.threshold:
+                exact.append(_row(rough, row) if face is None else face)
+            elif face is not None:
+                others.append(face)
+        # Two rough boxes of one face have the same close-up.
+        if exact and _has_duplicates(exact):
+            return certain
+        for face in others:
+            if not _has_duplicates([*exact, face]):
+                exact.append(face)
+        return _joined(exact) if exact else certain
 
     def _follow(
         self,
@@ -195,12 +231,17 @@ class CenterFaceDetector:
         return near
 
     def _run(
-        self, pictures: np.ndarray, batch_size: int, size: tuple[int, int]
+        self,
+        pictures: np.ndarray,
+        batch_size: int,
+        size: tuple[int, int],
+        threshold: float | None = None,
     ) -> list[Detections]:
         """The faces in pictures (N, H, W, 3), N at most `batch_size`.
 
-        `size` is (height, width) without padding.
+        `size` is (height, width) without padding. `threshold` is as for `search`.
         """
+        lowest = self.threshold if threshold is None else threshold
         count = len(pictures)
         if self.batches.padded:
             empty = batch_size - count
@@ -208,16 +249,17 @@ class CenterFaceDetector:
         with torch.inference_mode():
             images = torch.from_numpy(pictures).to(self.device)
             outputs = self.network(images.permute(0, 3, 1, 2).float())
-            return decode(outputs, self.threshold, size)[:count]
+            return decode(outputs, lowest, size)[:count]
 
 
 def _row(found: Detections, row: int) -> Detections:
     """One of the faces of a frame."""
-    return Detections(
-        found.boxes[row : row + 1],
-        found.scores[row : row + 1],
-        found.landmarks[row : row + 1],
-    )
+    return _rows(found, np.array([row]))
+
+
+def _rows(found: Detections, which: np.ndarray) -> Detections:
+    """Some of the faces of a frame."""
+    return Detections(found.boxes[which], found.scores[which], found.landmarks[which])
 
 
 def _joined(faces: list[Detections]) -> Detections:
