@@ -72,11 +72,14 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
     for number, (name, videos) in enumerate(shards.items()):
         before = (f"checksums {number // group_sizes['checksums']}",)
         jobs.append(Job(f"extract {name}", before, True, cost.extract * videos))
-        if "test" in name and "original" in baselines:
+        if "test" in name:
             work = cost.original * videos
             jobs.append(Job(f"originals {name}", (f"extract {name}",), False, work))
     fitted = tuple(f"extract {name}" for name in names if "test" not in name)
     jobs.append(Job("references", fitted, False, cost.atlas))
+    validated = tuple(f"extract {name}" for name in names if "val" in name)
+    jobs.append(Job("real faces", validated, False, cost.atlas))
+    originals = tuple(f"originals {name}" for name in names if "test" in name)
     for model in MODELS:
         epochs = config["models"][model]["epochs"]
         videos_of_an_epoch = VIDEOS_IN_SPLIT["train"] + VIDEOS_IN_SPLIT["val"] / 3
@@ -90,9 +93,11 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
             work = crops * videos / cost.predict_rate
             jobs.append(Job(f"predict {model} {name}", before, True, work))
             for baseline in baselines if "test" in name else ():
-                given = ("references",)
-                if baseline == "original":
-                    given += (f"originals {name}",)
+                given = {
+                    "original": (f"originals {name}",),
+                    "nearest_real": ("real faces",),
+                    "mean_face": ("references",),
+                }.get(baseline, ())
                 maps = config["attribution"]["frames"] * videos
                 work = maps * cost.gradients / cost.gradient_rate
                 job = f"attribute {model} {baseline} {name}"
@@ -102,7 +107,8 @@ def jobs_of_a_run(cost: argparse.Namespace) -> list[Job]:
         for baseline in baselines:
             maps = f"attribute {model} {baseline} "
             mapped = tuple(j.name for j in jobs if j.name.startswith(maps))
-            before, total = (*mapped, f"metrics {model}"), f"sum {model} {baseline}"
+            before = (*mapped, *originals, "references", f"metrics {model}")
+            total = f"sum {model} {baseline}"
             jobs.append(Job(total, before, False, cost.atlas))
             for step in ("atlas", "clusters"):
                 name = f"{step} {model} {baseline}"

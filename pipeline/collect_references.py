@@ -1,4 +1,4 @@
-"""Collect a protocol's real training faces (rule `collect_references`)."""
+"""Compute a protocol's mean face and mean mask (rule `collect_references`)."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -25,9 +25,9 @@ from pipeline.runtime.command_line import run
 MEMBERS_SHOWN = 6  # of each cluster
 ORIGINAL_NOTE = (
     "from its own original, a map shows which of the changed pixels count, and not "
-    "whether\nthe detector finds the forgery; thin lines: differs from zero"
+    "whether\nthe detector finds the forgery; thin lines: squares that differ from zero"
 )
-OTHER_NOTE = "thin lines: differs from real faces"
+OTHER_NOTE = "thin lines: squares that differ from real faces"
 
 
 @dataclass(frozen=True)

@@ -56,16 +56,18 @@ def main(args: Arguments) -> None:
     grid = min(map_side(args.attributions[0]), MAX_GRID_SIDE)
     has_landmarks = any_landmarks(args.faces)
     regions = region_grid(grid, args.margin, usual_points(has_landmarks))
+    from_originals = args.baseline == ORIGINAL
     found = sum_shards(
         args.attributions,
         args.faces,
         args.originals,
+        # From its own original, any detector's map lies inside the forgery.
+        score_masks=not from_originals,
         mean_mask=read_mean_mask(args.references),
         threshold=threshold,
         regions=regions,
         seed=args.seed,
     )
-    from_originals = args.baseline == ORIGINAL
     if not found.cells:
         raise StepError(f"{args.frames}: {_why_no_cells(from_originals)}")
     cells = with_all_outcomes(found.cells)
@@ -77,9 +79,7 @@ def main(args: Arguments) -> None:
     write_csv(found.frames, args.frames)
     write_csv(cell_table(found.frames), args.cells)
     write_csv(ledger(cells, regions), args.regions)
-    # From its own original, a map lies inside the forgery whatever the detector does.
-    scores = found.scores.iloc[:0] if from_originals else found.scores
-    agreement = agreement_table(scores, args.resamples, args.seed)
+    agreement = agreement_table(found.scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)
     log.info("%d frames, %d cells", len(found.frames), len(cells))
 
@@ -103,11 +103,11 @@ def map_side(shard: Path) -> int:
 
 
 def read_mean_mask(references: Path | None) -> np.ndarray | None:
-    """The mean mask (S, S) of the training fakes; None without training videos."""
+    """The mean mask (S, S) of the training fakes; None if no mask of them is known."""
     if references is None:
         return None
     with References(references) as opened:
-        return opened.mean_mask
+        return opened.mean_mask if opened.mean_mask.any() else None
 
 
 if __name__ == "__main__":

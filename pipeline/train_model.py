@@ -61,12 +61,12 @@ def main(args: Arguments) -> None:
     face_detector = common_face_detector([*args.train, *args.val])
     data = FaceCrops(args.train, args.protocol)
     validation = FaceCrops(args.val, args.protocol)
+    check_classes(data, "train")
+    check_classes(validation, "val")
     if config.shuffle_labels:
         data.shuffle_labels(args.seed)
         # With true labels here, the choice of the epoch would use them.
         validation.shuffle_labels(args.seed)
-    check_classes(data, "train")
-    check_classes(validation, "val")
     detector = build_detector(
         config.network,
         config.input_size,

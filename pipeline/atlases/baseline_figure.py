@@ -98,7 +98,8 @@ def _plot_logits(
 
 def _plot_agreement(axes: Axes, agreement: pd.DataFrame, names: Sequence[str]) -> None:
     """Draw the rank correlations between baselines, over all frames."""
-    values = np.eye(len(names))
+    values = np.full((len(names), len(names)), np.nan)  # NaN: no frame in common
+    np.fill_diagonal(values, 1)
     for pair, part in agreement.groupby(["baseline", "other"]):
         one, other = (names.index(name) for name in pair)
         mean = np.average(part["rank_correlation"], weights=part["frames"])
@@ -106,7 +107,8 @@ def _plot_agreement(axes: Axes, agreement: pd.DataFrame, names: Sequence[str]) -
     axes.imshow(values, "cividis", vmin=0, vmax=1)
     for (y, x), value in np.ndenumerate(values):
         ink = "black" if value > 0.6 else "white"
-        axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
+        words = f"{value:.2f}" if np.isfinite(value) else "none"
+        axes.text(x, y, words, ha="center", va="center", color=ink, fontsize=9)
     axes.set_xticks(range(len(names)), names, fontsize=8, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.spines[:].set_visible(False)

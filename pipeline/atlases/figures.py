@@ -51,7 +51,8 @@ def plot_atlas(
     """Draw mean heatmaps: a row for each method of a test set, a column per outcome.
 
     A dashed line surrounds the pixels that are in at least half of the cell's masks, a
-    thin line the squares whose mean differs significantly from that of real faces.
+    thin line the squares whose mean differs significantly from that of real faces (from
+    the baseline `original`: from zero).
     """
     found = {(*cell.slice, cell.outcome): cell for cell in cells}
     slices = figure_rows(cell.slice for cell in cells)

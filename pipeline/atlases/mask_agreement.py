@@ -8,7 +8,8 @@ Notation: A is the heat, A+ its positive part, M the mask's pixels, Omega all pi
 There are two truths. The official mask may also mark pixels that were not changed: it
 is the tracked face, or a rectangle, depending on the method. The changed pixels are
 those in which the fake differs from its original (`changed_pixels`); they are known for
-frames that have an aligned original.
+frames that have an aligned original. The scores that compare a mask with other masks
+(`shuffled_auc`) are those of the official masks alone.
 """
 
 from collections.abc import Iterator

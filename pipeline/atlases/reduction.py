@@ -109,6 +109,7 @@ def sum_shard(
     threshold: float,
     regions: np.ndarray,
     seed: int,
+    score_masks: bool = True,
 ) -> ShardSums:
     """Reduce one shard, with one video in memory at a time.
 
@@ -116,7 +117,8 @@ def sum_shard(
     `mean_mask` (S, S), that of the training set, the scores that need it are NaN. From
     the logit `threshold` on, a frame counts as fake. `regions` (G, G) is the region of
     each pixel of the canonical grid, and `seed` that of the resamples. Unlabelled
-    frames are left out: no outcome is right or wrong.
+    frames are left out: no outcome is right or wrong. Without `score_masks`, all scores
+    are NaN.
     """
     cells: dict[CellKey, Cell] = {}
     with (
@@ -154,9 +156,14 @@ def sum_shard(
                 )
                 cells[key] = merge_cells(cells[key], cell) if key in cells else cell
             off_grid[places] = frames.off_grid
-            truths = [masks, _changed(known, video, masks)]
-            for number, truth in enumerate(truths):
-                scores[places, number] = _scores(raw, truth, prior, heats.values())
+            if score_masks:
+                truths = {
+                    0: (masks, prior),
+                    1: (_changed(known, video, masks), 0 * prior),
+                }
+                for number, (truth, other_masks) in truths.items():
+                    found = _scores(raw, truth, other_masks, heats.values())
+                    scores[places, number] = found
             for place, heatmap in zip(places, frames.maps, strict=True):
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
@@ -314,6 +321,7 @@ def sum_shards(
     threshold: float,
     regions: np.ndarray,
     seed: int,
+    score_masks: bool = True,
 ) -> ShardSums:
     """Reduce all shards: see `sum_shard`. A shard has the same name in all folders."""
     faces_of = {path.stem: path for path in faces}
@@ -327,6 +335,7 @@ def sum_shards(
             threshold=threshold,
             regions=regions,
             seed=seed,
+            score_masks=score_masks,
         )
         for path in sorted(attributions, key=lambda path: path.stem)
     )

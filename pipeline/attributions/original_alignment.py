@@ -42,7 +42,8 @@ COMPARED_FRAMES = 4  # of each video, at all OFFSETS
 # c23. At c40 it may be smaller by chance: compression smears small movements, so that a
 # neighbouring frame is as good an original.
 BETTER_FIT = 0.85
-# A pixel counts as changed from so many standard deviations of the pixels outside on.
+# A pixel is changed if its difference is at least this many times the root mean square
+# difference outside the mask.
 CHANGED_DEVIATIONS = 4.0
 SMALLEST_CHANGE = 3.0  # levels of 255, for videos that are equal outside the forgery
 CHANGE_BLUR = 1 / 64  # as a share of the side: single pixels are noise of compression

@@ -1,6 +1,6 @@
 """Crops of fakes before they were forged: the same frames and boxes of their originals.
 
-Layout (version 2), for the N crops of a face shard and the V fakes among its videos:
+Layout (version 2), for the N crops of a face shard and its V fakes that have crops:
 
     crops           (N, S, S, 3) uint8; black if there is no original
     changed         (N, S, S) uint8: 1 where the fake differs from its aligned original
@@ -78,7 +78,8 @@ def summary_table(paths: Sequence[Path]) -> pd.DataFrame:
     for path in paths:
         with Originals(path) as originals:
             tables.append(originals.videos)
-    videos = pd.concat(tables, ignore_index=True)
+    filled = [table for table in tables if len(table)]
+    videos = pd.concat(filled, ignore_index=True) if filled else tables[0]
     for offset in OFFSETS:
         videos[f"offset_{offset:d}"] = (videos["best_offset"] == offset).astype(int)
     keys = ["dataset", "compression", "method"]

@@ -1,8 +1,8 @@
 """Real validation faces, among which `nearest_real` finds the face most like a crop.
 
-No detector of the run was trained on them. A detector's logits of its own training
-faces are lower than those of other real faces, so that a path from a training face
-would show evidence of a forgery in real faces, too.
+No detector that the run trains sees them in training. A detector's logits of its own
+training faces are lower than those of other real faces, so that a path from a training
+face would show evidence of a forgery in real faces, too.
 
 Layout (version 1), K crops of at most 500 videos of each test set:
 
@@ -27,6 +27,7 @@ from pipeline.faces.crop_table import crop_table
 from pipeline.faces.shards import FaceShard, common_face_detector
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
+from pipeline.runtime.errors import StepError
 from pipeline.statistics.sampling import sample_of_videos
 
 FORMAT, VERSION = "deepfake-atlas real faces", 1
@@ -44,10 +45,17 @@ def looks(crops: np.ndarray) -> np.ndarray:
 def write_real_faces(path: Path, shards: Sequence[Path]) -> None:
     """Collect real faces from the face shards of the validation split.
 
-    Raises StepError if the shards were made with different face detectors.
+    Raises StepError if the shards were made with different face detectors, or have no
+    real face.
     """
     table = crop_table(shards)
     real = table[table["label"] == 0]
+    if real.empty:
+        raise StepError(
+            f"{path}: no face was found in the real validation videos. The contact "
+            "sheets (faces/*.png) show why. Add videos, or remove nearest_real from "
+            "attribution.baselines."
+        )
     parts = [sample_of_videos(part) for _, part in real.groupby(SET_KEYS)]
     rows = pd.concat(parts).sort_values(["shard", "row"])
     with FaceShard(shards[0]) as shard:

@@ -16,4 +16,4 @@ class EvaluationConfig(Section):
 
     bootstrap: int = Field(1000, ge=100, le=100_000)
     """Number of bootstrap resamples for the 95 % interval of each metric. Each resample
-    draws test persons with replacement."""
+    draws units (such as pairs of persons) with replacement."""

@@ -43,9 +43,11 @@ class FacesConfig(Section):
     Only `detector: haar` uses it. Half the value takes four times as long."""
     faces: Literal["largest", "all"] = "largest"
     """Which faces are cropped. Faces are followed through the video. `largest`: the
-    person with the largest face, or in a fake with several people the person whose face
-    the mask shows as forged. `all`: every person who is seen often enough (see
-    `min_seen`). Each crop has the number of its person."""
+    person with the largest face; among several people the one whose face the mask shows
+    as forged (in a video without a mask, that of a fake of the same recording). `all`:
+    in a real or unlabelled video every person who is seen often enough (see
+    `min_seen`), in a fake every forged person. Each crop has the number of its
+    person."""
     min_seen: float = Field(0.1, ge=0.0, le=1.0)
     """Smallest share of the examined frames in which a face must be found. A face that
     is found less often counts as a false detection."""

@@ -33,8 +33,9 @@ class ServedConfig(SourceConfig):
     compressions: list[Literal["raw", "c23", "c40"]] = Field(["c23"], min_length=1)
     """Compressions to use. A protocol may train on only some of them."""
     masks: bool = True
-    """Whether to use the videos of manipulation masks. With them, attributions are
-    scored, and the forged face is chosen among several faces."""
+    """Whether to use the videos of manipulation masks. Attributions are compared with
+    them. Among several faces they show which one is forged, also which one of a real
+    video was forged in its fakes."""
     videos: int | None = Field(None, ge=2)
     """Number of real videos of each split to use, with the fakes made from them. Pairs
     stay complete. null uses all videos."""

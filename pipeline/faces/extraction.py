@@ -148,8 +148,8 @@ def _choose_faces(
         try:
             return forged_tracks(tracks, frames, masks.subject, config)[:wanted], ""
         except VideoError as error:
-            remark = f"{len(tracks)} people are seen: {error}"
-    return tracks[:1], f"{remark}: the largest face is used" if masks.is_fake else ""
+            remark = str(error)
+    return tracks[:1], f"{remark}; the largest face is used"
 
 
 def _cut_crops(

@@ -130,11 +130,11 @@ def _network_detector(
 def _extract(job: _Job) -> VideoFaces:
     """Extract one video in a worker process."""
     task = job.task
-    for name in filter(None, (task.video, task.mask, task.subject_mask)):
+    # Another shard may fetch a subject mask that was not there for this one.
+    shown = task.subject_mask if task.subject_mask in task.checksums else ""
+    for name in filter(None, (task.video, task.mask, shown)):
         verify(task.root, name, task.checksums)
-    own, subject = (
-        task.root / name if name else None for name in (task.mask, task.subject_mask)
-    )
+    own, subject = (task.root / name if name else None for name in (task.mask, shown))
     masks = MaskVideos(own, subject, task.is_fake)
     detector = _detector(job.config.min_face, job.server)
     return extract_video(task.root / task.video, masks, detector, job.config)

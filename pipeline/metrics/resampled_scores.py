@@ -183,6 +183,6 @@ def bootstrap(
     step = max(1, MAX_WEIGHTS // len(labels))  # resamples at once
     parts = []
     for start in range(0, resamples, step):
-        part = drawn[start : start + step, member]
+        part = drawn[start : start + step, member]  # (step, N)
         parts.append(resampled_metrics(labels, logits, part, point))
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}

@@ -70,16 +70,19 @@ class FaceCrops(Dataset):
     def shuffle_labels(self, seed: int) -> None:
         """Assign new labels to the videos at random, for a control training.
 
-        No detector can learn these labels. The real videos and the fakes of each method
-        get the same share of fake labels. A plain shuffle would not ensure that: by
-        chance it agrees a little with the true labels, or disagrees, and a network
-        makes use of that.
+        No detector can learn these labels. In each data set and compression, the real
+        videos and the fakes of each method get the same share of fake labels. A plain
+        shuffle would not ensure that: by chance it agrees a little with the true
+        labels, or disagrees, and a network makes use of that.
         """
-        videos = self.table.groupby("video", sort=True)[["label", "method"]].first()
+        keys = ["dataset", "compression"]
+        own = ["label", "method", *keys]
+        videos = self.table.groupby("video", sort=True)[own].first()
         rng = np.random.default_rng(seed)
-        fake_share = videos["label"].mean()
-        for _, members in videos.groupby("method"):
-            labels = np.arange(len(members)) < round(fake_share * len(members))
+        fake_share = videos.groupby(keys)["label"].transform("mean")
+        for _, members in videos.groupby([*keys, "method"]):
+            share = fake_share[members.index].iloc[0]
+            labels = np.arange(len(members)) < round(share * len(members))
             videos.loc[members.index, "label"] = rng.permutation(labels).astype(int)
         self.table["label"] = self.table["video"].map(videos["label"])
 

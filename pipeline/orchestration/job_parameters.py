@@ -465,12 +465,12 @@ class JobParameters:
         return f"{self.config.results}/attributions/originals/{wildcards.shard}.h5"
 
     def shards_with_originals(self) -> list[str]:
-        """The test shards that have a fake whose original is known."""
-        known = set(self.videos.loc[self.videos["original"] != "", "shard"])
-        return [shard for shard in self.shards("test") if shard in known]
+        """The test shards, if the original of a test fake is known."""
+        tested = self.videos[self.videos["split"] == "test"]
+        return self.shards("test") if (tested["original"] != "").any() else []
 
     def summary_of_originals(self, files: Iterable[str] | str) -> list[str]:
-        """The table of originals, if there is an original."""
+        """The table of originals, if the original of a test fake is known."""
         files = [files] if isinstance(files, str) else list(files)
         return [str(file) for file in files if self.shards_with_originals()]
 

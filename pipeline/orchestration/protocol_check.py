@@ -80,6 +80,13 @@ def _one_sided(
         if not ((chosen["split"] == split) & (chosen["label"] == label)).any():
             problem = f"leaves no {kind} to {use} on (in the split {split!r})"
             faults.append((("protocols", name, key), getattr(protocol, key), problem))
+    validation = chosen[chosen["split"] == "val"].groupby(["dataset", "compression"])
+    if not faults and validation["label"].nunique().max() < 2:
+        problem = (
+            "leaves no data set with real videos and fakes at one compression to "
+            "choose the epoch on (in the split 'val')"
+        )
+        faults.append((("protocols", name, key), getattr(protocol, key), problem))
     if faults:
         return faults
     trained = chosen[chosen["split"] == "train"]

@@ -69,6 +69,6 @@ def _auc_values(auc: pd.DataFrame) -> str:
         f"{row.method} {row.value:.3f}"
         for row in auc[auc["method"] != "all"].itertuples()
     )
-    return (
-        f"{total.value:.3f} (95 % interval {total.low:.3f} to {total.high:.3f}; {each})"
-    )
+    known = pd.notna(total.low) and pd.notna(total.high)
+    between = f"95 % interval {total.low:.3f} to {total.high:.3f}"
+    return f"{total.value:.3f} ({between if known else 'no interval'}; {each})"

@@ -25,15 +25,15 @@ from pipeline.statistics.seeds import named_generator
 
 UNIT_COLUMNS = ["unit", "second_unit"]  # `second_unit` is "" if there is none
 MIN_UNITS = 8  # with fewer, an interval is NaN
-MAX_WEIGHTS = 4_000_000  # number of weights in memory at once
-KEPT_NUMBERS = 4096  # units whose numbers are kept in memory
+MAX_WEIGHTS = 4_000_000  # number of floating point weights in memory at once
+KEPT_NUMBERS = 512  # units whose numbers are kept in memory
 
 Units = tuple[str, str]  # the unit and the second unit of an item
 
 
 def weights(units: Sequence[Units], resamples: int, seed: int) -> np.ndarray:
-    """How often each of n items is in each of R resamples: (R, n) float32."""
-    found = np.empty((resamples, len(units)), np.float32)
+    """How often each of n items is in each of R resamples: (R, n) uint8."""
+    found = np.empty((resamples, len(units)), np.uint8)
     for column, (first, second) in enumerate(units):
         found[:, column] = _numbers(first, resamples, seed)
         if second:
@@ -52,11 +52,19 @@ def units_of(items: pd.DataFrame) -> list[Units]:
 
 
 def count_units(units: Iterable[Units]) -> int:
-    """The number of units. With second units, the smaller of both numbers."""
+    """The number of independent units, for names that begin with `<dataset>/`.
+
+    The crossed units of a data set, those of items with a second unit, count as the
+    smaller of the numbers of targets and of sources.
+    """
     units = set(units)
-    first = {one for one, _ in units}
-    second = {other for _, other in units if other}
-    return min(len(first), len(second)) if second else len(first)
+    crossed = [pair for pair in units if pair[1]]
+    persons = {unit for pair in crossed for unit in pair}
+    count = len({first for first, second in units if not second} - persons)
+    for dataset in {first.split("/")[0] for first, _ in crossed}:
+        own = [pair for pair in crossed if pair[0].split("/")[0] == dataset]
+        count += min(len(set(ends)) for ends in zip(*own, strict=True))
+    return count
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,13 @@ def resampled_means(
     totals, counts = np.zeros((2, len(names), values.shape[1]))
     np.add.at(totals, member, np.nan_to_num(values))
     np.add.at(counts, member, np.isfinite(values))
-    drawn = weights(names, resamples, seed).astype(np.float64)
-    return _ratio(drawn @ totals, drawn @ counts)
+    drawn = weights(names, resamples, seed)
+    step = max(1, MAX_WEIGHTS // len(names))
+    parts = []
+    for start in range(0, resamples, step):
+        part = drawn[start : start + step].astype(np.float64)
+        parts.append(_ratio(part @ totals, part @ counts))
+    return np.concatenate(parts)
 
 
 def _ratio(totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -118,10 +131,14 @@ def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, fl
     for values with a skewness of up to 2; 90 to 93 % for a skewness of 6.
 
     Resampled values that are not finite are left out. Both bounds are NaN with fewer
-    than MIN_UNITS units, or if `value` or all resampled values are not finite.
+    than MIN_UNITS units, if `value` is not finite, or if it lies outside of the
+    resampled values.
     """
-    known = np.sort(resampled[np.isfinite(resampled)])
-    if units < MIN_UNITS or not len(known) or not np.isfinite(value):
+    value, known = (
+        round(value, 12),
+        np.sort(resampled[np.isfinite(resampled)].round(12)),
+    )
+    if units < MIN_UNITS or not len(known) or not known[0] <= value <= known[-1]:
         return np.nan, np.nan
     below = ((known < value).mean() + (known <= value).mean()) / 2
     limit = 1 / (2 * len(known))
@@ -131,7 +148,7 @@ def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, fl
     moved = bias + np.array([-reach, reach])
     shares = norm.cdf(bias + moved / np.maximum(1 - acceleration * moved, 0.1))
     low, high = np.quantile(known, shares, method="inverted_cdf")
-    return round(float(low), 12), round(float(high), 12)  # 1, not 0.9999999999999999
+    return float(low), float(high)
 
 
 def unit_correlation(values: np.ndarray, units: Sequence[str]) -> float:

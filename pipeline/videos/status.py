@@ -12,8 +12,8 @@ class VideoStatus(StrEnum):
         PARTIAL: the face was found in some of the examined frames only.
         DAMAGED: some frames are damaged and were left out.
         NO_FACE: no face was found often enough.
-        UNCLEAR: it shows several people, and there is no mask to identify the
-            forged one.
+        UNCLEAR: it shows several people, and its mask, which shows the forged one,
+            cannot be read.
         MISSING: there is no such file.
         EMPTY: the file has no bytes.
         UNREADABLE: the file cannot be decoded.

@@ -130,7 +130,7 @@ def _with_units(table: pd.DataFrame) -> pd.DataFrame:
         persons = members[group[place[target]]]
         is_pair = len(persons) == 2
         units.append("+".join(persons) if is_pair else target)
-        second_units.append("" if is_pair else source)
+        second_units.append("" if is_pair or source == target else source)
     prefix = table["dataset"] + "/"
     second = pd.Series(second_units, table.index, dtype=str)
     known = table["unit"] != ""

@@ -212,7 +212,7 @@ def test_a_bystander_in_a_fake_is_not_cropped(tmp_path, forged):
         film, MaskVideos(is_fake=True), HaarDetector(0.15), ALL_FACES
     )
     assert (unknown.frames["box"][:, 0] > middle / 2).all()
-    assert "no mask says who is the subject: the largest face is used" in unknown.reason
+    assert "no mask says who is the subject; the largest face is used" in unknown.reason
 
 
 def test_a_video_without_mask_shows_the_person_of_the_masked_fakes(tmp_path):

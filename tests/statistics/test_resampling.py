@@ -45,8 +45,16 @@ def test_weights_depend_only_on_name_and_seed():
 def test_the_weight_of_two_units_is_the_product_of_both():
     one, other, both = weights([("a", ""), ("b", ""), ("b", "a")], 400, 0).T
     assert np.array_equal(both, one * other)
-    assert count_units([("a", "b"), ("c", "b"), ("a", "d"), ("e", "")]) == 2
-    assert count_units([("a", ""), ("b", ""), ("a", "")]) == 2
+
+
+def test_crossed_units_count_as_the_fewer_of_targets_and_sources():
+    crossed = [("d/a", "d/b"), ("d/c", "d/b"), ("d/a", "d/e"), ("d/b", "")]
+    assert count_units(crossed) == 2  # the real video shows one of these persons
+    pairs = [("f/a+b", ""), ("f/c+d", ""), ("f/a+b", "")]
+    assert count_units(pairs) == 2
+    assert count_units(pairs + crossed) == 4
+    other = [("g/x", "g/y"), ("g/z", "g/y")]
+    assert count_units(pairs + crossed + other) == 5
 
 
 def test_units_are_resampled_and_not_frames():
@@ -116,6 +124,9 @@ def test_too_few_units_have_no_interval():
     assert np.isfinite(interval(0.5, drawn, MIN_UNITS)).all()
     assert np.isnan(interval(0.5, np.full(100, np.nan), 50)).all()
     assert interval(1.0, np.ones(100), 50) == (1.0, 1.0)
+    # Resamples that differ only by rounding; and none near the value.
+    assert interval(0.3, 0.3 + np.array([0, 1, 2]) * 5e-17, 50) == (0.3, 0.3)
+    assert np.isnan(interval(-0.1, drawn, 50)).all()
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5])
@@ -126,7 +137,7 @@ def test_the_correlation_within_units_is_estimated(correlation):
     names = np.arange(400).repeat(2).astype(str)
     assert unit_correlation(values, names) == pytest.approx(correlation, abs=0.1)
     assert np.isnan(unit_correlation(values[::2], names[::2]))
-    assert np.isnan(unit_correlation(values[:2], names[:2]))
+    assert np.isnan(unit_correlation(values[:14], names[:14]))  # seven units
 
 
 def test_a_planted_difference_is_found_at_its_place():

@@ -258,6 +258,7 @@ rule virelay:
 rule atlases:
     input:
         JOBS.needed_for("atlases"),
+        JOBS.summary_of_originals(rules.summarize_originals.output),
         JOBS.of_each_atlas(rules.draw_atlas.output),
         JOBS.of_each_atlas(rules.cluster_maps.output),
         JOBS.of_each_detector(rules.compare_baselines.output),

@@ -128,7 +128,6 @@ rule attribute_frames:
 rule attributions:
     input:
         JOBS.needed_for("attributions"),
-        JOBS.summary_of_originals(rules.summarize_originals.output),
         JOBS.of_each_atlas(
             expand(
                 rules.attribute_frames.output,

@@ -30,8 +30,8 @@ MAX_MOVE = 0.75  # of a face since the frame before, in sides of its box
 MAX_GROWTH = 1.5  # of its side
 # The same faces in the search of the complete frame and in their close-ups.
 SAME_MOVE = 0.35
-# Smallest score in a complete frame to look at a close-up. Large faces score less there:
-# of drawn faces, 1 % score less than 0.5, often in all frames of a video.
+# Smallest score in a complete frame to look at a close-up. Large faces score less in
+# the complete frame: 1 % of drawn faces less than 0.5, often in all frames of a video.
 CANDIDATE_THRESHOLD = 0.3
 
 
