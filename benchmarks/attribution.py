@@ -37,8 +37,10 @@ from pipeline.attributions.explain import explain
 from pipeline.attributions.frames import frame_keys
 from pipeline.attributions.memory_plan import BatchSize, plan_batch
 from pipeline.attributions.originals import Originals
+from pipeline.attributions.real_faces import RealFaces
 from pipeline.attributions.references import References
-from pipeline.config.attribution import AttributionConfig, Baseline
+from pipeline.config.attribution import AttributionConfig
+from pipeline.config.baseline_names import Baseline
 from pipeline.faces.shards import FaceShard
 from pipeline.models.checkpoints import load_detector
 from pipeline.models.networks import ForgeryDetector
@@ -57,22 +59,23 @@ BASELINES = Baseline.__args__
 def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Pick `count` frames, evenly spaced over the test shards.
 
-    Returns their rows, and an array (2, count, S, S, 3) uint8: their crops, then the
-    crops of their originals. Where a shard has no originals, these are black.
+    Returns their rows, with the column `aligned`, and an array (2, count, S, S, 3)
+    uint8: their crops, then the crops of their originals. These are black where there
+    are none.
     """
     rows, crops, originals = [], [], []
     for path in sorted((results / "faces").glob("*-test-*.h5")):
         with ExitStack() as stack:
             shard = stack.enter_context(FaceShard(path))
             frames = shard.labelled_frames()
-            frames = frames.assign(row=np.arange(len(frames)))
-            rows.append(frames)
             crops.append(shard.crops[:])
             file = results / "attributions/originals" / path.name
             if file.is_file():
-                aligned = stack.enter_context(Originals(file))
-                originals.append(aligned.crops_of(frames["row"].to_numpy()))
+                found = stack.enter_context(Originals(file))
+                rows.append(frames.assign(aligned=found.aligned))
+                originals.append(found.crops_of(np.arange(len(frames))))
             else:
+                rows.append(frames.assign(aligned=False))
                 originals.append(np.zeros_like(crops[-1]))
     table = pd.concat(rows, ignore_index=True)
     picked = evenly_spaced(len(table), count)
@@ -80,6 +83,30 @@ def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
         [np.concatenate(crops)[picked], np.concatenate(originals)[picked]]
     )
     return table.iloc[picked], stacked
+
+
+def faces_for(
+    kind: str,
+    results: Path,
+    protocol: str,
+    rows: pd.DataFrame,
+    pictures: np.ndarray,
+) -> np.ndarray | None:
+    """The faces that baselines are made from; None if they are made from none.
+
+    `pictures` (2, N, S, S, 3) are crops and their originals.
+    """
+    crops, originals = pictures
+    folder = results / "attributions"
+    if kind == "original":
+        return originals
+    if kind == "nearest_real":
+        with RealFaces(folder / "real_faces.h5") as real:
+            return real.crops_of(real.nearest(crops, rows))
+    if kind == "mean_face":
+        with References(folder / "references" / f"{protocol}.h5") as references:
+            return np.broadcast_to(references.mean_face, crops.shape)
+    return None
 
 
 def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
@@ -161,7 +188,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=CAPTUM_STEPS)
     parser.add_argument("--batch", type=int)
     args = parser.parse_args()
-    rows, (crops, originals) = some_crops(args.results, args.images)
+    every_row, every_picture = some_crops(args.results, args.images)
     config = AttributionConfig(tolerance=TOLERANCE)
     use_cores(os.cpu_count())
     compute_exactly()
@@ -169,21 +196,16 @@ def main() -> None:
     for path in weights:
         model, protocol = path.parts[-3:-1]
         detector = load_detector(path, pick_device())
-        batch = args.batch or plan_batch(detector, crops.shape[1])
+        batch = args.batch or plan_batch(detector, every_picture.shape[2])
         for kind in args.baselines:
-            with References(
-                args.results / "attributions/references" / f"{protocol}.h5"
-            ) as faces:
-                baselines = list(
-                    make_baselines(
-                        kind,
-                        crops,
-                        frame_keys(rows),
-                        references=faces,
-                        originals=originals,
-                        draws=config.noise_draws,
-                    )
-                )
+            used = every_row["aligned"].to_numpy(bool) | (kind != "original")
+            rows, pictures = every_row[used], every_picture[:, used]
+            crops = pictures[0]
+            faces = faces_for(kind, args.results, protocol, rows, pictures)
+            keys = frame_keys(rows)
+            baselines = list(
+                make_baselines(kind, crops, keys, faces=faces, draws=config.noise_draws)
+            )
             table, rate, bare = compare(
                 detector,
                 crops,

@@ -14,8 +14,8 @@ def cell_captions(summary: pd.DataFrame) -> Captions:
     """The caption of each cell of a cell table: counts, and the logits explained."""
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
-            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}"
-            f"{_not_converged(c.frames, c.converged_share)}\n"
+            f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}, "
+            f"{counted(c.units, 'unit')}{_not_converged(c.frames, c.converged_share)}\n"
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}"
         )
