@@ -175,7 +175,9 @@ def test_jobs_are_few_and_name_their_rule_and_shard(
     assert all(steps.str.startswith(name).sum() == 1 for name in named)
     # One job makes all checksums, one all contact sheets, one the metrics of a model.
     jobs_of_a_model = 1 + 1 + 3 + 1 + 2 + 1 + 3
-    assert len(steps) == len(rendered) + 4 + 3 + 2 * jobs_of_a_model + 2 + 2
+    jobs_of_originals = 2 + 1  # of two test shards, and their table
+    jobs_of_models = 2 * jobs_of_a_model + 2 + 2
+    assert len(steps) == len(rendered) + 4 + 3 + jobs_of_originals + jobs_of_models
 
 
 def test_steps_use_what_their_job_was_given(killed_and_started_again: Interrupted):

@@ -88,7 +88,9 @@ def of_shard(shard: str) -> set[str]:
 
 def of_test_shard(shard: str) -> set[str]:
     """Jobs that depend on a test shard's videos."""
-    jobs = of_shard(shard)
+    # Originals of a shard's fakes may be in the other shard.
+    jobs = of_shard(shard) | {"summarize_originals"}
+    jobs |= {f"align_originals {other}" for other in SHARDS}
     for model in ("small", "other"):
         jobs |= of_scores(model)
         jobs |= {f"predict_frames {model} all {shard}"}
