@@ -13,6 +13,7 @@ from pipeline.config.check import ConfigError, check_config, timm_models
 from pipeline.config.document import documents
 from pipeline.config.models import ModelConfig
 from pipeline.config.run import RunConfig
+from pipeline.faces.detection.calibration import face_detector_entry
 from pipeline.models.header import FORMAT, METADATA_KEY, VERSION
 from pipeline.orchestration.finished_detectors import check_finished
 from pipeline.orchestration.protocol_check import check_protocols
@@ -211,6 +212,10 @@ def write_detector(path: Path, **changes) -> None:
         ({"version": "one"}, "use a newer deepfake-atlas"),
         ({"mean": None, "std": None}, "its header lacks mean, std"),
         ({"timm": "resnet19"}, "which the installed timm does not have"),
+        (
+            {"provenance": {"face_detector": face_detector_entry("haar")}},
+            "it was trained on crops of haar; set faces.detector: haar",
+        ),
         ("text", "is not a safetensors file"),
         ("missing", "no such file; give the path of a detector's"),
     ],
