@@ -127,8 +127,8 @@ def interval(value: float, resampled: np.ndarray, units: int) -> tuple[float, fl
     few units, as those of Student's t distribution (Hesterberg 2015, "What teachers
     should know about the bootstrap", section 5.3).
 
-    benchmarks/inference_coverage.py simulates the coverage: 94 to 97 % from 8 units on,
-    for values with a skewness of up to 2; 90 to 93 % for a skewness of 6.
+    benchmarks/inference_coverage.py simulates the coverage: 93 to 96 % from 8 units on,
+    for values with a skewness of up to 2; 91 to 93 % for a skewness of 6.
 
     Resampled values that are not finite are left out. Both bounds are NaN with fewer
     than MIN_UNITS units, if `value` is not finite, or if it lies outside of the
