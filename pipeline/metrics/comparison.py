@@ -6,9 +6,9 @@ import pandas as pd
 
 from pipeline.metrics.operating_point import OperatingPoint
 from pipeline.metrics.resampled_scores import bootstrap
-from pipeline.metrics.scores import counts, score
+from pipeline.metrics.scores import counts, metric_interval, score
 from pipeline.metrics.slices import SLICE_KEYS, slices
-from pipeline.statistics.resampling import count_units, interval, units_of
+from pipeline.statistics.resampling import units_of
 
 PAIR_COLUMNS = [
     *("model", "other", *SLICE_KEYS, "metric", "difference", "low", "high"),
@@ -54,7 +54,7 @@ def differences(
             for metric, value in values[0].items():
                 change = value - values[1][metric]
                 drawn = resampled[0][metric] - resampled[1][metric]
-                bounds = interval(change, drawn, count_units(units))
+                bounds = metric_interval(metric, change, drawn, units)
                 slice_names = names.values()
                 row = (model, other, *slice_names, metric, change, *bounds)
                 rows.append((*row, *counts(part)))

@@ -21,7 +21,7 @@ EXPLANATION = """\
 Metrics over the videos of the test set, one row per detector and part of the test set.
 In brackets: 95 % intervals, from a bootstrap over units (persons whose videos depend on
 each other, such as a pair). With fewer than 8 units there is no interval. Calibration
-errors (ECE) weigh real and fake videos evenly.
+errors (ECE) weigh real and fake videos evenly, and have no interval.
 """
 
 
