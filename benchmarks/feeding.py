@@ -53,6 +53,7 @@ def write_shard(crops: np.ndarray, path: Path) -> None:
         for label, part in enumerate(np.array_split(crops, 2)):
             rows = {n: np.zeros((len(part), *shape)) for n, shape in shapes.items()}
             rows["interpolated"] = np.zeros(len(part), bool)
+            rows["has_mask"] = np.zeros(len(part), bool)
             masks = np.zeros(part.shape[:3], np.uint8)
             faces = VideoFaces("ok", crops=part, masks=masks, frames=rows)
             kind = ("real", "Deepfakes")[label]

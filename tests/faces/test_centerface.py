@@ -184,7 +184,7 @@ def test_following_agrees_with_searching_each_frame(monkeypatch):
     monkeypatch.setattr(
         detector,
         "search",
-        lambda frames: searched.append(len(frames)) or search(frames),
+        lambda frames, lowest: searched.append(len(frames)) or search(frames, lowest),
     )
     for person in (1, 2, 3):
         frames = film(person, 5 * GROUP_SIZE)
