@@ -282,7 +282,7 @@ def test_intervals_cover_the_true_value():
     labels, logits, _ = simulated(rng, 100_000)
     truth = score(labels, logits, point)
     inside = dict.fromkeys(("auc", "eer", "balanced_accuracy", "brier"), 0)
-    runs = 600
+    runs = 400
     for seed in range(runs):
         labels, logits, person = simulated(rng)
         options = {"point": point, "resamples": 400, "seed": seed}

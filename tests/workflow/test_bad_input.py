@@ -50,6 +50,7 @@ def test_empty_split_stops_before_any_job(tmp_path):
     assert "the split 'test' has no real and no fake video" in printed
 
 
+@pytest.mark.slow(minutes=1)
 def test_video_faults_become_rows_and_the_run_goes_on(finished, tmp_path):
     run = finished.copy(tmp_path / "run")
     tables = sorted((run.folder / "results/videos").glob("miniature-test-*.csv"))

@@ -3,6 +3,7 @@
 import shutil
 
 import pandas as pd
+import pytest
 
 from pipeline.attributions.shards import AttributionShard
 from tests.support.runs import ONE_MODEL, Run
@@ -11,6 +12,7 @@ from tests.support.runs import ONE_MODEL, Run
 TESTED = {**ONE_MODEL["sources"]["miniature"], "use": "test"}
 
 
+@pytest.mark.slow
 def test_a_finished_detector_gives_the_predictions_of_the_run_that_trained_it(
     finished, tmp_path
 ):
