@@ -69,7 +69,7 @@ def audit(frames: Mapping[str, pd.DataFrame], threshold: float) -> pd.DataFrame:
 def _same_set(frames: pd.DataFrame) -> np.ndarray:
     """Whether each baseline shows a video of the frame's data set and compression."""
     own = frames["dataset"] + "/" + frames["compression"] + "/"
-    pairs = zip(frames["baseline_video"].fillna("").astype(str), own, strict=True)
+    pairs = zip(frames["baseline_video"], own, strict=True)
     return np.array([video.startswith(test_set) for video, test_set in pairs], bool)
 
 

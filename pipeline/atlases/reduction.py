@@ -7,7 +7,7 @@ are merged in the order of their names, so that the bits do not depend on the or
 the arguments.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,13 +157,10 @@ def sum_shard(
                 cells[key] = merge_cells(cells[key], cell) if key in cells else cell
             off_grid[places] = frames.off_grid
             if score_masks:
-                truths = {
-                    0: (masks, prior),
-                    1: (_changed(known, video, masks), 0 * prior),
-                }
-                for number, (truth, other_masks) in truths.items():
-                    found = _scores(raw, truth, other_masks, heats.values())
-                    scores[places, number] = found
+                changed = _changed(known, video, masks)
+                scores[places] = _scores_of_truths(
+                    raw, masks, changed, prior, heats.values()
+                )
             for place, heatmap in zip(places, frames.maps, strict=True):
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
@@ -247,11 +244,29 @@ def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
 
 
+def _scores_of_truths(
+    maps: np.ndarray,
+    masks: np.ndarray,
+    changed: np.ndarray,
+    prior: np.ndarray,
+    heats: Collection[np.ndarray | None],
+) -> np.ndarray:
+    """Agreement of heats with masks and changed pixels: (n, TRUTHS, heats, SCORES).
+
+    The arguments are as for `_scores`. `prior` is of official masks, so the scores that
+    need it are NaN for changed pixels.
+    """
+    official = _scores(maps, masks, prior, heats)
+    return np.stack(
+        [official, _scores(maps, changed, np.zeros_like(prior), heats)], axis=1
+    )
+
+
 def _scores(
     maps: np.ndarray,
     masks: np.ndarray,
     prior: np.ndarray,
-    heats: Iterable[np.ndarray | None],
+    heats: Collection[np.ndarray | None],
 ) -> np.ndarray:
     """Agreement of heats with masks (n, S, S): (n, heats, SCORES).
 

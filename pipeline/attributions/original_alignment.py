@@ -361,12 +361,4 @@ def _task(
 def _cut(task: _Task) -> CutCrops:
     """Run `original_crops` in a worker."""
     cv2.setNumThreads(1)  # workers run side by side
-    return original_crops(
-        task.path,
-        task.numbers,
-        task.boxes,
-        frame_size=task.frame_size,
-        size=task.size,
-        decoder=task.decoder,
-        compared=task.compared,
-    )
+    return original_crops(**vars(task))

@@ -105,13 +105,14 @@ class RealFaces:
         and compression are candidates. Without such faces, those of the same data set
         are; then those of the same compression; then all.
         """
-        found = []
-        sets = zip(rows["dataset"], rows["compression"], strict=True)
-        for look, (dataset, compression) in zip(looks(crops), sets, strict=True):
-            places = self._candidates(dataset, compression)
-            distances = np.square(self._looks[places] - look).sum(1)
-            found.append(places[distances.argmin()])
-        return np.array(found, int)
+        found, wanted = np.zeros(len(rows), int), looks(crops)
+        for names, members in rows.groupby(SET_KEYS).indices.items():
+            places = self._candidates(*names)
+            candidates = self._looks[places]
+            for number in members:
+                distances = np.square(candidates - wanted[number]).sum(1)
+                found[number] = places[distances.argmin()]
+        return found
 
     def _candidates(self, dataset: str, compression: str) -> np.ndarray:
         same_dataset = self.frames["dataset"] == dataset

@@ -37,6 +37,7 @@ def differences(
         )
         for names, part in slices(both):
             labels, units = part["label"].to_numpy(), units_of(part)
+            numbers = counts(part)
             values, resampled = [], []
             for name, column in ((model, "logit"), (other, "logit_other")):
                 logits, point = part[column].to_numpy(float), points[name]
@@ -54,8 +55,8 @@ def differences(
             for metric, value in values[0].items():
                 change = value - values[1][metric]
                 drawn = resampled[0][metric] - resampled[1][metric]
-                bounds = metric_interval(metric, change, drawn, units)
+                bounds = metric_interval(metric, change, drawn, numbers[-1])
                 slice_names = names.values()
                 row = (model, other, *slice_names, metric, change, *bounds)
-                rows.append((*row, *counts(part)))
+                rows.append((*row, *numbers))
     return pd.DataFrame(rows, columns=PAIR_COLUMNS)

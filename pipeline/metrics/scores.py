@@ -1,7 +1,5 @@
 """Metrics of a detector over frames and over videos, by scikit-learn."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from sklearn.metrics import (
@@ -25,7 +23,6 @@ from pipeline.metrics.resampled_scores import (
 from pipeline.metrics.slices import SLICE_KEYS, slices
 from pipeline.models.predictions import probability
 from pipeline.statistics.resampling import (
-    Units,
     count_units,
     interval,
     unit_correlation,
@@ -98,30 +95,33 @@ def metrics_table(
     rows = []
     for names, part in slices(items):
         labels, logits = part["label"].to_numpy(), part["logit"].to_numpy(float)
-        units = units_of(part)
+        numbers = counts(part)
         resampled = bootstrap(
             labels,
             logits,
-            units,
+            units_of(part),
             point=point,
             resamples=resamples,
             seed=seed,
         )
         for metric, value in score(labels, logits, point).items():
-            bounds = metric_interval(metric, value, resampled[metric], units)
-            rows.append((*names.values(), metric, value, *bounds, *counts(part)))
+            bounds = metric_interval(metric, value, resampled[metric], numbers[-1])
+            rows.append((*names.values(), metric, value, *bounds, *numbers))
         alike = ("unit_correlation", video_correlation(part), np.nan, np.nan)
-        rows.append((*names.values(), *alike, *counts(part)))
+        rows.append((*names.values(), *alike, *numbers))
     return pd.DataFrame(rows, columns=METRICS_COLUMNS)
 
 
 def metric_interval(
-    metric: str, value: float, resampled: np.ndarray, units: Sequence[Units]
+    metric: str, value: float, resampled: np.ndarray, units: int
 ) -> tuple[float, float]:
-    """The 95 % interval of a metric or of a difference; NaN for BIASED_METRICS."""
+    """The 95 % interval of a metric or of a difference; NaN for BIASED_METRICS.
+
+    `units` is their number.
+    """
     if metric in BIASED_METRICS:
         return np.nan, np.nan
-    return interval(value, resampled, count_units(units))
+    return interval(value, resampled, units)
 
 
 def counts(items: pd.DataFrame) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ from pipeline.config.run import RunConfig
 from pipeline.config.source import SourceConfig
 from pipeline.orchestration.needed_videos import (
     MissingVideosError,
+    has_originals,
     has_references,
     message_about,
     missing_kinds,
@@ -466,13 +467,11 @@ class JobParameters:
 
     def shards_with_originals(self) -> list[str]:
         """The test shards, if the original of a test fake is known."""
-        tested = self.videos[self.videos["split"] == "test"]
-        return self.shards("test") if (tested["original"] != "").any() else []
+        return self.shards("test") if has_originals(self.videos) else []
 
-    def summary_of_originals(self, files: Iterable[str] | str) -> list[str]:
+    def summary_of_originals(self, files: Iterable[str]) -> list[str]:
         """The table of originals, if the original of a test fake is known."""
-        files = [files] if isinstance(files, str) else list(files)
-        return [str(file) for file in files if self.shards_with_originals()]
+        return list(files) if self.shards_with_originals() else []
 
     def originals_of(self, shard: str) -> pd.DataFrame:
         """The rows of the originals of a shard's fakes, from any shard."""

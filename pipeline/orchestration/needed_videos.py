@@ -65,6 +65,11 @@ def has_references(videos: pd.DataFrame) -> bool:
     return _has_real(videos, "train")
 
 
+def has_originals(videos: pd.DataFrame) -> bool:
+    """Whether the original of a test fake is known."""
+    return bool((videos.loc[videos["split"] == "test", "original"] != "").any())
+
+
 def _has_real(videos: pd.DataFrame, split: str) -> bool:
     return bool(((videos["split"] == split) & (videos["label"] == 0)).any())
 
@@ -147,8 +152,7 @@ def _faces_of(
 
 
 def _originals(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
-    tested = videos[videos["split"] == "test"]
-    if not (tested["original"] != "").any():
+    if not has_originals(videos):
         yield (
             "the baseline original is the frame before it was forged "
             "(align_originals), and no fake in the split 'test' has a known original: "

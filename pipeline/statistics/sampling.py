@@ -44,10 +44,10 @@ def sample_of_videos(table: pd.DataFrame) -> pd.DataFrame:
     """
     videos = sorted(table["video"].unique(), key=lambda v: (stable_share(v), v))
     wanted = table[table["video"].isin(videos[:MAX_VIDEOS])]
-    place = wanted.groupby("video")["row"].rank().sub(1)
-    count = wanted.groupby("video")["row"].transform("size")
-    chosen = [
-        position in evenly_spaced(total, MAX_CROPS_PER_VIDEO)
-        for position, total in zip(place, count, strict=True)
+    return wanted[
+        wanted.groupby("video")["row"].transform(
+            lambda rows: (
+                rows.rank().sub(1).isin(evenly_spaced(len(rows), MAX_CROPS_PER_VIDEO))
+            )
+        )
     ]
-    return wanted[np.array(chosen, bool)]

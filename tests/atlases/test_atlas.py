@@ -35,12 +35,16 @@ def reduced(shards, seed=0, reverse=False):
     return sums_of(maps, faces[::-1], mean_mask=0.5, seed=seed)
 
 
-def sums_of(maps, faces, mean_mask=0.0, seed=0):
-    """The sums of shards of maps and faces, with a constant mean mask, or without."""
+def sums_of(maps, faces, mean_mask=0.0, seed=0, known=()):
+    """The sums of shards of maps and faces, with a constant mean mask, or without.
+
+    `known` are their originals.
+    """
     prior = None if mean_mask is None else np.full((MAP_SIZE, MAP_SIZE), mean_mask)
     return sum_shards(
         maps,
         faces,
+        known,
         mean_mask=prior,
         threshold=0.0,
         regions=region_grid(MAP_SIZE, 1.3),
@@ -204,15 +208,7 @@ def test_changed_pixels_are_a_second_truth(shards, tmp_path):
         mark(file, originals.FORMAT, originals.VERSION, {})
         file["changed"], file["crops"] = changed, np.repeat(changed[..., None], 3, 3)
         file["frames/aligned"] = changed.any((1, 2))
-    found = sum_shards(
-        [maps],
-        [faces],
-        [path],
-        mean_mask=np.full((MAP_SIZE, MAP_SIZE), 0.5),
-        threshold=0.0,
-        regions=region_grid(MAP_SIZE, 1.3),
-        seed=0,
-    )
+    found = sums_of([maps], [faces], mean_mask=0.5, known=[path])
     shares = found.scores[found.scores["heat"] == "attribution"].groupby("truth")
     shares = shares["mask_share"].apply(lambda values: values.dropna().tolist())
     assert shares["changed pixels"] == [0.25]

@@ -295,9 +295,9 @@ def test_each_baseline_waits_only_for_the_faces_that_it_is_made_of(jobs):
 
 def test_originals_are_summarized_if_there_are_any(jobs):
     assert jobs.shards_with_originals() == jobs.shards("test")
-    assert jobs.summary_of_originals("file") == ["file"]
+    assert jobs.summary_of_originals(["file"]) == ["file"]
     clips = run_on_clips("real", "fake")
-    assert clips.summary_of_originals("file") == clips.shards_with_originals() == []
+    assert clips.summary_of_originals(["file"]) == clips.shards_with_originals() == []
 
 
 def test_a_training_state_belongs_to_its_detector(jobs):
