@@ -307,6 +307,16 @@ class Documented:
     codes: list[int]
 
 
+def wait_for_accounting(cluster: Cluster, folder: Path, seconds: float = 120) -> None:
+    """Wait until accounting has the end of all jobs of the runs in `folder`.
+
+    The controller reports it to the database some seconds after Snakemake has seen it.
+    """
+    end = time.monotonic() + seconds
+    while (cluster.jobs(folder)["Comment"] == "").any() and time.monotonic() < end:
+        time.sleep(1)
+
+
 def documented_commands(lab: Lab) -> Documented:
     """With the site's file as it is; a small corpus replaces FaceForensics++."""
     clone = Documented(lab.folder / "clone", [], [], [])
@@ -321,6 +331,8 @@ def documented_commands(lab: Lab) -> Documented:
     for command in clone.commands:
         if command.endswith("ffpp.yaml"):
             command = command.replace(" all ", " videos ")
+        if command.startswith("sacct"):
+            wait_for_accounting(lab.cluster, clone.folder)
         done = subprocess.run(
             ["nice", "-n", str(NICENESS), "bash", "-c", command],
             cwd=clone.folder,
