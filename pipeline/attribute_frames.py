@@ -112,7 +112,8 @@ def main(args: Arguments) -> None:
                 if part not in parts:
                     parts.save(part, explained(rows))
                 found = parts.load(part)
-                out.add(found.pop("maps"), rows.assign(**found))
+                maps = found.pop("maps"), found.pop("nested_differences")
+                out.add(*maps, rows.assign(**found))
 
 
 def open_faces(args: Arguments) -> AbstractContextManager[FaceSource]:

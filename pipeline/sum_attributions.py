@@ -77,7 +77,7 @@ def main(args: Arguments) -> None:
     rows = found.sampled.merge(places, on=["shard", "crop"], how="left")
     write_sample(args.sample, found.sample, rows, has_landmarks=has_landmarks)
     write_csv(found.frames, args.frames)
-    write_csv(cell_table(found.frames), args.cells)
+    write_csv(cell_table(found.frames, arrays), args.cells)
     write_csv(ledger(cells, regions), args.regions)
     agreement = agreement_table(found.scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)

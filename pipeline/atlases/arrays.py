@@ -1,11 +1,12 @@
 """The arrays that an atlas is drawn from: those of its cells, and a sample of its maps.
 
 A cell is the frames of one method with one outcome in one test set. Layout of
-`arrays.h5` (version 2), on a canonical grid of G x G px:
+`arrays.h5` (version 3), on a canonical grid of G x G px:
 
     cells/<number>          attributes: dataset, compression, method, label, outcome
                             (right, wrong or all), frames, videos, units, lost
-                            (mean logits off the grid)
+                            (mean logits off the grid), map_error and sampling_error
+                            (see `MeanMapErrors`)
       mean, median, std               (G, G) float32: of the signed maps, in logits
       mean_abs, median_abs, std_abs   (G, G) float32: of their absolute values
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
@@ -31,7 +32,7 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 2
+FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 3
 CELL_KEYS = ["dataset", "compression", "method", "label", "outcome"]
 OUTCOMES = ("right", "wrong")
 
@@ -54,6 +55,8 @@ class CellArrays:
     videos: int
     units: int
     lost: float
+    map_error: float
+    sampling_error: float
     mean: np.ndarray
     median: np.ndarray
     std: np.ndarray

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from pipeline.files.figures import counted
+
+# An integration error up to this share of the sampling error is called small: it makes
+# the total error at most 5 % larger.
+MAX_SMALL_RATIO = 0.3
 
 # The caption of each cell, by data set, compression, method and outcome.
 Captions = Mapping[tuple[str, str, str, str], str]
@@ -17,10 +22,22 @@ def cell_captions(summary: pd.DataFrame) -> Captions:
             f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}, "
             f"{counted(c.units, 'unit')}{_not_converged(c.frames, c.converged_share)}\n"
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
-            f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}"
+            f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}\n"
+            f"{_error(c.map_error, c.integration_ratio)}"
         )
         for c in summary.itertuples()
     }
+
+
+def _error(map_error: float, ratio: float) -> str:
+    """The integration error of the mean map, and whether it is small."""
+    if np.isnan(map_error):
+        return "map error unknown"
+    text = f"map error {map_error:.1%}"
+    if np.isnan(ratio):
+        return text
+    text += f", {ratio:.2f} of the sampling error"
+    return f"{text}: NOT SMALL" if ratio > MAX_SMALL_RATIO else text
 
 
 def _not_converged(frames: int, converged_share: float) -> str:

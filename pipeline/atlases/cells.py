@@ -4,8 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.attributions.quadrature import MEAN_ABSOLUTE, NESTED_SHARE
 from pipeline.statistics.moments import Moments, Sketch
-from pipeline.statistics.resampling import Replicates, Units
+from pipeline.statistics.pooling import pool_maps
+from pipeline.statistics.resampling import (
+    MIN_UNITS,
+    Replicates,
+    Units,
+    count_units,
+)
 
 
 @dataclass(frozen=True)
@@ -15,6 +22,8 @@ class Cell:
     Attributes:
         videos: their ids.
         signed: moments of the maps.
+        nested: (P, P) float64: the sum of the maps' nested differences in coarser
+            squares.
         absolute: moments of the maps' absolute values.
         sketch: for the medians of the maps.
         face: (G, G, 3) float64: the sum of the crops.
@@ -29,6 +38,7 @@ class Cell:
 
     videos: frozenset[str]
     signed: Moments
+    nested: np.ndarray
     absolute: Moments
     sketch: Sketch
     face: np.ndarray
@@ -47,6 +57,8 @@ class RegisteredFrames:
     Attributes:
         maps: (n, G, G) float64 logits.
         off_grid: (n,) logits: the part of each map that lies off the grid.
+        nested: (n, P, P) float64 logits: the maps' nested differences (see
+            `AttributionShard`) in coarser squares.
         faces: (n, G, G, 3) uint8.
         masks: (n, G, G) uint8.
         has_mask: (n,) bool.
@@ -54,6 +66,7 @@ class RegisteredFrames:
 
     maps: np.ndarray
     off_grid: np.ndarray
+    nested: np.ndarray
     faces: np.ndarray
     masks: np.ndarray
     has_mask: np.ndarray
@@ -63,6 +76,7 @@ class RegisteredFrames:
         return RegisteredFrames(
             self.maps[which],
             self.off_grid[which],
+            self.nested[which],
             self.faces[which],
             self.masks[which],
             self.has_mask[which],
@@ -74,6 +88,7 @@ def merge_cells(one: Cell, other: Cell) -> Cell:
     return Cell(
         videos=one.videos | other.videos,
         signed=one.signed.merged(other.signed),
+        nested=one.nested + other.nested,
         absolute=one.absolute.merged(other.absolute),
         sketch=one.sketch.merged(other.sketch),
         face=one.face + other.face,
@@ -84,3 +99,32 @@ def merge_cells(one: Cell, other: Cell) -> Cell:
         region_sums=one.region_sums + other.region_sums,
         units=one.units | other.units,
     )
+
+
+@dataclass(frozen=True)
+class MeanMapErrors:
+    """The errors of a cell's mean map in squares, as shares of its L1 norm.
+
+    Attributes:
+        integration: of the integrals of its frames: the L1 norm of the mean nested
+            difference, times NESTED_SHARE.
+        sampling: what other units would change: the mean absolute value of a normal
+            random number with the standard error of each square over the resamples of
+            units. NaN with fewer than MIN_UNITS units.
+    """
+
+    integration: float
+    sampling: float
+
+
+def mean_map_errors(cell: Cell) -> MeanMapErrors:
+    """The errors of a cell's mean map."""
+    size = np.abs(pool_maps(cell.signed.mean)).sum()
+    integration = NESTED_SHARE * np.abs(cell.nested).sum() / cell.signed.count
+    sampling = np.nan
+    if count_units(cell.units) >= MIN_UNITS:
+        spread = np.nanstd(cell.pooled.means(), axis=0, ddof=1)
+        sampling = MEAN_ABSOLUTE * spread.sum()
+    if not size:
+        return MeanMapErrors(np.nan, np.nan)
+    return MeanMapErrors(float(integration / size), float(sampling / size))

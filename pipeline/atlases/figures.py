@@ -209,6 +209,12 @@ def plot_gallery(
 def _captions(row: pd.Series) -> tuple[str, str]:
     """The text above a frame, and the text above its map."""
     fake = float(probability(row["logit"]))
-    status = "completeness" if row["converged"] else "NOT CONVERGED"
-    error = f"{status}\nerror {row['completeness_error']:.1%}"
+    status = "" if row["converged"] else "NOT CONVERGED: "
+    error = f"{status}errors: map {_percent(row['map_error'])},\n"
+    error += f"pixels {_percent(row['pixel_error'])}, "
+    error += f"sum {_percent(row['completeness_error'])}"
     return f"{frame_name(row)}\nfake: {fake:.1%}", error
+
+
+def _percent(share: float) -> str:
+    return "unknown" if np.isnan(share) else f"{share:.1%}"

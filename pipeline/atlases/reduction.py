@@ -16,7 +16,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, CellKey
-from pipeline.atlases.cells import Cell, RegisteredFrames, merge_cells
+from pipeline.atlases.cells import (
+    Cell,
+    RegisteredFrames,
+    mean_map_errors,
+    merge_cells,
+)
 from pipeline.atlases.mask_agreement import (
     ATTRIBUTION,
     CHANGED,
@@ -25,13 +30,13 @@ from pipeline.atlases.mask_agreement import (
     control_heats,
     mask_scores,
 )
-from pipeline.atlases.pooling import POOLED_SIDE, pool_maps
 from pipeline.atlases.regions import REGIONS
 from pipeline.atlases.registration import matrices_of, register, warp
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
+from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
 from pipeline.statistics.resampling import (
     UNIT_COLUMNS,
     Replicates,
@@ -88,6 +93,7 @@ def make_cell(
     return Cell(
         videos=frozenset([video]),
         signed=Moments.of(frames.maps),
+        nested=frames.nested.sum(0),
         absolute=Moments.of(np.abs(frames.maps)),
         sketch=Sketch.of(frames.maps),
         face=frames.faces.sum(0, dtype=np.float64),
@@ -142,7 +148,14 @@ def sum_shard(
             places = video["place"].to_numpy()
             raw = shard.maps[places].astype(np.float64)
             masks = crops.masks[video["crop"]]
-            frames = register_frames(raw, masks, video, crops, grid=len(regions))
+            frames = register_frames(
+                raw,
+                shard.nested_differences[places],
+                masks,
+                video,
+                crops,
+                grid=len(regions),
+            )
             units = units_of(video)[0]
             drawn = weights([units], RESAMPLES, seed)[:, 0]
             for outcome, part in video.reset_index(drop=True).groupby("outcome"):
@@ -208,6 +221,7 @@ def with_outcomes(frames: pd.DataFrame, threshold: float, shard: str) -> pd.Data
 
 def register_frames(
     maps: np.ndarray,
+    nested_differences: np.ndarray,
     masks: np.ndarray,
     frames: pd.DataFrame,
     shard: FaceShard,
@@ -216,10 +230,15 @@ def register_frames(
 ) -> RegisteredFrames:
     """Put maps (n, S, S), masks (n, S, S) and crops of `frames` on the canonical grid.
 
-    `grid` is the grid's side in px.
+    `grid` is the grid's side in px. `nested_differences` (n, S, S) are those of the
+    maps.
     """
     rows = frames["crop"].to_numpy()
     matrices = matrices_of(shard, rows, grid)
+    nested = [
+        pool_maps(register(difference, matrix, grid)[0])
+        for difference, matrix in zip(nested_differences, matrices, strict=True)
+    ]
     registered = [
         register(m, matrix, grid) for m, matrix in zip(maps, matrices, strict=True)
     ]
@@ -227,6 +246,7 @@ def register_frames(
     return RegisteredFrames(
         maps=np.stack([on_grid for on_grid, _ in registered]),
         off_grid=np.array([off_grid for _, off_grid in registered]),
+        nested=np.stack(nested),
         faces=_warp_all(crops, matrices, grid),
         masks=_warp_all(masks, matrices, grid),
         has_mask=frames["has_mask"].to_numpy(bool),
@@ -387,6 +407,7 @@ def _cell_arrays(
     mean = pool_maps(cell.signed.mean, POOLED_SIDE)
     resampled = cell.pooled.means()
     units = count_units(cell.units)
+    errors = mean_map_errors(cell)
     significant = np.zeros(mean.size, bool)
     if label == 1 and from_originals:
         significant = significant_difference(mean.ravel(), resampled, units)
@@ -406,6 +427,8 @@ def _cell_arrays(
         videos=len(cell.videos),
         units=units,
         lost=float(cell.region_sums[-1] / cell.signed.count),
+        map_error=errors.integration,
+        sampling_error=errors.sampling,
         mean=cell.signed.mean.astype(np.float32),
         median=cell.sketch.median().astype(np.float32),
         std=cell.signed.std().astype(np.float32),

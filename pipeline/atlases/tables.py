@@ -1,16 +1,23 @@
 """The table of an atlas' cells."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from pipeline.atlases.arrays import CELL_KEYS
+from pipeline.atlases.arrays import CELL_KEYS, CellArrays
 from pipeline.attributions.completeness import MIN_CHANGE
 from pipeline.statistics.resampling import count_units, unit_correlation, units_of
 
+ERRORS = ["map_error", "sampling_error"]  # of a cell's mean map
 
-def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
-    """One row for each cell: counts, mean logits, and how complete the maps are.
 
-    `frames` is the table of frames. `mean_lost` is the part of the maps that lies off
+def cell_table(frames: pd.DataFrame, arrays: Sequence[CellArrays]) -> pd.DataFrame:
+    """One row for each cell: counts, mean logits, and how accurate the maps are.
+
+    `frames` is the table of frames, `arrays` has the cells. `map_error` and
+    `sampling_error` are those of the cell's mean map (`MeanMapErrors`), and
+    `integration_ratio` is the first divided by the second. `median_map_error` is that
+    of the maps of single frames. `mean_lost` is the part of the maps that lies off
     the grid after registration. `explained_share` is the sum of the cell's mean map as
     a share of the mean change of the logit: 1 if the maps are complete and nothing is
     off the grid, NaN if the change is below MIN_CHANGE. `unit_correlation` is that of
@@ -28,6 +35,8 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
         mean_lost=("lost", "mean"),
         median_completeness_error=("completeness_error", "median"),
         largest_completeness_error=("completeness_error", "max"),
+        median_map_error=("map_error", "median"),
+        largest_map_error=("map_error", "max"),
         converged_share=("converged", "mean"),
         mean_steps=("steps", "mean"),
     )
@@ -38,7 +47,13 @@ def cell_table(frames: pd.DataFrame) -> pd.DataFrame:
     units = by_cell.apply(lambda part: count_units(units_of(part))).to_numpy()
     alike = by_cell.apply(_change_correlation).to_numpy()
     cells.insert(cells.columns.get_loc("mean_logit"), "units", units)
-    return cells.assign(explained_share=share, unit_correlation=alike)
+    cells = cells.assign(explained_share=share, unit_correlation=alike)
+    errors = pd.DataFrame(
+        [[getattr(one, name) for name in (*CELL_KEYS, *ERRORS)] for one in arrays],
+        columns=[*CELL_KEYS, *ERRORS],
+    )
+    ratio = errors["map_error"] / errors["sampling_error"]
+    return cells.merge(errors.assign(integration_ratio=ratio), on=CELL_KEYS, how="left")
 
 
 def _change_correlation(frames: pd.DataFrame) -> float:

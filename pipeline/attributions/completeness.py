@@ -2,7 +2,7 @@
 
 import numpy as np
 
-MIN_CHANGE = 0.1  # logits: errors are not taken as a share of a smaller change
+MIN_CHANGE = 0.5  # logits: errors are not taken as a share of a smaller change
 
 
 def completeness_error(

@@ -31,9 +31,10 @@ def explain(
 
     `baselines` has the baselines of each crop, (D, S, S, 3) float32 in 0..1, as
     `make_baselines` yields them. Returns `maps`, (N, S, S) float16 in logits, the means
-    over each crop's baselines, and the columns `logit`, `baseline_logit`,
-    `attribution_sum`, `completeness_error`, `converged` and `steps`, (N,) each. The
-    errors are those of the rounded maps.
+    over each crop's baselines; `nested_differences`, (N, S, S) float16 (see
+    `Attribution`; NaN with the engine captum); and all RESULT_COLUMNS except
+    `baseline_video`, (N,) each. `attribution_sum` and `completeness_error` are those of
+    the rounded maps.
     """
     device = detector.get_buffer("mean").device
     pairs = (
@@ -41,7 +42,7 @@ def explain(
         for crop, starts in zip(crops, baselines, strict=True)
     )
     found = _attribute(detector, pairs, config, batch_size)
-    rows = [_row(attribution, config.tolerance) for attribution in found]
+    rows = [_row(attribution, config) for attribution in found]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -63,9 +64,8 @@ def _attribute(
     return integrated_gradients(
         detector,
         pairs,
-        Accuracy(bound, config.first_steps, config.max_steps),
+        Accuracy(bound, config.map_tolerance, config.first_steps, config.max_steps),
         batch_size=batch_size,
-        precision=getattr(torch, config.precision),
     )
 
 
@@ -74,18 +74,28 @@ def _to_images(pixels: np.ndarray, device: torch.device) -> torch.Tensor:
     return torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float()
 
 
-def _row(found: Attribution, tolerance: float) -> dict[str, Any]:
+def _row(found: Attribution, config: AttributionConfig) -> dict[str, Any]:
     """A crop's map as it is stored, and its columns."""
     change = found.logit - found.baseline_logit
-    heatmap = to_half_precision(found.heatmap, change, ROUNDING_SHARE * tolerance)
+    allowed = ROUNDING_SHARE * config.tolerance
+    heatmap = to_half_precision(found.heatmap, change, allowed)
     total = heatmap.sum(dtype=np.float64)
-    error = float(completeness_error(total, change))
+    sum_error = float(completeness_error(total, change))
+    difference = found.nested_difference
+    if difference is None:
+        difference = np.full_like(found.heatmap, np.nan)
     return {
         "maps": heatmap,
+        "nested_differences": difference.astype(np.float16),
         "logit": found.logit,
         "baseline_logit": found.baseline_logit,
         "attribution_sum": total,
-        "completeness_error": error,
-        "converged": error <= tolerance,
+        "completeness_error": sum_error,
+        "interval_error": found.interval_error,
+        "map_error": found.errors.squares,
+        "pixel_error": found.errors.pixels,
+        "draw_error": found.errors.draws,
+        "converged": sum_error <= config.tolerance
+        and not found.errors.squares > config.map_tolerance,
         "steps": found.steps,
     }

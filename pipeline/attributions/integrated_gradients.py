@@ -7,21 +7,26 @@ gradient of F at b + a (x - b). The attributions add up to F(x) - F(b): complete
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 import torch
 
 from pipeline.attributions.completeness import completeness_error
-from pipeline.attributions.integration_path import ImagePaths, IntegrationPath
+from pipeline.attributions.integration_path import (
+    ImagePaths,
+    IntegrationPath,
+    MapErrors,
+)
 from pipeline.attributions.memory_plan import BatchSize
 from pipeline.models.networks import ForgeryDetector
+from pipeline.statistics.pooling import square_weights
 
 Result = TypeVar("Result")
 
 MAX_HELD_BYTES = 2**30  # of images, baselines and heatmaps of nodes in memory at once
-MAX_LOW_PRECISION_STEPS = 33  # a path that needs more starts again in float32
+MIN_NODES = 3  # of a path: with fewer, the error cannot be estimated
 
 # Images with their baselines: (3, H, W) and (D, 3, H, W), in 0..1.
 Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
@@ -32,23 +37,25 @@ class Accuracy:
     """When the attribution of an image is finished. A step is one gradient.
 
     Attributes:
-        tolerance: the completeness error at which an image is finished.
-        first_steps: a power of two plus one: the evenly spaced steps that every image
-            starts with. Several paths of an image share them, at least three on each,
-            because other baselines add more information than other points of a path.
-        max_steps: the steps after which an image is given up, for each of its paths.
+        tolerance: the largest completeness error.
+        map_tolerance: the largest error of the map on squares, a share of its L1 norm.
+        first_steps: the evenly spaced steps that every image starts with. Several paths
+            of an image share them, at least MIN_NODES on each.
+        max_steps: the steps of each path after which an image is given up.
     """
 
     tolerance: float = 0.05
-    first_steps: int = 9
+    map_tolerance: float = 0.1
+    first_steps: int = 4
     max_steps: int = 257
 
     def first_nodes(self, paths: int) -> list[float]:
-        """The nodes that each of an image's paths starts with: from 0 to 1."""
-        intervals = self.first_steps - 1
-        while intervals > 2 and paths * intervals // 2 + 1 >= self.first_steps:
-            intervals //= 2
-        return np.linspace(0, 1, intervals + 1).tolist()
+        """The nodes that each of an image's paths starts with, inside 0..1."""
+        count = max(MIN_NODES, -(-self.first_steps // paths))
+        return ((np.arange(count) + 0.5) / count).tolist()
+
+
+UNKNOWN_ERRORS = MapErrors(squares=np.nan, pixels=np.nan, draws=np.nan)
 
 
 @dataclass(frozen=True)
@@ -60,26 +67,41 @@ class Attribution:
         logit: F(x).
         baseline_logit: F(b), the mean over the baselines.
         steps: how many gradients were computed.
+        errors: the stated errors of the heatmap, NaN if they are not known.
+        interval_error: see `ImagePaths.interval_error`; NaN if it is not known.
+        nested_difference: (H, W) float64: the heatmap minus that of every second node;
+            None if it is not known.
     """
 
     heatmap: np.ndarray
     logit: float
     baseline_logit: float
     steps: int
+    errors: MapErrors = UNKNOWN_ERRORS
+    interval_error: float = np.nan
+    nested_difference: np.ndarray | None = None
 
-    def error(self) -> float:
+    def sum_error(self) -> float:
         """Completeness error: see `completeness_error`."""
         change = self.logit - self.baseline_logit
         return float(completeness_error(self.heatmap.sum(), change))
 
 
 @dataclass(frozen=True)
-class _Node:
-    """A point whose gradient is wanted: on one path, or the common end of several."""
+class _Request:
+    """A node whose gradient is wanted, or an end of paths whose logit is wanted."""
 
     image_number: int
     paths: list[IntegrationPath]
     position: float  # 0..1 on the paths
+
+
+@dataclass
+class _Queues:
+    """The requests of unfinished images."""
+
+    nodes: deque[_Request] = field(default_factory=deque)
+    ends: deque[_Request] = field(default_factory=deque)
 
 
 def integrated_gradients(
@@ -88,7 +110,6 @@ def integrated_gradients(
     accuracy: Accuracy,
     *,
     batch_size: BatchSize,
-    precision: torch.dtype = torch.float32,
 ) -> Iterator[Attribution]:
     """Attribute the logits of images to their pixels, in the images' order.
 
@@ -102,12 +123,8 @@ def integrated_gradients(
 
     If a gradient is not finite, the heatmap is not finite either. Logits that are not
     finite are returned as they are.
-
-    If `precision` is not float32, the ends of a path are still computed in float32, so
-    that the error is the true one. An image that does not reach the tolerance within
-    MAX_LOW_PRECISION_STEPS for each path is computed again in float32.
     """
-    scheduler = GradientScheduler(detector, accuracy, batch_size, precision)
+    scheduler = GradientScheduler(detector, accuracy, batch_size)
     waiting = enumerate(pairs)
     next_number, exhausted = 0, False
     while True:
@@ -117,7 +134,7 @@ def integrated_gradients(
                 exhausted = True
             else:
                 number, (image, baselines) = item
-                scheduler.submit(number, ImagePaths(image, baselines), precision)
+                scheduler.submit(number, ImagePaths(image, baselines))
         if not scheduler.run_batch():
             return
         while next_number in scheduler.finished:
@@ -132,95 +149,107 @@ class GradientScheduler:
     """
 
     def __init__(
-        self,
-        detector: ForgeryDetector,
-        accuracy: Accuracy,
-        batch_size: BatchSize,
-        precision: torch.dtype,
+        self, detector: ForgeryDetector, accuracy: Accuracy, batch_size: BatchSize
     ) -> None:
         self.detector, self.accuracy = detector, accuracy
         self.batch_size = batch_size
-        kinds = dict.fromkeys((precision, torch.float32))
-        self.queues: dict[torch.dtype, deque[_Node]] = {k: deque() for k in kinds}
-        self.unfinished: dict[int, tuple[ImagePaths, torch.dtype]] = {}
-        self.discarded_steps: dict[int, int] = {}  # in low precision, before a restart
+        self.queues = _Queues()
+        self.unfinished: dict[int, ImagePaths] = {}
         self.finished: dict[int, Attribution] = {}
 
     def accepts_more(self) -> bool:
-        """Whether another image should be submitted: no queue fills a batch."""
-        if max(map(len, self.queues.values())) >= self.batch_size.images:
+        """Whether another image should be submitted: the nodes do not fill a batch."""
+        if len(self.queues.nodes) >= self.batch_size.images:
             return False
-        held = sum(_held_bytes(image) for image, _ in self.unfinished.values())
+        held = sum(_held_bytes(image) for image in self.unfinished.values())
         return not self.unfinished or held <= MAX_HELD_BYTES
 
-    def submit(self, number: int, image: ImagePaths, dtype: torch.dtype) -> None:
-        """Start on an image. Its paths share one gradient at their common end."""
-        self.unfinished[number] = image, dtype
-        *nodes, end = self.accuracy.first_nodes(len(image.paths))
+    def submit(self, number: int, image: ImagePaths) -> None:
+        """Start on an image. Its paths share their end at the image."""
+        self.unfinished[number] = image
+        nodes = self.accuracy.first_nodes(len(image.paths))
         for path in image.paths:
+            self._enqueue(self.queues.ends, number, [path], 0.0)
             for node in nodes:
-                self._enqueue(number, [path], node)
-        self._enqueue(number, image.paths, end)
+                self._enqueue(self.queues.nodes, number, [path], node)
+        self._enqueue(self.queues.ends, number, image.paths, 1.0)
 
     def _enqueue(
-        self, number: int, paths: list[IntegrationPath], position: float
+        self,
+        queue: deque[_Request],
+        number: int,
+        paths: list[IntegrationPath],
+        position: float,
     ) -> None:
-        _, dtype = self.unfinished[number]
         for path in paths:
             path.request(position)
-        queue = self.queues[torch.float32 if position in (0.0, 1.0) else dtype]
-        queue.append(_Node(number, paths, position))
+        queue.append(_Request(number, paths, position))
 
     def run_batch(self) -> bool:
-        """Compute one batch, then refine or finish its images; False if none waits."""
-        dtype = max(self.queues, key=lambda kind: len(self.queues[kind]))
-        queue = self.queues[dtype]
+        """Compute the logits of ends that wait, then one batch of gradients, and refine
+        or finish its images; False if nothing waits."""
+        done: list[_Request] = []
+        for queue, compute in (
+            (self.queues.ends, _receive_ends),
+            (self.queues.nodes, _receive_gradients),
+        ):
+            done += self._run(queue, compute)
+        for number in dict.fromkeys(request.image_number for request in done):
+            if not self.unfinished[number].is_waiting():
+                self._refine_or_finish(number)
+        return bool(done or self.queues.nodes or self.queues.ends)
+
+    def _run(
+        self,
+        queue: deque[_Request],
+        compute: Callable[[ForgeryDetector, list[_Request]], bool],
+    ) -> list[_Request]:
+        """Compute the first requests of a queue, and return them; none if they do not
+        fit into memory."""
         size = min(self.batch_size.images, len(queue))
         batch = [queue.popleft() for _ in range(size)]
-        if not batch:
-            return False
-        answers = none_if_out_of_memory(
-            size, _gradients_of_nodes, self.detector, batch, dtype
-        )
-        if answers is None:
+        if batch and none_if_out_of_memory(size, compute, self.detector, batch) is None:
             self.batch_size.halve(size)
             queue.extendleft(reversed(batch))
-            return True
-        requests = [(path, node.position) for node in batch for path in node.paths]
-        for (path, position), answer in zip(requests, answers, strict=True):
-            path.receive(position, *answer)
-        for number in dict.fromkeys(node.image_number for node in batch):
-            if not self.unfinished[number][0].is_waiting():
-                self._refine_or_finish(number)
-        return True
+            return []
+        return batch
 
     def _refine_or_finish(self, number: int) -> None:
-        """Halve intervals of an image whose requested nodes are all known, or finish it
-        or, if its low precision was not enough, restart it in float32."""
-        image, dtype = self.unfinished[number]
-        steps, is_low = image.steps(), dtype != torch.float32
-        max_steps = self.accuracy.max_steps
-        if is_low:
-            max_steps = min(max_steps, MAX_LOW_PRECISION_STEPS)
-        remaining = max(0, max_steps * len(image.paths) - steps)
-        error = image.error()
-        midpoints = (
-            image.largest_error_midpoints(remaining) if np.isfinite(error) else []
-        )
-        if error <= self.accuracy.tolerance or not (midpoints or is_low):
+        """Request further nodes of an image whose requested values are all known, or
+        finish it."""
+        image = self.unfinished[number]
+        for node in self._further_nodes(image):
+            for path in image.paths:
+                self._enqueue(self.queues.nodes, number, [path], node)
+        if not image.is_waiting():
             del self.unfinished[number]
-            steps += self.discarded_steps.pop(number, 0)
-            logit, baseline_logit = image.end_logits()
-            self.finished[number] = Attribution(
-                image.heatmap(), logit, baseline_logit, steps
-            )
-        elif midpoints:
-            for path, midpoint in midpoints:
-                self._enqueue(number, [path], midpoint)
-        else:
-            self.discarded_steps[number] = steps
-            restarted = ImagePaths(image.image, image.baselines)
-            self.submit(number, restarted, torch.float32)
+            self.finished[number] = _attribution(image)
+
+    def _further_nodes(self, image: ImagePaths) -> list[float]:
+        """The nodes that an image still needs; none if it is finished or given up."""
+        remaining = self.accuracy.max_steps - len(image.nodes())
+        map_error, sum_error = image.map_error(), image.sum_error()
+        if remaining <= 0 or np.isnan(map_error) or not np.isfinite(sum_error):
+            return []
+        if map_error > self.accuracy.map_tolerance:
+            return image.nodes_for_map(self.accuracy.map_tolerance, remaining)
+        if sum_error > self.accuracy.tolerance:
+            return image.nodes_for_sum(remaining)
+        return []
+
+
+def _attribution(image: ImagePaths) -> Attribution:
+    """The attribution of an image from its known nodes."""
+    logit, baseline_logit = image.end_logits()
+    return Attribution(
+        heatmap=image.heatmap(),
+        logit=logit,
+        baseline_logit=baseline_logit,
+        steps=image.steps(),
+        errors=image.errors(),
+        interval_error=image.interval_error(),
+        nested_difference=image.nested_difference(),
+    )
 
 
 def _held_bytes(image: ImagePaths) -> int:
@@ -247,37 +276,53 @@ def none_if_out_of_memory(
         return None
 
 
-def _gradients_of_nodes(
-    detector: ForgeryDetector, batch: list[_Node], dtype: torch.dtype
-) -> list[tuple[float, float, torch.Tensor]]:
-    """The arguments of `IntegrationPath.receive` for each path of each node."""
-    paths = [path for node in batch for path in node.paths]
-    owners = [place for place, node in enumerate(batch) for _ in node.paths]
+def _receive_ends(detector: ForgeryDetector, batch: list[_Request]) -> bool:
+    """Compute and store the logits of ends of paths."""
+    points = [
+        request.paths[0].image if request.position else request.paths[0].baseline
+        for request in batch
+    ]
+    images = torch.stack(points).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        logits = detector(images).tolist()
+    for request, logit in zip(batch, logits, strict=True):
+        for path in request.paths:
+            path.receive_end(request.position, logit)
+    return True
+
+
+def _receive_gradients(detector: ForgeryDetector, batch: list[_Request]) -> bool:
+    """Compute and store what is wanted at nodes of paths."""
+    paths = [request.paths[0] for request in batch]
     images = torch.stack([path.image for path in paths])
     baselines = torch.stack([path.baseline for path in paths])
-    positions = images.new_tensor([batch[place].position for place in owners])
-    # At position 1, lerp returns the image to the bit.
+    positions = images.new_tensor([request.position for request in batch])
     points = torch.lerp(baselines, images, positions.view(-1, 1, 1, 1))
-    _, first = np.unique(owners, return_index=True)  # one gradient for each node
-    logits, gradients = gradients_at(detector, points[first], dtype)
-    heatmaps = (gradients[owners] * (images - baselines)).sum(1)  # (paths, H, W)
+    logits, gradients = gradients_at(detector, points)
+    heatmaps = (gradients * (images - baselines)).sum(1)  # (paths, H, W)
     slopes = heatmaps.sum((1, 2), dtype=torch.float64)
-    found = torch.stack([logits.double()[owners], slopes], 1).tolist()
-    # Clones, because a view would keep the batch's heatmaps as long as one path needs
-    # its own.
-    pairs = zip(found, heatmaps, strict=True)
-    return [(logit, slope, heatmap.clone()) for (logit, slope), heatmap in pairs]
+    found = torch.stack([logits.double(), slopes], 1).tolist()
+    squares = _square_sums(heatmaps).flatten(1).double().cpu().numpy()
+    for request, (logit, slope), heatmap, own in zip(
+        batch, found, heatmaps, squares, strict=True
+    ):
+        # Clones, because a view would keep the batch's heatmaps as long as one path
+        # needs its own.
+        request.paths[0].receive(request.position, logit, slope, heatmap.clone(), own)
+    return True
+
+
+def _square_sums(heatmaps: torch.Tensor) -> torch.Tensor:
+    """Heatmaps (N, S, S) summed over squares, (N, side, side): see `pool_maps`."""
+    weights = torch.as_tensor(square_weights(heatmaps.shape[-1])).to(heatmaps)
+    return weights @ heatmaps @ weights.T
 
 
 def gradients_at(
-    detector: ForgeryDetector,
-    points: torch.Tensor,
-    dtype: torch.dtype = torch.float32,
+    detector: ForgeryDetector, points: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """F at `points` (N, 3, H, W) in 0..1, (N,), and its gradients, (N, 3, H, W)."""
     points = points.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-    is_low = dtype != torch.float32
-    with torch.autocast(points.device.type, dtype, enabled=is_low):
-        logits = detector(points)
+    logits = detector(points)
     (gradients,) = torch.autograd.grad(logits.sum(), points)
     return logits.detach(), gradients

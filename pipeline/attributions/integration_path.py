@@ -1,13 +1,15 @@
-"""The straight paths from baselines to an image, integrated with adaptive steps.
+"""What is known along the paths from baselines to an image, and how accurate it is.
 
-Completeness (Sundararajan, Taly and Yan 2017, section 3) also holds for each part of a
-path: from node a to node c, the attributions must add up to F(c) - F(a), and every
-gradient is computed together with F. So the error of the trapezoid rule is known for
-each interval, and the intervals with large errors are halved. No computed gradient is
-discarded.
+Two errors are known without further gradients. Completeness (Sundararajan, Taly and Yan
+2017, "Axiomatic Attribution for Deep Networks", section 3) holds for the path and for
+each part of it: from a to c, the attributions must add up to F(c) - F(a), and F is
+computed with every gradient. This checks sums over all pixels. The error of the map
+itself is estimated from the differences between neighbouring nodes (`quadrature`), on
+squares of pixels.
 
-If an image has several baselines (noise), its heatmap is the mean over their paths.
-Then the error of the mean counts, and intervals are chosen from all paths.
+If an image has several baselines (noise), its heatmap is the mean over their paths. All
+paths then have the same nodes, and the errors are those of the mean: the paths end at
+the same image, so that their errors are alike and do not cancel out.
 """
 
 from dataclasses import dataclass, field
@@ -15,30 +17,36 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from pipeline.attributions.completeness import completeness_error
+from pipeline.attributions import quadrature
+from pipeline.attributions.completeness import MIN_CHANGE, completeness_error
 
-# Intervals are halved if their error is at least this share of the largest error.
+# Further nodes are placed for an error of this share of the tolerance.
+AIMED_SHARE = 0.97
+# The largest number of nodes after further ones have been placed, as a multiple of the
+# number before. A first estimate is uncertain, and a node that is placed too early
+# costs more than another estimate.
+MAX_GROWTH = 1.5
+# Where the sum is wrong, gaps get a node if their error is at least this share of the
+# largest error.
 MIN_ERROR_SHARE = 0.5
-
-
-def trapezoid(nodes: np.ndarray) -> np.ndarray:
-    """Weights (n,) of the trapezoid rule on increasing nodes from 0 to 1; sum 1."""
-    widths = np.diff(nodes)
-    return (np.append(widths, 0) + np.append(0, widths)) / 2
+# The stated error of a map, as a multiple of the expected error: for most maps, the
+# true error is then smaller.
+ERROR_MARGIN = 1.15
 
 
 @dataclass
 class IntegrationPath:
-    """What is known at the nodes of a path, 0 at the baseline and 1 at the image.
+    """What is known along one path, from 0 at the baseline to 1 at the image.
 
     Attributes:
         image: (3, H, W).
         baseline: (3, H, W).
-        requested: the nodes whose gradient is not yet known.
-        logits: F at each known node.
+        requested: the nodes, and the ends 0 and 1, that are not yet known.
+        logits: F at the known nodes and ends.
         heatmaps: (H, W) at each known node: the gradient times (image - baseline),
             summed over colours.
         slopes: the sums of the heatmaps: the derivative of F along the path.
+        squares: (P,) float64: the heatmaps summed over squares.
     """
 
     image: torch.Tensor
@@ -47,50 +55,47 @@ class IntegrationPath:
     logits: dict[float, float] = field(default_factory=dict)
     heatmaps: dict[float, torch.Tensor] = field(default_factory=dict)
     slopes: dict[float, float] = field(default_factory=dict)
+    squares: dict[float, np.ndarray] = field(default_factory=dict)
 
-    def request(self, node: float) -> None:
-        """Note that `receive` will be called for this node."""
-        self.requested.add(node)
+    def request(self, position: float) -> None:
+        """Note that a node's gradient, or the logit at an end, will be received."""
+        self.requested.add(position)
+
+    def receive_end(self, end: float, logit: float) -> None:
+        """Store F at a requested end."""
+        self.requested.remove(end)
+        self.logits[end] = logit
 
     def receive(
-        self, node: float, logit: float, slope: float, heatmap: torch.Tensor
+        self,
+        node: float,
+        logit: float,
+        slope: float,
+        heatmap: torch.Tensor,
+        squares: np.ndarray,
     ) -> None:
         """Store what was computed at a requested node: see the attributes."""
         self.requested.remove(node)
         self.logits[node] = logit
         self.slopes[node] = slope
         self.heatmaps[node] = heatmap
+        self.squares[node] = squares
 
-    def known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The known nodes in order, their logits and slopes, each (n,) float64."""
-        nodes = sorted(self.logits)
-        logits = [self.logits[node] for node in nodes]
-        slopes = [self.slopes[node] for node in nodes]
-        return np.array(nodes), np.array(logits), np.array(slopes)
 
-    def interval_errors(self) -> np.ndarray:
-        """The trapezoid rule's sum minus the change of F, on each interval, (n - 1,)
-        logits."""
-        nodes, logits, slopes = self.known()
-        return np.diff(nodes) * (slopes[1:] + slopes[:-1]) / 2 - np.diff(logits)
+@dataclass(frozen=True)
+class MapErrors:
+    """The errors of an image's heatmap, as shares of its L1 norm.
 
-    def midpoints(self) -> np.ndarray:
-        """The middle of each interval, (n - 1,). NaN if no float lies between its ends,
-        which happens where F jumps."""
-        nodes, _, _ = self.known()
-        midpoints = (nodes[:-1] + nodes[1:]) / 2
-        return np.where(np.isin(midpoints, nodes), np.nan, midpoints)
+    Attributes:
+        squares: of the heatmap summed over squares of pixels.
+        pixels: of its single pixels.
+        draws: of the mean over the drawn baselines, for other draws, on squares; NaN if
+            there is one baseline.
+    """
 
-    def heatmap(self) -> np.ndarray:
-        """The integral by the trapezoid rule, (H, W) float64 in logits.
-
-        Terms are added in the order of the nodes, so that the bits are always the same.
-        """
-        nodes, _, _ = self.known()
-        total = torch.zeros_like(self.image[0], dtype=torch.float64)
-        for node, weight in zip(nodes.tolist(), trapezoid(nodes).tolist(), strict=True):
-            total += weight * self.heatmaps[node]
-        return total.cpu().numpy()
+    squares: float
+    pixels: float
+    draws: float
 
 
 class ImagePaths:
@@ -101,43 +106,156 @@ class ImagePaths:
         self.paths = [IntegrationPath(image, baseline) for baseline in baselines]
 
     def is_waiting(self) -> bool:
-        """Whether requested gradients are still missing."""
+        """Whether requested values are still missing."""
         return any(path.requested for path in self.paths)
 
+    def nodes(self) -> np.ndarray:
+        """The known nodes, (n,) increasing: the same on all paths."""
+        return np.array(sorted(self.paths[0].heatmaps))
+
     def steps(self) -> int:
-        """How many gradients are known. The one at the image belongs to all paths."""
-        return sum(len(path.heatmaps) - 1 for path in self.paths) + 1
+        """How many gradients are known."""
+        return len(self.nodes()) * len(self.paths)
 
     def end_logits(self) -> tuple[float, float]:
         """F(x), and the mean of F over the baselines."""
         starts = [path.logits[0.0] for path in self.paths]
         return self.paths[0].logits[1.0], float(np.mean(starts))
 
-    def error(self) -> float:
-        """Completeness error of the mean heatmap with the known nodes."""
+    def change(self) -> float:
+        """F(x) minus the mean of F over the baselines."""
         logit, baseline_logit = self.end_logits()
-        change = logit - baseline_logit
-        surplus = np.mean([path.interval_errors().sum() for path in self.paths])
+        return logit - baseline_logit
+
+    def gap_errors(self) -> np.ndarray:
+        """The rule's sum minus the change of F, (D, n + 1) logits: for each path, the
+        gaps before, between and behind its nodes."""
+        nodes = self.nodes()
+        found = []
+        for path in self.paths:
+            slopes = np.array([path.slopes[node] for node in nodes])
+            logits = np.array([path.logits[at] for at in (0.0, *nodes, 1.0)])
+            found.append(quadrature.gap_sums(nodes, slopes) - np.diff(logits))
+        return np.stack(found)
+
+    def sum_error(self) -> float:
+        """Completeness error of the mean heatmap with the known nodes."""
+        change, surplus = self.change(), self.gap_errors().mean(0).sum()
         return float(completeness_error(change + surplus, change))
 
-    def largest_error_midpoints(
-        self, count: int
-    ) -> list[tuple[IntegrationPath, float]]:
-        """At most `count` midpoints of the intervals with the largest errors.
+    def interval_error(self) -> float:
+        """The sum of the gaps' absolute errors, relative as the completeness error.
 
-        The largest error comes first. Intervals without a midpoint are left out (see
-        `IntegrationPath.midpoints`).
+        It is never smaller than the completeness error, where errors of gaps with
+        different signs cancel out.
         """
-        errors_by_path = [np.abs(path.interval_errors()) for path in self.paths]
-        lengths = [len(errors) for errors in errors_by_path]
-        owners = np.repeat(np.arange(len(lengths)), lengths)
-        midpoints = np.concatenate([path.midpoints() for path in self.paths])
-        errors = np.concatenate(errors_by_path)
-        order = np.argsort(-errors, kind="stable")
-        chosen = order[errors[order] >= MIN_ERROR_SHARE * errors.max()][:count]
-        chosen = chosen[np.isfinite(midpoints[chosen])]
-        return [(self.paths[owners[one]], float(midpoints[one])) for one in chosen]
+        total = np.abs(self.gap_errors()).sum(1).mean()
+        return float(total / max(abs(self.change()), MIN_CHANGE))
 
-    def heatmap(self) -> np.ndarray:
-        """The mean of the paths' heatmaps, (H, W) float64 in logits."""
-        return np.mean([path.heatmap() for path in self.paths], axis=0)
+    def squares(self) -> np.ndarray:
+        """The mean heatmaps at the nodes, summed over squares, (n, P)."""
+        return np.stack(
+            [
+                np.mean([path.squares[node] for path in self.paths], axis=0)
+                for node in self.nodes()
+            ]
+        )
+
+    def error_factor(self) -> float:
+        """How much larger the stated error is than the root of the variance of a random
+        walk: see `mean_reversion_factor`, MEAN_ABSOLUTE and ERROR_MARGIN."""
+        correlation = quadrature.neighbour_correlation(self.nodes(), self.squares())
+        reversion = quadrature.mean_reversion_factor(correlation)
+        return ERROR_MARGIN * quadrature.MEAN_ABSOLUTE * reversion
+
+    def map_error(self) -> float:
+        """The error of the heatmap on squares: see `MapErrors`."""
+        nodes, squares = self.nodes(), self.squares()
+        variance = quadrature.gap_variances(nodes, squares).sum(0)
+        size = np.abs(quadrature.node_weights(nodes) @ squares).sum()
+        return _share(self.error_factor() * np.sqrt(variance).sum(), size)
+
+    def errors(self) -> MapErrors:
+        """All errors of the heatmap."""
+        spread = self._pixel_variance().sqrt().sum(dtype=torch.float64).item()
+        size = float(np.abs(self.heatmap()).sum())
+        return MapErrors(
+            squares=self.map_error(),
+            pixels=_share(self.error_factor() * spread, size),
+            draws=self._draw_error(),
+        )
+
+    def _pixel_variance(self) -> torch.Tensor:
+        """The variance of the error of each pixel of a random walk, (H, W)."""
+        nodes = self.nodes().tolist()
+        factors = quadrature.difference_factors(self.nodes()).tolist()
+        total = torch.zeros_like(self.image[0])
+        for one, other, factor in zip(nodes[:-1], nodes[1:], factors, strict=True):
+            step = self._node_heatmap(other) - self._node_heatmap(one)
+            total += factor * step.square()
+        return total
+
+    def _draw_error(self) -> float:
+        """How much other draws of the baselines would change the map, on squares."""
+        if len(self.paths) == 1:
+            return np.nan
+        nodes = self.nodes()
+        weights = quadrature.node_weights(nodes)
+        maps = np.stack(
+            [
+                weights @ np.stack([path.squares[node] for node in nodes])
+                for path in self.paths
+            ]
+        )
+        spread = maps.std(0, ddof=1) / np.sqrt(len(maps))
+        size = np.abs(maps.mean(0)).sum()
+        return _share(quadrature.MEAN_ABSOLUTE * spread.sum(), size)
+
+    def nodes_for_map(self, tolerance: float, limit: int) -> list[float]:
+        """At most `limit` further nodes, with which the error of the map is expected to
+        be within `tolerance`. They go where they reduce it most."""
+        nodes = self.nodes()
+        variances = quadrature.gap_variances(nodes, self.squares())
+        spread = np.sqrt(variances.sum(0))
+        weights = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        shares = variances @ weights  # of the gaps in the sum of the spreads
+        wanted = (AIMED_SHARE * tolerance / self.map_error()) ** 2 * shares.sum()
+        growth = int(np.ceil((MAX_GROWTH - 1) * len(nodes)))
+        added = quadrature.nodes_to_add(shares, wanted, min(limit, growth))
+        return quadrature.spread_nodes(nodes, added)
+
+    def nodes_for_sum(self, limit: int) -> list[float]:
+        """At most `limit` further nodes, one in each gap whose sum is most wrong."""
+        errors = np.abs(self.gap_errors().mean(0))
+        order = np.argsort(-errors, kind="stable")
+        chosen = order[errors[order] >= MIN_ERROR_SHARE * errors.max()][:limit]
+        added = np.bincount(chosen, minlength=len(errors))
+        return quadrature.spread_nodes(self.nodes(), added)
+
+    def nested_difference(self) -> np.ndarray:
+        """The heatmap minus that of every second node, (H, W) float64 in logits."""
+        return self.heatmap() - self.heatmap(every=2)
+
+    def heatmap(self, every: int = 1) -> np.ndarray:
+        """The integral by the rule on every n-th node, (H, W) float64 in logits.
+
+        Terms are added in the order of the nodes, so that the bits are always the same.
+        """
+        nodes = self.nodes()[::every]
+        weights = quadrature.node_weights(nodes).tolist()
+        total = torch.zeros_like(self.image[0], dtype=torch.float64)
+        for node, weight in zip(nodes.tolist(), weights, strict=True):
+            total += weight * self._node_heatmap(node)
+        return total.cpu().numpy()
+
+    def _node_heatmap(self, node: float) -> torch.Tensor:
+        """The mean of the paths' heatmaps at a node, (H, W)."""
+        first, *others = (path.heatmaps[node] for path in self.paths)
+        return torch.stack([first, *others]).mean(0) if others else first
+
+
+def _share(part: float, size: float) -> float:
+    """`part` as a share of `size`; 0 if both are 0, and infinite if `size` is."""
+    if part == 0:
+        return 0.0
+    return float(part / size) if size else np.inf

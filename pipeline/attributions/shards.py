@@ -1,8 +1,10 @@
 """Attribution shards: the HDF5 files that hold a test shard's attribution maps.
 
-Layout (version 3), N maps from one baseline:
+Layout (version 4), N maps from one baseline:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
+    nested_differences  (N, S, S) float16: the map minus that of every second node of
+                      its path, in logits. NaN if the engine does not know it
     frames/<column>   (N,): see KEY_COLUMNS and RESULT_COLUMNS
     attributes        format, version, provenance (JSON), baseline
 """
@@ -19,7 +21,7 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, VERSION = "deepfake-atlas attributions", 3
+FORMAT, VERSION = "deepfake-atlas attributions", 4
 
 # Which frame a map is of, as in the face shard; `crop` is its row there.
 KEY_COLUMNS = (
@@ -32,7 +34,11 @@ RESULT_COLUMNS = [
     "baseline_logit",  # F(b), the mean over the draws of noise
     "attribution_sum",
     "completeness_error",  # see `completeness_error`
-    "converged",  # whether the error is within the tolerance
+    "interval_error",  # see `ImagePaths.interval_error`
+    "map_error",  # of the map on squares, a share of its L1 norm: see `MapErrors`
+    "pixel_error",  # the same of its single pixels
+    "draw_error",  # of the map by the draws of its baselines; NaN without draws
+    "converged",  # whether completeness_error and map_error are within the tolerances
     "steps",  # how many gradients were computed
     "baseline_video",  # the video that the baseline shows; "" if it is not one video
 ]
@@ -45,23 +51,36 @@ class AttributionShardWriter:
     def __init__(self, file: h5py.File, size: int) -> None:
         self.file = file
         self.tables: list[pd.DataFrame] = []
-        self.maps = file.create_dataset(
-            "maps",
-            (0, size, size),
-            np.float16,
-            maxshape=(None, size, size),
-            chunks=(1, size, size),
-            compression="gzip",
-            compression_opts=4,
-            shuffle=True,
-        )
+        self.maps = _create_maps(file, "maps", size)
+        self.nested_differences = _create_maps(file, "nested_differences", size)
 
-    def add(self, maps: np.ndarray, frames: pd.DataFrame) -> None:
-        """Append maps (B, S, S) and their rows of the table, in the same order."""
-        start = len(self.maps)
-        self.maps.resize(start + len(maps), axis=0)
-        self.maps[start:] = maps
+    def add(
+        self, maps: np.ndarray, nested_differences: np.ndarray, frames: pd.DataFrame
+    ) -> None:
+        """Append maps (B, S, S), their nested differences (B, S, S) and their rows of
+        the table, in the same order."""
+        _append(self.maps, maps)
+        _append(self.nested_differences, nested_differences)
         self.tables.append(frames)
+
+
+def _create_maps(file: h5py.File, name: str, side: int) -> h5py.Dataset:
+    return file.create_dataset(
+        name,
+        (0, side, side),
+        np.float16,
+        maxshape=(None, side, side),
+        chunks=(1, side, side),
+        compression="gzip",
+        compression_opts=4,
+        shuffle=True,
+    )
+
+
+def _append(stored: h5py.Dataset, maps: np.ndarray) -> None:
+    start = len(stored)
+    stored.resize(start + len(maps), axis=0)
+    stored[start:] = maps
 
 
 @contextmanager
@@ -82,13 +101,14 @@ def writing_attributions(
 class AttributionShard:
     """Reads an attribution shard. Open it in a `with` block.
 
-    Attributes: `maps` (an h5py dataset: index it to get arrays) and `frames` (a
-    DataFrame with one row for each map).
+    Attributes: `maps` and `nested_differences` (h5py datasets: index them to get
+    arrays) and `frames` (a DataFrame with one row for each map).
     """
 
     def __init__(self, path: str | Path) -> None:
         self.file = open_marked(path, FORMAT, VERSION)
         self.maps: h5py.Dataset = self.file["maps"]
+        self.nested_differences: h5py.Dataset = self.file["nested_differences"]
         self.frames = read_table(self.file["frames"])
 
     def __enter__(self) -> "AttributionShard":

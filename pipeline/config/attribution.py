@@ -58,39 +58,28 @@ class AttributionConfig(Section):
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
-    """Largest completeness error, as a share of the change of the logit (of 0.1 logits
-    if the change is smaller). Each image gets as many steps as this needs. The error of
-    each map is stored with the map."""
-    first_steps: Annotated[
-        Literal[3, 5, 9, 17, 33, 65, 129],
-        ADAPTIVE_RERUNS,
-    ] = 9
+    """Largest completeness error, as a share of the change of the logit (of 0.5 logits
+    if the change is smaller). It is the error of the sum of a map. Each image gets as
+    many steps as this and `map_tolerance` need. Both errors are stored with the map."""
+    map_tolerance: Annotated[float, ADAPTIVE_RERUNS] = Field(0.1, gt=0, le=1)
+    """Largest estimated error of a map: the sum of the absolute errors of 32 x 32
+    squares of pixels, as a share of the sum of their absolute values. Errors of single
+    pixels are about 1.3 times as large. The number of gradients is in inverse
+    proportion to it."""
+    first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(4, ge=3, le=1000)
     """Smallest number of gradients for each image, evenly spaced on the path. For the
-    baseline `noise` it counts all draws together, with at least three gradients for
-    each draw. More gradients than the tolerance needs make the maps of single images
-    smoother."""
+    baseline `noise` it counts all draws together, with at least three for each draw."""
     max_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(257, ge=3, le=10_000)
     """Largest number of gradients for each image. An image that needs more is marked as
     not converged. For the baseline `noise` this is the number for each draw."""
-    precision: Annotated[
-        Literal["float32", "bfloat16"],
-        ADAPTIVE_RERUNS,
-    ] = "float32"
-    """Precision of the gradients. `bfloat16` is faster. An image that does not reach
-    the tolerance in bfloat16 is computed again in float32."""
     batch_size: int | None = Field(None, ge=1, le=65_536)
     """Number of gradients computed at once. null takes as many as fit into memory."""
     engine: Literal["adaptive", "captum"] = "adaptive"
-    """`adaptive` takes steps until the tolerance is reached. `captum` takes the same
-    number of Gauss-Legendre steps for every image, whatever the error."""
+    """`adaptive` takes steps until both tolerances are reached. `captum` takes the same
+    number of Gauss-Legendre steps for every image, whatever the error. The errors of
+    its maps are not known; only completeness is checked."""
     steps: Annotated[int, CAPTUM_RERUNS] = Field(50, ge=2, le=10_000)
     """Number of steps for each image with `engine: captum`."""
-
-    @model_validator(mode="after")
-    def _check_precision(self) -> "AttributionConfig":
-        if self.engine == "captum" and self.precision != "float32":
-            raise ValueError("engine captum computes in float32 only")
-        return self
 
     @model_validator(mode="after")
     def _check_steps(self) -> "AttributionConfig":

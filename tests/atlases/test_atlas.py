@@ -12,13 +12,14 @@ from pipeline.atlases.arrays import CELL_KEYS, read_cells, write_cells
 from pipeline.atlases.gallery import cosine_similarity, pick_examples, read_frames
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.overlays import Look, overlay
-from pipeline.atlases.pooling import pool_maps
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions import originals
 from pipeline.faces.shards import FaceShard
 from pipeline.files.hdf5 import mark
+from pipeline.statistics.pooling import pool_maps
+from pipeline.statistics.resampling import MIN_UNITS
 from pipeline.videos.table import UNKNOWN_LABEL
 from tests.support.shards import (
     MAP_SIZE,
@@ -77,10 +78,25 @@ def test_a_cell_is_the_mean_of_its_frames(shards):
             assert np.allclose(cell.signed.std(), maps[wanted].std(0, ddof=1))
 
 
+def test_a_cell_states_the_error_of_its_mean_map(shards):
+    """The nested differences of these shards are a tenth of their maps. So are those
+    of the mean map, however much the maps differ."""
+    found = reduced(shards)
+    table = cell_table(found.frames, cell_arrays(with_all_outcomes(found.cells)))
+    assert table["map_error"].to_numpy() == pytest.approx(0.1 / 3**0.5, rel=1e-3)
+    known = table[table["units"] >= MIN_UNITS]
+    assert len(known)
+    assert (known["sampling_error"] > 0.02).all()
+    ratio = known["map_error"] / known["sampling_error"]
+    assert np.allclose(known["integration_ratio"], ratio)
+    assert table.loc[table["units"] < MIN_UNITS, "sampling_error"].isna().all()
+
+
 def test_a_cells_map_adds_up_to_the_mean_change_of_the_logit(shards):
     found = reduced(shards)
     cells = with_all_outcomes(found.cells)
-    summary = cell_table(found.frames).set_index(CELL_KEYS)
+    table = cell_table(found.frames, cell_arrays(cells))
+    summary = table.set_index(CELL_KEYS)
     assert set(summary.index) == set(cells)
     parts = ledger(cells, region_grid(MAP_SIZE, 1.3)).set_index([*CELL_KEYS, "region"])
     for key, cell in cells.items():

@@ -99,7 +99,7 @@ def colours(path, left=0.0) -> int:
 
 
 def test_atlas(reduced, tmp_path):
-    words = cell_captions(cell_table(reduced.sums.frames))
+    words = cell_captions(cell_table(reduced.sums.frames, reduced.arrays))
     path = tmp_path / "a.png"
     plot_atlas(reduced.arrays, words, title="$title$", look=Look(), path=path)
     assert colours(path) > 100
@@ -109,7 +109,7 @@ def test_captions_count_the_maps_that_did_not_converge(reduced):
     frames = reduced.sums.frames.assign(converged=True)
     first = frames["method"] == "real"
     frames.loc[frames[first].index[0], "converged"] = False
-    words = cell_captions(cell_table(frames))
+    words = cell_captions(cell_table(frames, reduced.arrays))
     affected = [key for key, text in words.items() if "not converged" in text]
     assert len(affected) == 2  # its own outcome, and all
     assert all(key[2] == "real" for key in affected)
@@ -118,11 +118,20 @@ def test_captions_count_the_maps_that_did_not_converge(reduced):
     assert f"{counted(int(first.sum()), 'frame')}, " in caption
 
 
+def test_captions_say_if_the_integration_error_is_not_small(reduced):
+    table = cell_table(reduced.sums.frames, reduced.arrays)
+    errors = {"map_error": 0.04, "integration_ratio": 0.5}
+    for words in cell_captions(table.assign(**errors)).values():
+        assert "map error 4.0%, 0.50 of the sampling error: NOT SMALL" in words
+    for words in cell_captions(table.assign(map_error=np.nan)).values():
+        assert "map error unknown" in words
+
+
 def test_without_a_change_of_the_logit_there_is_no_explained_share(reduced):
     unchanged = reduced.sums.frames.assign(logit=1.0, baseline_logit=1.0)
-    assert cell_table(unchanged)["explained_share"].isna().all()
+    assert cell_table(unchanged, [])["explained_share"].isna().all()
     moved = unchanged.assign(logit=2.0, attribution_sum=0.9, lost=0.0)
-    assert cell_table(moved)["explained_share"].to_numpy() == pytest.approx(0.9)
+    assert cell_table(moved, [])["explained_share"].to_numpy() == pytest.approx(0.9)
 
 
 def test_statistics_of_one_frame_show_its_absolute_map(reduced, tmp_path):

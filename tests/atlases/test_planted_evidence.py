@@ -86,7 +86,8 @@ def planted(finished, tmp_path_factory):
     assert found["converged"].mean() >= 0.99
     maps = folder / "maps" / shards["test"].name
     with writing_attributions(maps, SIZE, {}, "nearest_real") as out:
-        out.add(found.pop("maps"), rows.assign(**found, baseline_video=""))
+        maps_of = found.pop("maps"), found.pop("nested_differences")
+        out.add(*maps_of, rows.assign(**found, baseline_video=""))
     regions = region_grid(SIZE, 1.3)
     sums = sum_shards(
         [maps],

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.atlases.pooling import pool_maps
 from pipeline.atlases.regions import HAAR_POINTS, REGIONS, region_grid
 from pipeline.atlases.registration import register, to_canonical, warp
 from pipeline.faces.alignment import PLACES, TEMPLATE, alignments
+from pipeline.statistics.pooling import pool_maps
 from pipeline.statistics.sampling import keep_sample
 
 SIZE = 48

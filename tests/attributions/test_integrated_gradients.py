@@ -13,12 +13,8 @@ from torch import nn
 
 from pipeline.attributions.captum_engine import attribute_with_captum
 from pipeline.attributions.completeness import completeness_error
-from pipeline.attributions.integrated_gradients import (
-    MAX_LOW_PRECISION_STEPS,
-    Accuracy,
-    integrated_gradients,
-)
-from pipeline.attributions.integration_path import IntegrationPath, trapezoid
+from pipeline.attributions.integrated_gradients import Accuracy, integrated_gradients
+from pipeline.attributions.integration_path import IntegrationPath
 from pipeline.attributions.memory_plan import BatchSize, plan_batch, saved_bytes
 from pipeline.models.networks import ForgeryDetector, NetworkSpec
 from tests.support.runs import REPOSITORY
@@ -46,16 +42,11 @@ def images(count: int, size=SIZE) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def attribute(network, given, batch_size=16, precision=torch.float32, **accuracy):
+def attribute(network, given, batch_size=16, **accuracy):
     """A list of the attributions of images with their baselines."""
-    found = integrated_gradients(
-        network,
-        given,
-        Accuracy(**accuracy),
-        batch_size=BatchSize(batch_size),
-        precision=precision,
-    )
-    return list(found)
+    size = BatchSize(batch_size)
+    wanted = Accuracy(**accuracy)
+    return list(integrated_gradients(network, given, wanted, batch_size=size))
 
 
 def explain(network, batch, baselines=None, batch_size=16, **accuracy):
@@ -92,40 +83,30 @@ def real_network(request) -> ForgeryDetector:
     return detector(timm.create_model(request.param, num_classes=1), 0.5, 0.5)
 
 
-def test_trapezoid_weights_sum_to_one_for_any_nodes():
-    rng = np.random.default_rng(0)
-    for count in (0, 1, 7, 300):
-        nodes = np.concatenate([[0], np.sort(rng.random(count)), [1]])
-        weights = trapezoid(nodes)
-        assert weights.sum() == pytest.approx(1, abs=1e-12)
-        assert (weights * nodes).sum() == pytest.approx(0.5, abs=1e-12)
-
-
-@pytest.mark.parametrize(("draws", "first", "steps"), [(1, 5, 5), (3, 9, 5), (2, 3, 3)])
+@pytest.mark.parametrize(
+    ("draws", "first", "steps"), [(1, 5, 5), (3, 12, 4), (2, 3, 3)]
+)
 def test_equals_captum_on_the_same_nodes(real_network, draws, first, steps):
-    """In double precision: in single precision, a ReLU may switch on or off.
+    """The first nodes are those of captum's midpoint rule.
 
-    Nodes and weights are given to a private method of captum, because none of captum's
-    rules is the trapezoid rule.
+    In double precision: in single precision, a ReLU may switch on or off.
     """
     network, batch = real_network.double(), images(2).double()
     starts = images(2 * draws).double().flip(0).view(2, draws, 3, SIZE, SIZE) / 2
     given = zip(batch, starts, strict=True)
-    gradients = draws * (steps - 1) + 1  # paths share the gradient at the image
-    found = attribute(network, given, 7, tolerance=1e9, first_steps=first)
-    nodes = np.linspace(0, 1, steps)
-    rule = trapezoid(nodes).tolist(), nodes.tolist()
+    loose = {"tolerance": 1e9, "map_tolerance": 1e9}
+    found = attribute(network, given, 7, first_steps=first, **loose)
     explainer = IntegratedGradients(network)
     for one, image, baselines in zip(found, batch, starts, strict=True):
-        theirs = explainer._attribute(
-            inputs=(image.expand(draws, -1, -1, -1),),
-            baselines=(baselines,),
+        theirs = explainer.attribute(
+            image.expand(draws, -1, -1, -1),
+            baselines,
             n_steps=steps,
-            step_sizes_and_alphas=rule,
+            method="riemann_middle",
         )
-        theirs = theirs[0].sum(1).mean(0).numpy()
+        theirs = theirs.sum(1).mean(0).numpy()
         assert np.abs(one.heatmap - theirs).max() < 1e-6 * np.abs(theirs).max()
-        assert one.steps == gradients
+        assert one.steps == draws * steps
         assert one.logit == pytest.approx(network(image[None]).item(), abs=1e-9)
         start = network(baselines).mean().item()
         assert one.baseline_logit == pytest.approx(start, abs=1e-9)
@@ -133,26 +114,27 @@ def test_equals_captum_on_the_same_nodes(real_network, draws, first, steps):
 
 def test_agrees_with_captum_with_many_steps(real_network):
     network, batch = real_network.double(), images(2).double()
-    ours = explain(network, batch, first_steps=33, tolerance=0.01)
-    theirs = captum(network, pairs(batch), steps=40, batch_size=40)
+    ours = explain(network, batch, map_tolerance=0.04, tolerance=0.01)
+    theirs = captum(network, pairs(batch), steps=80, batch_size=40)
     for found, wanted in zip(ours, theirs, strict=True):
         apart = np.abs(found.heatmap - wanted.heatmap).sum()
         assert apart < 0.05 * np.abs(wanted.heatmap).sum()
+        assert found.errors.pixels == pytest.approx(found.errors.squares, rel=0.5)
         assert found.logit == pytest.approx(wanted.logit)
         assert found.baseline_logit == pytest.approx(wanted.baseline_logit)
 
 
 def test_several_baselines_share_one_error_bound():
-    """The error is that of the mean map; the hard path gets most of the steps."""
+    """The error is that of the mean map, and all paths have the same nodes."""
     f = Flat(lambda x: torch.sigmoid(60 * (x[:, 0, 0, 0] - 0.5)) + x[:, 1, 0, 0])
     image = torch.full((1, 3, SIZE, SIZE), 0.9)
     starts = torch.zeros(1, 4, 3, SIZE, SIZE)
     starts[0, 1:, 0] = 0.9  # only the first path has a steep step
     given = zip(image, starts, strict=True)
     (found,) = attribute(detector(f, 0, 1), given, 8, tolerance=0.01)
-    assert found.error() <= 0.01
-    assert found.heatmap[0, 0] == pytest.approx(0.25 + 0.9, abs=0.01)
-    assert found.steps < 4 * 4 + 20
+    assert found.sum_error() <= 0.01
+    assert found.heatmap[0, 0] == pytest.approx(0.25 + 0.9, abs=0.02)
+    assert found.steps % 4 == 0
 
 
 def test_captum_gets_the_same_maps_with_any_batch_size():
@@ -178,7 +160,8 @@ def test_exact_on_a_linear_model():
     ):
         assert np.allclose(found.heatmap, wanted, atol=1e-5)
         assert found.steps == 3
-        assert found.error() < 1e-4
+        assert found.sum_error() < 1e-4
+        assert found.errors.squares < 1e-4
 
 
 def test_the_factors_of_a_product_get_equal_shares_and_other_pixels_nothing():
@@ -226,32 +209,34 @@ def test_the_error_is_within_the_tolerance_or_all_steps_were_used(activation, se
         for one in found:
             change = one.logit - one.baseline_logit
             error = completeness_error(one.heatmap.sum(), change)
-            assert error == pytest.approx(one.error())
+            assert error == pytest.approx(one.sum_error())
             assert error <= tolerance or one.steps == 1025
-        assert sum(one.error() <= tolerance for one in found) >= 7
+            assert error <= one.interval_error + 1e-6
+            assert one.errors.squares <= 0.1 or one.steps == 1025
+        assert sum(one.sum_error() <= tolerance for one in found) >= 7
 
 
 def test_steps_go_where_the_logit_changes_fast():
     """A steep step at a tenth of the path: even steps would need hundreds."""
     cliff = detector(Flat(lambda x: torch.sigmoid(400 * (x[:, 0, 0, 0] - 0.1))), 0, 1)
     (found,) = explain(cliff, torch.ones(1, 3, SIZE, SIZE), tolerance=0.02)
-    assert found.error() < 0.02
+    assert found.sum_error() < 0.02
     assert found.heatmap[0, 0] == pytest.approx(1, abs=0.03)
-    assert found.steps < 40
+    assert found.steps < 60
 
 
 def test_an_image_that_needs_more_than_max_steps_is_given_up():
     wild = detector(Flat(lambda x: torch.sin(3000 * x[:, 0, 0, 0]) + x.sum((1, 2, 3))))
     (found,) = explain(wild, images(1), tolerance=1e-4, max_steps=20)
     assert found.steps == 20
-    assert found.error() > 1e-4
+    assert found.sum_error() > 1e-4
 
 
 def test_a_logit_that_is_nan_affects_only_its_own_map():
-    """0/0 at the end of the second path, where the image's first pixel is 1."""
+    """0/0 at the first node of the second path, where the first pixel is 1/8."""
 
     def broken(x):
-        return x.sum((1, 2, 3)) / 100 + 0 / (1 - x[:, 0, 0, 0])
+        return x.sum((1, 2, 3)) / 100 + 0 / (0.125 - x[:, 0, 0, 0])
 
     batch = images(3)
     batch[1, 0, 0, 0] = 1
@@ -261,13 +246,13 @@ def test_a_logit_that_is_nan_affects_only_its_own_map():
         False,
         True,
     ]
-    assert not np.isfinite(found[1].error())
+    assert np.isnan(found[1].errors.squares)
 
 
 def test_a_jump_is_given_up_when_no_float_is_left_between_the_nodes():
     step = detector(Flat(lambda x: (x[:, 0, 0, 0] > 0.3).float() + x.mean((1, 2, 3))))
     (found,) = explain(step, torch.ones(1, 3, SIZE, SIZE), max_steps=100_000)
-    assert found.error() > 0.05
+    assert found.sum_error() > 0.05
     assert found.steps < 1000
 
 
@@ -286,12 +271,13 @@ def test_all_batches_except_the_last_are_full():
     sizes = []
 
     def spied(x):
-        sizes.append(len(x))
+        if torch.is_grad_enabled():
+            sizes.append(len(x))
         return torch.sin(9 * x[:, 0].sum((1, 2)) / SIZE) + x[:, 1].sum((1, 2)) / SIZE
 
     found = explain(detector(Flat(spied)), images(60), batch_size=16, tolerance=0.01)
     assert sum(sizes) == sum(one.steps for one in found)
-    assert sum(size < 16 for size in sizes) <= 6  # while the last image is refined
+    assert sum(size < 16 for size in sizes) <= 12  # while the last image is refined
 
 
 def test_batches_are_full_with_large_images():
@@ -301,7 +287,8 @@ def test_batches_are_full_with_large_images():
     def spied(x):
         if len(sizes) == 5:
             raise InterruptedError  # these batches are enough
-        sizes.append(len(x))
+        if torch.is_grad_enabled():
+            sizes.append(len(x))
         return torch.sin(9 * x[:, 0].mean((1, 2))) + x[:, 1].mean((1, 2))
 
     batch = images(4, 299)[torch.arange(120) % 4]
@@ -367,7 +354,7 @@ def test_the_halved_batch_size_is_kept_for_later_calls():
         network, given = detector(Flat(small)), pairs(images(4))
         list(integrated_gradients(network, given, Accuracy(), batch_size=batches))
     assert batches.images == 4
-    assert sum(size > 5 for size in tried) == 2
+    assert sum(size > 5 for size in tried) == 1
 
 
 def test_a_long_path_does_not_keep_whole_batches_in_memory():
@@ -391,32 +378,6 @@ def test_an_image_that_does_not_fit_into_memory_is_an_error():
 
     with pytest.raises(torch.OutOfMemoryError):
         explain(detector(Flat(full)), images(1))
-
-
-def test_an_image_that_low_precision_cannot_explain_is_computed_in_float32():
-    def f(x):
-        low = torch.is_autocast_enabled("cpu")
-        return torch.tanh(x[:, 0, 0, 0]) * (3 if low else 1)
-
-    batch = images(3)
-    exact = explain(detector(Flat(f)), batch)
-    low = attribute(detector(Flat(f)), pairs(batch), precision=torch.bfloat16)
-    for one, other in zip(low, exact, strict=True):
-        assert np.array_equal(one.heatmap, other.heatmap)
-        assert one.steps == MAX_LOW_PRECISION_STEPS + other.steps
-
-
-def test_low_precision_keeps_the_same_error_bound():
-    torch.manual_seed(0)
-    network = detector(timm.create_model("test_resnet", num_classes=1))
-    batch = images(6)
-    exact, found = (
-        attribute(network, pairs(batch), tolerance=0.002, precision=dtype)
-        for dtype in (torch.float32, torch.bfloat16)
-    )
-    for one, other in zip(found, exact, strict=True):
-        assert one.error() <= 0.002
-        assert one.logit == pytest.approx(other.logit, abs=1e-6)  # ends are in float32
 
 
 def test_the_batch_is_planned_from_what_the_network_saves():
@@ -462,6 +423,6 @@ pairs = (
 )
 size = BatchSize(batch)
 for found in integrated_gradients(detector, pairs, Accuracy(), batch_size=size):
-    assert found.error() <= 0.05
+    assert found.sum_error() <= 0.05
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -95,11 +95,7 @@ FAULTS = [
         {"attribution": {"baselines": ["black", "real_face"]}},
         "two baselines: `original` (the same frame before it was forged; only",
     ),
-    (
-        {"attribution": {"engine": "captum", "precision": "bfloat16"}},
-        "engine captum computes in float32 only",
-    ),
-    ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
+    ({"attribution": {"max_steps": 3}}, "max_steps 3 is below first_steps 4"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
         "must be a multiple of accumulate x devices (4)",

@@ -600,9 +600,9 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
         "noise_draws": (9, {"noise"}),
         "frames": (3, MAPS),
         "tolerance": (0.1, MAPS),
+        "map_tolerance": (0.05, MAPS),
         "first_steps": (17, MAPS),
         "max_steps": (300, MAPS),
-        "precision": ("bfloat16", MAPS),
         "batch_size": (8, MAPS),
         "engine": ("captum", MAPS),
         "steps": (51, set()),
@@ -660,6 +660,7 @@ def test_a_key_changes_only_the_parameters_of_its_steps(jobs, section, key):
     [
         *(("steps", 51, MAPS), ("tolerance", 0.1, MAPS), ("noise_draws", 9, {"noise"})),
         *(("first_steps", 17, set()), ("max_steps", 300, set())),
+        ("map_tolerance", 0.05, set()),
     ],
 )
 def test_with_captum_its_own_keys_count(key, value, expected):

@@ -11,11 +11,18 @@ def pool_maps(maps: np.ndarray, side: int = POOLED_SIDE) -> np.ndarray:
     A pixel on the border of two squares is divided between them by area. If G is at
     most `side`, the maps keep their size.
     """
-    size = maps.shape[-1]
+    weights = square_weights(maps.shape[-1], side)
+    return weights @ maps.astype(np.float64) @ weights.T
+
+
+def square_weights(size: int, side: int = POOLED_SIDE) -> np.ndarray:
+    """The part that each square of a row has of each pixel, (side, size) float64.
+
+    If `size` is at most `side`, each pixel is a square.
+    """
     if size <= side:
-        return maps.astype(np.float64)
+        return np.eye(size)
     edges = np.linspace(0, size, side + 1)
     pixels = np.arange(size)
-    ends = np.minimum(pixels + 1, edges[1:, None])  # (side, G)
-    weights = np.clip(ends - np.maximum(pixels, edges[:-1, None]), 0, None)
-    return weights @ maps.astype(np.float64) @ weights.T
+    ends = np.minimum(pixels + 1, edges[1:, None])
+    return np.clip(ends - np.maximum(pixels, edges[:-1, None]), 0, None)
