@@ -1,24 +1,32 @@
-"""Gradients for each map: ours to a stated error, captum with a fixed number of steps.
+"""The true errors of maps at equal gradients, and the gradients at equal true errors.
 
-    python -m benchmarks.attribution RESULTS [--images N] [--baselines NAME ...]
+    python -m benchmarks.attribution RESULTS OUTPUT [--images N] [--baselines NAME ...]
 
 RESULTS is the folder of a finished run. Its trained models explain N evenly spaced test
-crops from each baseline. For noise, a map is the mean over the draws of the
-configuration. The Integrated Gradients of captum (Gauss-Legendre) run with more and
-more steps, until 99 % of the maps have a completeness error of at most 5 %. The default
-of captum, 50 steps, is always among these runs. Both get enough images at once to fill
-their batches. Completeness is the error of the sum of a map. It does not certify the
-map: errors of pixels can cancel out. Columns:
+crops from each baseline. A row is a model and a baseline. For each map of a row, the
+gradients at NODES evenly spaced points of the path are computed once; their mean is the
+reference (for noise, DRAW_NODES points of each draw). Rules are then replayed on these
+points: a rule gets the gradient at the point that is nearest to its node, which is at
+most a part in 1,024 of the path away. So rules with any number of gradients can be
+compared, on the same gradients.
 
-    gradients, p95, most   gradients of a map: mean, 95th percentile, largest number
-    seconds, p95 s         wall time of a map, in proportion to its gradients
-    under 5 %              share of the maps with at most this completeness error
-    map error              median L1 distance to the map of captum with the most steps,
-                           as a share of the L1 norm of that map
+- ours: the nodes and errors of `pipeline.attributions`, for each tolerance in
+  TOLERANCES
+- even: midpoints of equal parts, the same number for each map
+- captum: Gauss-Legendre, the same number for each map
 
-Each table is followed by the limit, in gradients a second: a bare loop of forward and
-backward passes over a batch in memory, timed before and after ours. Then follows our
-rate as a share of this limit.
+True errors are L1 distances to the reference, as shares of its L1 norm, on the 32 x 32
+squares and on pixels. Each row is a file in OUTPUT; a row whose file is there is not
+computed again. At the end, the tables of all rows in OUTPUT are printed:
+
+    at equal gradients   the mean true error of ours with the default tolerance, and
+                         that of the other rules with the same mean number of gradients
+    at equal error       the gradients to bring 95 % of the maps within 5 %, with one
+                         setting of ours for all rows
+    stated errors        how the stated errors agree with the true ones
+    mean maps            the same for the mean map of a row
+
+`--rates` measures gradients a second beside a bare loop of forward and backward passes.
 """
 
 import argparse
@@ -31,10 +39,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import spearmanr
 
+from pipeline.attributions import quadrature
 from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import explain
 from pipeline.attributions.frames import frame_keys
+from pipeline.attributions.integrated_gradients import Accuracy, gradients_at
+from pipeline.attributions.integration_path import ImagePaths
 from pipeline.attributions.memory_plan import BatchSize, plan_batch
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.real_faces import RealFaces
@@ -46,14 +58,16 @@ from pipeline.models.checkpoints import load_detector
 from pipeline.models.networks import ForgeryDetector
 from pipeline.models.precision import compute_exactly
 from pipeline.runtime.devices import pick_device, use_cores
+from pipeline.statistics.pooling import pool_maps
 from pipeline.statistics.sampling import evenly_spaced
 
-CAPTUM_STEPS = (16, 32, 50, 64, 100, 200, 300)
-CAPTUM_DEFAULT_STEPS = 50
-MIN_CONVERGED_SHARE = 0.99  # of the maps; captum is not tried with more steps
-TOLERANCE = 0.05
+NODES, DRAW_NODES = 512, 128
+TOLERANCES = (0.2, 0.15, 0.1, 0.07, 0.06, 0.055, 0.05, 0.045, 0.04, 0.03)
+EVEN_COUNTS = range(3, 97)
+FIXED_COUNTS = (9, 17, 33)  # for rank correlations
+WANTED_ERROR, WANTED_SHARE = 0.05, 0.95
 TIMED_BATCHES = 4
-BASELINES = Baseline.__args__
+BASELINES = ("black", "blurred", "original", "nearest_real", "noise")
 
 
 def some_crops(results: Path, count: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -109,6 +123,229 @@ def faces_for(
     return None
 
 
+class KnownPath:
+    """The gradients at evenly spaced points of the paths to an image.
+
+    Attributes:
+        heatmaps: (D, n, S, S) float32: for each baseline, the gradients times (image -
+            baseline), summed over colours.
+        logits: (D, n), and `ends` (D, 2): at the points, and at the ends of the paths.
+    """
+
+    def __init__(
+        self, detector: ForgeryDetector, image: torch.Tensor, baselines: torch.Tensor
+    ) -> None:
+        count = NODES if len(baselines) == 1 else DRAW_NODES
+        self.image, self.baselines = image, baselines
+        positions = (torch.arange(count, device=image.device) + 0.5) / count
+        heatmaps, logits, ends = [], [], []
+        for baseline in baselines:
+            parts = []
+            for some in positions.split(64):
+                points = torch.lerp(baseline[None], image[None], some.view(-1, 1, 1, 1))
+                found, gradients = gradients_at(detector, points)
+                parts.append((gradients * (image - baseline)).sum(1).cpu().numpy())
+                logits += found.tolist()
+            heatmaps.append(np.concatenate(parts))
+            with torch.inference_mode():
+                ends.append(detector(torch.stack([baseline, image])).tolist())
+        self.heatmaps = np.stack(heatmaps)
+        self.logits = np.array(logits).reshape(len(baselines), count)
+        self.ends = np.array(ends)
+        self.squares = pool_maps(self.heatmaps.mean(0)).reshape(count, -1)
+        self.reference = self.squares.mean(0)
+        self.pixels = self.heatmaps.mean((0, 1), dtype=np.float64)
+
+    def nearest(self, nodes: np.ndarray) -> np.ndarray:
+        """The points that are nearest to nodes in 0..1."""
+        count = self.heatmaps.shape[1]
+        return np.clip(np.rint(nodes * count - 0.5), 0, count - 1).astype(int)
+
+    def true_error(self, squares: np.ndarray) -> float:
+        """The error of a map in squares, (P,)."""
+        distance = np.abs(squares - self.reference).sum()
+        return float(distance / np.abs(self.reference).sum())
+
+    def error_of_rule(self, nodes: np.ndarray, weights: np.ndarray) -> float:
+        """The error of a rule with fixed nodes and weights."""
+        return self.true_error(weights @ self.squares[self.nearest(nodes)])
+
+    def replay(self, tolerance: float) -> dict[str, float | np.ndarray]:
+        """What the engine would find with a tolerance of the map."""
+        accuracy = Accuracy(map_tolerance=tolerance)
+        image = ImagePaths(self.image, self.baselines)
+        for number, path in enumerate(image.paths):
+            for place, end in enumerate((0.0, 1.0)):
+                path.request(end)
+                path.receive_end(end, self.ends[number, place])
+        wanted = accuracy.first_nodes(len(image.paths))
+        while wanted:
+            for node in wanted:
+                self._give(image, node)
+            wanted = accuracy.further_nodes(image)
+        errors, found = image.errors(), image.heatmap()
+        true = np.abs(found - self.pixels).sum() / np.abs(self.pixels).sum()
+        return {
+            "gradients": image.steps(),
+            "true": self.true_error(pool_maps(found).ravel()),
+            "true_pixels": float(true),
+            "stated": errors.squares,
+            "stated_pixels": errors.pixels,
+            "sum_error": image.sum_error(),
+            "map": pool_maps(found),
+            "nested": pool_maps(image.nested_difference()),
+        }
+
+    def _give(self, image: ImagePaths, node: float) -> None:
+        place = self.nearest(np.array([node]))[0]
+        for number, path in enumerate(image.paths):
+            heatmap = self.heatmaps[number, place]
+            path.request(node)
+            path.receive(
+                node,
+                self.logits[number, place],
+                float(heatmap.sum(dtype=np.float64)),
+                torch.from_numpy(heatmap),
+                pool_maps(heatmap).ravel(),
+            )
+
+    def stated_with(self, count: int) -> float:
+        """The stated error with `count` evenly spaced nodes."""
+        nodes = midpoints(count)
+        squares = self.squares[self.nearest(nodes)]
+        spread = np.sqrt(quadrature.gap_variances(nodes, squares).sum(0)).sum()
+        correlation = quadrature.neighbour_correlation(nodes, squares)
+        size = np.abs(quadrature.node_weights(nodes) @ squares).sum()
+        return float(spread * quadrature.mean_reversion_factor(correlation) / size)
+
+
+def midpoints(count: int) -> np.ndarray:
+    """The middles of `count` equal parts of 0..1."""
+    return (np.arange(count) + 0.5) / count
+
+
+def measure_row(
+    detector: ForgeryDetector, crops: np.ndarray, baselines: Sequence[np.ndarray]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All rules on all maps of a row: a table with a line for each map and rule, and
+    the errors of mean maps for each tolerance of ours."""
+    device = next(detector.parameters()).device
+    rows: list[dict[str, object]] = []
+    sums: dict[float, list[np.ndarray]] = {}
+    for number, (crop, starts) in enumerate(zip(crops, baselines, strict=True)):
+        image = torch.tensor(crop, device=device).permute(2, 0, 1) / 255
+        start = torch.tensor(starts, device=device).permute(0, 3, 1, 2)
+        known = KnownPath(detector, image, start)
+        for tolerance in TOLERANCES:
+            found = known.replay(tolerance)
+            maps = [found.pop("map"), found.pop("nested"), known.reference]
+            sums.setdefault(tolerance, []).append(np.stack([m.ravel() for m in maps]))
+            rows.append({"map": number, "rule": "ours", "setting": tolerance, **found})
+        for count in EVEN_COUNTS:
+            common = {"map": number, "setting": count, "gradients": count * len(start)}
+            weights = np.full(count, 1 / count)
+            true = known.error_of_rule(midpoints(count), weights)
+            rows.append({**common, "rule": "even", "true": true})
+            nodes, weights = np.polynomial.legendre.leggauss(count)
+            true = known.error_of_rule((nodes + 1) / 2, weights / 2)
+            rows.append({**common, "rule": "captum", "true": true})
+        for count in FIXED_COUNTS:
+            true = known.error_of_rule(midpoints(count), np.full(count, 1 / count))
+            line = {"map": number, "rule": "fixed", "setting": count, "true": true}
+            rows.append({**line, "stated": known.stated_with(count)})
+        print(number + 1, end=" ", flush=True)
+    means = []
+    for tolerance, parts in sums.items():
+        found, nested, reference = np.mean(parts, axis=0)
+        size = np.abs(reference).sum()
+        stated = quadrature.NESTED_SHARE * np.abs(nested).sum() / np.abs(found).sum()
+        true = np.abs(found - reference).sum() / size
+        means.append({"setting": tolerance, "true": true, "stated": stated})
+    return pd.DataFrame(rows), pd.DataFrame(means)
+
+
+def at_equal_gradients(rows: pd.DataFrame, setting: float) -> dict[str, float]:
+    """The mean true error of ours, and of the others with as many gradients."""
+    own = rows[(rows["rule"] == "ours") & (rows["setting"] == setting)]
+    count = own["gradients"].mean()
+    found = {"gradients": count, "ours": own["true"].mean()}
+    found["ours, pixels"] = own["true_pixels"].mean()
+    for rule in ("even", "captum"):
+        curve = rows[rows["rule"] == rule].groupby("gradients")["true"].mean()
+        found[rule] = float(np.interp(count, curve.index, curve))
+    return {**found, "ours / even": found["ours"] / found["even"]}
+
+
+def share_within(rows: pd.DataFrame, rule: str) -> pd.Series:
+    """For each setting of a rule, the share of the maps within WANTED_ERROR."""
+    own = rows[rows["rule"] == rule]
+    return (own["true"] <= WANTED_ERROR).groupby(own["setting"]).mean()
+
+
+def at_equal_error(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The gradients to bring WANTED_SHARE of the maps of each row within WANTED_ERROR.
+
+    The setting of ours is the largest tolerance that does it in all rows. The others
+    have the smallest number that does it in the row.
+    """
+    good = [share_within(rows, "ours") >= WANTED_SHARE for rows in tables.values()]
+    everywhere = pd.concat(good, axis=1).all(axis=1)
+    setting = everywhere.index[everywhere].max()
+    found = {}
+    for name, rows in tables.items():
+        own = rows[(rows["rule"] == "ours") & (rows["setting"] == setting)]
+        line = {"setting": setting, "ours": own["gradients"].mean()}
+        for rule in ("even", "captum"):
+            shares = share_within(rows, rule)
+            enough = shares.index[shares >= WANTED_SHARE]
+            of_rule = rows[(rows["rule"] == rule) & (rows["setting"] == enough.min())]
+            line[rule] = of_rule["gradients"].mean()
+        found[name] = {**line, "ours / even": line["ours"] / line["even"]}
+    return pd.DataFrame(found).T
+
+
+def stated_errors(rows: pd.DataFrame) -> dict[str, float]:
+    """How the stated errors agree with the true ones."""
+    found = {}
+    for count in FIXED_COUNTS:
+        some = rows[(rows["rule"] == "fixed") & (rows["setting"] == count)]
+        rank = spearmanr(some["stated"], some["true"]).statistic
+        found[f"rank at {count}"] = rank
+    for setting in (0.1, 0.05):
+        own = rows[(rows["rule"] == "ours") & (rows["setting"] == setting)]
+        ratio = own["true"] / own["stated"]
+        found[f"median at {setting}"] = ratio.median()
+        found[f"bounded at {setting}"] = (ratio <= 1).mean()
+    return found
+
+
+def print_tables(output: Path) -> None:
+    """Print the tables of all rows in a folder."""
+    files = sorted(output.glob("*.csv"))
+    tables = {f.stem: pd.read_csv(f) for f in files if ".means" not in f.name}
+    if not tables:
+        return
+    for setting in (0.1, 0.05):
+        lines = {k: at_equal_gradients(rows, setting) for k, rows in tables.items()}
+        print(f"\nat equal gradients, tolerance {setting}")
+        print(pd.DataFrame(lines).T.round(3).to_string())
+    print(f"\nat equal error: {WANTED_SHARE:.0%} of the maps within {WANTED_ERROR:.0%}")
+    print(at_equal_error(tables).round(3).to_string())
+    print("\nstated errors: rank correlation, true / stated, share with true <= stated")
+    lines = {name: stated_errors(rows) for name, rows in tables.items()}
+    print(pd.DataFrame(lines).T.round(2).to_string())
+    for count in FIXED_COUNTS:
+        every = pd.concat(tables.values())
+        some = every[(every["rule"] == "fixed") & (every["setting"] == count)]
+        rank = spearmanr(some["stated"], some["true"]).statistic
+        print(f"all rows, rank correlation at {count}: {rank:.3f}")
+    print("\nmean maps, default tolerance")
+    means = {f.name.split(".")[0]: pd.read_csv(f) for f in output.glob("*.means.csv")}
+    for name, table in sorted(means.items()):
+        line = table[table["setting"] == 0.1].iloc[0]
+        print(f"{name:25} true {line['true']:.3f} stated {line['stated']:.3f}")
+
+
 def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
     """Seconds that TIMED_BATCHES batches take, after one batch that is not timed."""
     device = next(detector.parameters()).device
@@ -122,60 +359,25 @@ def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
     return time.perf_counter() - start
 
 
-def measured(found: dict[str, np.ndarray], seconds: float) -> dict[str, float]:
-    """A row of the table, from what `explain` found in `seconds`."""
-    steps = found["steps"]
-    p95 = np.quantile(steps, 0.95, method="inverted_cdf")
-    return {
-        "gradients": steps.mean(),
-        "p95": p95,
-        "most": steps.max(),
-        "seconds": seconds / len(steps),
-        "p95 s": seconds * p95 / steps.sum(),
-        "under 5 %": float((found["completeness_error"] <= TOLERANCE).mean()),
-    }
-
-
-def compare(
-    detector: ForgeryDetector,
-    crops: np.ndarray,
-    baselines: Sequence[np.ndarray],
-    *,
-    config: AttributionConfig,
-    batch: int,
-    counts: Sequence[int],
-) -> tuple[pd.DataFrame, float, float]:
-    """Explain the same crops with our engine and with captum.
-
-    Returns a table with one row for ours and one for each number of steps of captum,
-    the gradients a second of ours, and the gradients a second of the bare loop.
-    """
+def print_rate(
+    detector: ForgeryDetector, crops: np.ndarray, baselines: Sequence[np.ndarray]
+) -> None:
+    """Gradients a second of the engine, beside the bare loop before and after."""
+    batch = plan_batch(detector, crops.shape[1])
     bare = bare_loop(detector, crops.shape[1], batch)
     start = time.perf_counter()
     size = BatchSize(batch)
-    ours = explain(detector, crops, baselines, config=config, batch_size=size)
+    config = AttributionConfig()
+    found = explain(detector, crops, baselines, config=config, batch_size=size)
     seconds = time.perf_counter() - start
     bare += bare_loop(detector, crops.shape[1], batch)
-    rows = {"ours": measured(ours, seconds)}
-    maps = {"ours": ours["maps"]}
-    last_required = min(CAPTUM_DEFAULT_STEPS, counts[-1])
-    for count in counts:
-        fixed = config.model_copy(update={"engine": "captum", "steps": count})
-        start = time.perf_counter()
-        size = BatchSize(batch)
-        found = explain(detector, crops, baselines, config=fixed, batch_size=size)
-        name = f"captum {count}"
-        rows[name] = measured(found, time.perf_counter() - start)
-        maps[name] = found["maps"]
-        if rows[name]["under 5 %"] >= MIN_CONVERGED_SHARE and count >= last_required:
-            break
-    reference = maps[name].astype(np.float64)
-    norms = np.abs(reference).sum((1, 2))
-    for name, heatmaps in maps.items():
-        distances = np.abs(heatmaps - reference).sum((1, 2))
-        rows[name]["map error"] = np.median(distances / norms)
-    rates = ours["steps"].sum() / seconds, 2 * TIMED_BATCHES * batch / bare
-    return pd.DataFrame(rows).T, *rates
+    rate, limit = found["steps"].sum() / seconds, 2 * TIMED_BATCHES * batch / bare
+    print(
+        f"{found['steps'].mean():.1f} gradients a map, {rate:.1f} a second, "
+        f"{rate / limit:.2f} of the bare loop; {found['converged'].mean():.1%} within "
+        "both tolerances",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -183,44 +385,42 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("results", type=Path)
-    parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--baselines", nargs="+", choices=BASELINES, default=BASELINES)
-    parser.add_argument("--counts", type=int, nargs="+", default=CAPTUM_STEPS)
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--images", type=int, default=48)
+    choices = Baseline.__args__
+    parser.add_argument("--baselines", nargs="*", choices=choices, default=BASELINES)
+    parser.add_argument("--rates", action="store_true")
     args = parser.parse_args()
-    every_row, every_picture = some_crops(args.results, args.images)
-    config = AttributionConfig(tolerance=TOLERANCE)
+    args.output.mkdir(parents=True, exist_ok=True)
+    every_row, every_picture = some_crops(args.results, 10**6)
     use_cores(os.cpu_count())
     compute_exactly()
-    weights = sorted((args.results / "models").glob("*/*/weights.safetensors"))
-    for path in weights:
-        model, protocol = path.parts[-3:-1]
-        detector = load_detector(path, pick_device())
-        batch = args.batch or plan_batch(detector, every_picture.shape[2])
-        for kind in args.baselines:
+    for kind in args.baselines:
+        for path in sorted((args.results / "models").glob("*/*/weights.safetensors")):
+            model, protocol = path.parts[-3:-1]
+            file = args.output / f"{model}, {kind}.csv"
+            if file.is_file() and not args.rates:
+                continue
             used = every_row["aligned"].to_numpy(bool) | (kind != "original")
-            rows, pictures = every_row[used], every_picture[:, used]
-            crops = pictures[0]
+            places = np.flatnonzero(used)
+            places = places[evenly_spaced(len(places), args.images)]
+            rows, pictures = every_row.iloc[places], every_picture[:, places]
             faces = faces_for(kind, args.results, protocol, rows, pictures)
-            keys = frame_keys(rows)
+            draws = AttributionConfig().noise_draws
+            crops, keys = pictures[0], frame_keys(rows)
             baselines = list(
-                make_baselines(kind, crops, keys, faces=faces, draws=config.noise_draws)
+                make_baselines(kind, crops, keys, faces=faces, draws=draws)
             )
-            table, rate, bare = compare(
-                detector,
-                crops,
-                baselines,
-                config=config,
-                batch=batch,
-                counts=args.counts,
-            )
-            print(
-                f"\n{model}/{protocol}, {kind}: {len(crops)} maps, batches of {batch}"
-            )
-            print(table.round(3).to_string())
-            share, hourly = rate / bare, 3600 * rate / table["gradients"]["ours"]
-            print(f"bare loop {bare:.1f} gradients/s; ours {share:.2f} of it", end="")
-            print(f", {hourly:.0f} maps an hour", flush=True)
+            detector = load_detector(path, pick_device())
+            print(f"\n{model}, {kind}: {len(crops)} maps", flush=True)
+            if args.rates:
+                print_rate(detector, crops, baselines)
+                continue
+            table, means = measure_row(detector, crops, baselines)
+            means.to_csv(args.output / f"{model}, {kind}.means.csv", index=False)
+            table.to_csv(file, index=False)
+    if not args.rates:
+        print_tables(args.output)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,18 @@ class Accuracy:
         count = max(MIN_NODES, -(-self.first_steps // paths))
         return ((np.arange(count) + 0.5) / count).tolist()
 
+    def further_nodes(self, image: ImagePaths) -> list[float]:
+        """The nodes that an image still needs; none if it is finished or given up."""
+        remaining = self.max_steps - len(image.nodes())
+        map_error, sum_error = image.map_error(), image.sum_error()
+        if remaining <= 0 or np.isnan(map_error) or not np.isfinite(sum_error):
+            return []
+        if map_error > self.map_tolerance:
+            return image.nodes_for_map(self.map_tolerance, remaining)
+        if sum_error > self.tolerance:
+            return image.nodes_for_sum(remaining)
+        return []
+
 
 UNKNOWN_ERRORS = MapErrors(squares=np.nan, pixels=np.nan, draws=np.nan)
 
@@ -218,24 +230,12 @@ class GradientScheduler:
         """Request further nodes of an image whose requested values are all known, or
         finish it."""
         image = self.unfinished[number]
-        for node in self._further_nodes(image):
+        for node in self.accuracy.further_nodes(image):
             for path in image.paths:
                 self._enqueue(self.queues.nodes, number, [path], node)
         if not image.is_waiting():
             del self.unfinished[number]
             self.finished[number] = _attribution(image)
-
-    def _further_nodes(self, image: ImagePaths) -> list[float]:
-        """The nodes that an image still needs; none if it is finished or given up."""
-        remaining = self.accuracy.max_steps - len(image.nodes())
-        map_error, sum_error = image.map_error(), image.sum_error()
-        if remaining <= 0 or np.isnan(map_error) or not np.isfinite(sum_error):
-            return []
-        if map_error > self.accuracy.map_tolerance:
-            return image.nodes_for_map(self.accuracy.map_tolerance, remaining)
-        if sum_error > self.accuracy.tolerance:
-            return image.nodes_for_sum(remaining)
-        return []
 
 
 def _attribution(image: ImagePaths) -> Attribution:
