@@ -44,10 +44,9 @@ def sample_of_videos(table: pd.DataFrame) -> pd.DataFrame:
     """
     videos = sorted(table["video"].unique(), key=lambda v: (stable_share(v), v))
     wanted = table[table["video"].isin(videos[:MAX_VIDEOS])]
-    return wanted[
-        wanted.groupby("video")["row"].transform(
-            lambda rows: (
-                rows.rank().sub(1).isin(evenly_spaced(len(rows), MAX_CROPS_PER_VIDEO))
-            )
+    chosen = wanted.groupby("video")["row"].transform(
+        lambda rows: (
+            rows.rank().sub(1).isin(evenly_spaced(len(rows), MAX_CROPS_PER_VIDEO))
         )
-    ]
+    )
+    return wanted[chosen.astype(bool)]  # of an empty table, `chosen` is not bool
