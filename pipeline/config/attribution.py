@@ -64,7 +64,7 @@ class AttributionConfig(Section):
     map_tolerance: Annotated[float, ADAPTIVE_RERUNS] = Field(0.1, gt=0, le=1)
     """Largest estimated error of a map: the sum of the absolute errors of 32 x 32
     squares of pixels, as a share of the sum of their absolute values. Errors of single
-    pixels are about 1.3 times as large. The number of gradients is in inverse
+    pixels are larger: by a sixth at 80 px. The number of gradients is in inverse
     proportion to it."""
     first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(4, ge=3, le=1000)
     """Smallest number of gradients for each image, evenly spaced on the path. For the

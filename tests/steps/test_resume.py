@@ -139,7 +139,7 @@ def test_extraction_continues_after_the_last_video(corpus, tmp_path):
             id="captum",
             marks=pytest.mark.slow,
         ),
-        pytest.param("noise", {"first_steps": 33}, id="adaptive"),
+        pytest.param("noise", {"first_steps": 33, "map_tolerance": 0.5}, id="adaptive"),
     ],
 )
 def test_attribution_continues_after_the_last_chunk(
