@@ -174,16 +174,14 @@ class KnownPath:
         """What the engine would find with a tolerance of the map."""
         accuracy = Accuracy(map_tolerance=tolerance)
         image = ImagePaths(self.image, self.baselines)
-        for number, path in enumerate(image.paths):
-            for place, end in enumerate((0.0, 1.0)):
-                path.request(end)
-                path.receive_end(end, self.ends[number, place])
+        self._give_ends(image)
         wanted = accuracy.first_nodes(len(image.paths))
         while wanted:
             for node in wanted:
                 self._give(image, node)
             wanted = accuracy.further_nodes(image)
-        errors, found = image.errors(), image.heatmap()
+        found = image.heatmap()
+        errors = image.errors(found)
         true = np.abs(found - self.pixels).sum() / np.abs(self.pixels).sum()
         return {
             "gradients": image.steps(),
@@ -193,8 +191,14 @@ class KnownPath:
             "stated_pixels": errors.pixels,
             "sum_error": image.sum_error(),
             "map": pool_maps(found),
-            "nested": pool_maps(image.nested_difference()),
+            "nested": pool_maps(found - image.heatmap(every=2)),
         }
+
+    def _give_ends(self, image: ImagePaths) -> None:
+        for path, logits in zip(image.paths, self.ends, strict=True):
+            for end, logit in zip((0.0, 1.0), logits, strict=True):
+                path.request(end)
+                path.receive_end(end, logit)
 
     def _give(self, image: ImagePaths, node: float) -> None:
         place = self.nearest(np.array([node]))[0]
@@ -211,12 +215,10 @@ class KnownPath:
 
     def stated_with(self, count: int) -> float:
         """The stated error with `count` evenly spaced nodes."""
-        nodes = midpoints(count)
-        squares = self.squares[self.nearest(nodes)]
-        spread = np.sqrt(quadrature.gap_variances(nodes, squares).sum(0)).sum()
-        correlation = quadrature.neighbour_correlation(nodes, squares)
-        size = np.abs(quadrature.node_weights(nodes) @ squares).sum()
-        return float(spread * quadrature.mean_reversion_factor(correlation) / size)
+        image = ImagePaths(self.image, self.baselines)
+        for node in midpoints(count).tolist():
+            self._give(image, node)
+        return image.map_error()
 
 
 def midpoints(count: int) -> np.ndarray:

@@ -241,14 +241,15 @@ class GradientScheduler:
 def _attribution(image: ImagePaths) -> Attribution:
     """The attribution of an image from its known nodes."""
     logit, baseline_logit = image.end_logits()
+    heatmap = image.heatmap()
     return Attribution(
-        heatmap=image.heatmap(),
+        heatmap=heatmap,
         logit=logit,
         baseline_logit=baseline_logit,
         steps=image.steps(),
-        errors=image.errors(),
+        errors=image.errors(heatmap),
         interval_error=image.interval_error(),
-        nested_difference=image.nested_difference(),
+        nested_difference=heatmap - image.heatmap(every=2),
     )
 
 

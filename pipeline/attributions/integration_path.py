@@ -175,10 +175,10 @@ class ImagePaths:
         size = np.abs(quadrature.node_weights(nodes) @ squares).sum()
         return _share(self.error_factor() * np.sqrt(variance).sum(), size)
 
-    def errors(self) -> MapErrors:
-        """All errors of the heatmap."""
+    def errors(self, heatmap: np.ndarray) -> MapErrors:
+        """All errors of `heatmap()`, which is given because it takes time."""
         spread = self._pixel_variance().sqrt().sum(dtype=torch.float64).item()
-        size = float(np.abs(self.heatmap()).sum())
+        size = float(np.abs(heatmap).sum())
         return MapErrors(
             squares=self.map_error(),
             pixels=_share(self.error_factor() * spread, size),
@@ -231,10 +231,6 @@ class ImagePaths:
         chosen = order[errors[order] >= MIN_ERROR_SHARE * errors.max()][:limit]
         added = np.bincount(chosen, minlength=len(errors))
         return quadrature.spread_nodes(self.nodes(), added)
-
-    def nested_difference(self) -> np.ndarray:
-        """The heatmap minus that of every second node, (H, W) float64 in logits."""
-        return self.heatmap() - self.heatmap(every=2)
 
     def heatmap(self, every: int = 1) -> np.ndarray:
         """The integral by the rule on every n-th node, (H, W) float64 in logits.
