@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.atlases.arrays import CELL_KEYS, CellArrays
-from pipeline.attributions.completeness import MIN_CHANGE
 from pipeline.statistics.resampling import count_units, unit_correlation, units_of
 
+MIN_CHANGE = 0.5  # logits: attributions are not taken as a share of a smaller change
 ERRORS = ["map_error", "sampling_error"]  # of a cell's mean map
 
 

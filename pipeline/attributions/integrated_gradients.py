@@ -7,7 +7,7 @@ gradient of F at b + a (x - b). The attributions add up to F(x) - F(b): complete
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -57,11 +57,12 @@ class Accuracy:
     def further_nodes(self, image: ImagePaths) -> list[float]:
         """The nodes that an image still needs; none if it is finished or given up."""
         remaining = self.max_steps - len(image.nodes())
-        map_error, sum_error = image.map_error(), image.sum_error()
+        estimate = image.estimate()
+        map_error, sum_error = estimate.map_error(), image.sum_error(estimate.norm)
         if remaining <= 0 or np.isnan(map_error) or not np.isfinite(sum_error):
             return []
         if map_error > self.map_tolerance:
-            return image.nodes_for_map(self.map_tolerance, remaining)
+            return estimate.nodes_for(self.map_tolerance, remaining)
         if sum_error > self.tolerance:
             return image.nodes_for_sum(remaining)
         return []
@@ -95,8 +96,8 @@ class Attribution:
 
     def sum_error(self) -> float:
         """Completeness error: see `completeness_error`."""
-        change = self.logit - self.baseline_logit
-        return float(completeness_error(self.heatmap.sum(), change))
+        change, norm = self.logit - self.baseline_logit, np.abs(self.heatmap).sum()
+        return float(completeness_error(self.heatmap.sum(), change, norm))
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,6 @@ class _Request:
     image_number: int
     paths: list[IntegrationPath]
     position: float  # 0..1 on the paths
-
-
-@dataclass
-class _Queues:
-    """The requests of unfinished images."""
-
-    nodes: deque[_Request] = field(default_factory=deque)
-    ends: deque[_Request] = field(default_factory=deque)
 
 
 def integrated_gradients(
@@ -165,13 +158,14 @@ class GradientScheduler:
     ) -> None:
         self.detector, self.accuracy = detector, accuracy
         self.batch_size = batch_size
-        self.queues = _Queues()
+        self.nodes: deque[_Request] = deque()
+        self.ends: deque[_Request] = deque()
         self.unfinished: dict[int, ImagePaths] = {}
         self.finished: dict[int, Attribution] = {}
 
     def accepts_more(self) -> bool:
         """Whether another image should be submitted: the nodes do not fill a batch."""
-        if len(self.queues.nodes) >= self.batch_size.images:
+        if len(self.nodes) >= self.batch_size.images:
             return False
         held = sum(_held_bytes(image) for image in self.unfinished.values())
         return not self.unfinished or held <= MAX_HELD_BYTES
@@ -181,10 +175,10 @@ class GradientScheduler:
         self.unfinished[number] = image
         nodes = self.accuracy.first_nodes(len(image.paths))
         for path in image.paths:
-            self._enqueue(self.queues.ends, number, [path], 0.0)
+            self._enqueue(self.ends, number, [path], 0.0)
             for node in nodes:
-                self._enqueue(self.queues.nodes, number, [path], node)
-        self._enqueue(self.queues.ends, number, image.paths, 1.0)
+                self._enqueue(self.nodes, number, [path], node)
+        self._enqueue(self.ends, number, image.paths, 1.0)
 
     def _enqueue(
         self,
@@ -202,14 +196,14 @@ class GradientScheduler:
         or finish its images; False if nothing waits."""
         done: list[_Request] = []
         for queue, compute in (
-            (self.queues.ends, _receive_ends),
-            (self.queues.nodes, _receive_gradients),
+            (self.ends, _receive_ends),
+            (self.nodes, _receive_gradients),
         ):
             done += self._run(queue, compute)
         for number in dict.fromkeys(request.image_number for request in done):
             if not self.unfinished[number].is_waiting():
                 self._refine_or_finish(number)
-        return bool(done or self.queues.nodes or self.queues.ends)
+        return bool(done or self.nodes or self.ends)
 
     def _run(
         self,
@@ -232,7 +226,7 @@ class GradientScheduler:
         image = self.unfinished[number]
         for node in self.accuracy.further_nodes(image):
             for path in image.paths:
-                self._enqueue(self.queues.nodes, number, [path], node)
+                self._enqueue(self.nodes, number, [path], node)
         if not image.is_waiting():
             del self.unfinished[number]
             self.finished[number] = _attribution(image)
@@ -248,7 +242,7 @@ def _attribution(image: ImagePaths) -> Attribution:
         baseline_logit=baseline_logit,
         steps=image.steps(),
         errors=image.errors(heatmap),
-        interval_error=image.interval_error(),
+        interval_error=image.interval_error(float(np.abs(heatmap).sum())),
         nested_difference=heatmap - image.heatmap(every=2),
     )
 

@@ -18,20 +18,20 @@ import numpy as np
 import torch
 
 from pipeline.attributions import quadrature
-from pipeline.attributions.completeness import MIN_CHANGE, completeness_error
+from pipeline.attributions.completeness import completeness_error
 
 # Further nodes are placed for an error of this share of the tolerance.
 AIMED_SHARE = 0.97
 # The largest number of nodes after further ones have been placed, as a multiple of the
 # number before. A first estimate is uncertain, and a node that is placed too early
 # costs more than another estimate.
-MAX_GROWTH = 1.5
+MAX_GROWTH = 1.25
 # Where the sum is wrong, gaps get a node if their error is at least this share of the
 # largest error.
 MIN_ERROR_SHARE = 0.5
 # The stated error of a map, as a multiple of the expected error: for most maps, the
 # true error is then smaller.
-ERROR_MARGIN = 1.15
+ERROR_MARGIN = 1.3
 
 
 @dataclass
@@ -98,6 +98,39 @@ class MapErrors:
     draws: float
 
 
+@dataclass(frozen=True)
+class MapEstimate:
+    """What is known of the heatmap on squares, with some nodes.
+
+    Attributes:
+        nodes: (n,), on each path.
+        norm: the L1 norm of the heatmap, in logits.
+        error_factor: the stated error divided by the sum of the standard deviations,
+            for independent random walks: see `mean_reversion_factor`, MEAN_ABSOLUTE and
+            ERROR_MARGIN.
+        gap_shares: (n + 1,): what each gap adds to the sum of the standard deviations
+            of the squares' errors, in logits.
+    """
+
+    nodes: np.ndarray
+    norm: float
+    error_factor: float
+    gap_shares: np.ndarray
+
+    def map_error(self) -> float:
+        """The stated error of the heatmap: see `MapErrors`."""
+        return _share(self.error_factor * self.gap_shares.sum(), self.norm)
+
+    def nodes_for(self, tolerance: float, limit: int) -> list[float]:
+        """At most `limit` further nodes, with which the error of the map is expected to
+        be within `tolerance`. They go where they reduce it most."""
+        reduced = (AIMED_SHARE * tolerance / self.map_error()) ** 2
+        growth = int(np.ceil((MAX_GROWTH - 1) * len(self.nodes)))
+        wanted = reduced * self.gap_shares.sum()
+        added = quadrature.nodes_to_add(self.gap_shares, wanted, min(limit, growth))
+        return quadrature.spread_nodes(self.nodes, added)
+
+
 class ImagePaths:
     """The paths to an image (3, H, W) from each of its baselines (D, 3, H, W)."""
 
@@ -138,50 +171,52 @@ class ImagePaths:
             found.append(quadrature.gap_sums(nodes, slopes) - np.diff(logits))
         return np.stack(found)
 
-    def sum_error(self) -> float:
-        """Completeness error of the mean heatmap with the known nodes."""
+    def sum_error(self, norm: float) -> float:
+        """Completeness error of the mean heatmap with the known nodes, whose L1 norm is
+        `norm`."""
         change, surplus = self.change(), self.gap_errors().mean(0).sum()
-        return float(completeness_error(change + surplus, change))
+        return float(completeness_error(change + surplus, change, norm))
 
-    def interval_error(self) -> float:
+    def interval_error(self, norm: float) -> float:
         """The sum of the gaps' absolute errors, relative as the completeness error.
 
         It is never smaller than the completeness error, where errors of gaps with
         different signs cancel out.
         """
-        total = np.abs(self.gap_errors()).sum(1).mean()
-        return float(total / max(abs(self.change()), MIN_CHANGE))
+        change, total = self.change(), np.abs(self.gap_errors()).sum(1).mean()
+        return float(completeness_error(change + total, change, norm))
 
-    def squares(self) -> np.ndarray:
-        """The mean heatmaps at the nodes, summed over squares, (n, P)."""
-        return np.stack(
-            [
-                np.mean([path.squares[node] for path in self.paths], axis=0)
-                for node in self.nodes()
-            ]
+    def estimate(self) -> MapEstimate:
+        """What is known of the heatmap on squares."""
+        nodes = self.nodes()
+        squares = self._squares().mean(0)
+        steps = np.square(np.diff(squares, axis=0))
+        spread = np.sqrt(quadrature.difference_factors(nodes) @ steps)
+        weights = np.divide(1, spread, out=np.zeros_like(spread), where=spread != 0)
+        parts = steps @ weights
+        nearest = np.concatenate([parts[:1], parts, parts[-1:]])
+        correlation = quadrature.neighbour_correlation(nodes, squares)
+        reversion = quadrature.mean_reversion_factor(correlation)
+        return MapEstimate(
+            nodes=nodes,
+            norm=float(np.abs(quadrature.node_weights(nodes) @ squares).sum()),
+            error_factor=ERROR_MARGIN * quadrature.MEAN_ABSOLUTE * reversion,
+            gap_shares=quadrature.gap_factors(nodes) * nearest,
         )
 
-    def error_factor(self) -> float:
-        """How much larger the stated error is than the root of the variance of a random
-        walk: see `mean_reversion_factor`, MEAN_ABSOLUTE and ERROR_MARGIN."""
-        correlation = quadrature.neighbour_correlation(self.nodes(), self.squares())
-        reversion = quadrature.mean_reversion_factor(correlation)
-        return ERROR_MARGIN * quadrature.MEAN_ABSOLUTE * reversion
-
-    def map_error(self) -> float:
-        """The error of the heatmap on squares: see `MapErrors`."""
-        nodes, squares = self.nodes(), self.squares()
-        variance = quadrature.gap_variances(nodes, squares).sum(0)
-        size = np.abs(quadrature.node_weights(nodes) @ squares).sum()
-        return _share(self.error_factor() * np.sqrt(variance).sum(), size)
+    def _squares(self) -> np.ndarray:
+        """The heatmaps at the nodes, summed over squares, (D, n, P)."""
+        nodes = self.nodes().tolist()
+        return np.stack([[path.squares[node] for node in nodes] for path in self.paths])
 
     def errors(self, heatmap: np.ndarray) -> MapErrors:
         """All errors of `heatmap()`, which is given because it takes time."""
+        estimate = self.estimate()
         spread = self._pixel_variance().sqrt().sum(dtype=torch.float64).item()
-        size = float(np.abs(heatmap).sum())
+        norm = float(np.abs(heatmap).sum())
         return MapErrors(
-            squares=self.map_error(),
-            pixels=_share(self.error_factor() * spread, size),
+            squares=estimate.map_error(),
+            pixels=_share(estimate.error_factor * spread, norm),
             draws=self._draw_error(),
         )
 
@@ -199,30 +234,10 @@ class ImagePaths:
         """How much other draws of the baselines would change the map, on squares."""
         if len(self.paths) == 1:
             return np.nan
-        nodes = self.nodes()
-        weights = quadrature.node_weights(nodes)
-        maps = np.stack(
-            [
-                weights @ np.stack([path.squares[node] for node in nodes])
-                for path in self.paths
-            ]
-        )
+        maps = quadrature.node_weights(self.nodes()) @ self._squares()
         spread = maps.std(0, ddof=1) / np.sqrt(len(maps))
-        size = np.abs(maps.mean(0)).sum()
-        return _share(quadrature.MEAN_ABSOLUTE * spread.sum(), size)
-
-    def nodes_for_map(self, tolerance: float, limit: int) -> list[float]:
-        """At most `limit` further nodes, with which the error of the map is expected to
-        be within `tolerance`. They go where they reduce it most."""
-        nodes = self.nodes()
-        variances = quadrature.gap_variances(nodes, self.squares())
-        spread = np.sqrt(variances.sum(0))
-        weights = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-        shares = variances @ weights  # of the gaps in the sum of the spreads
-        wanted = (AIMED_SHARE * tolerance / self.map_error()) ** 2 * shares.sum()
-        growth = int(np.ceil((MAX_GROWTH - 1) * len(nodes)))
-        added = quadrature.nodes_to_add(shares, wanted, min(limit, growth))
-        return quadrature.spread_nodes(nodes, added)
+        norm = np.abs(maps.mean(0)).sum()
+        return _share(quadrature.MEAN_ABSOLUTE * spread.sum(), norm)
 
     def nodes_for_sum(self, limit: int) -> list[float]:
         """At most `limit` further nodes, one in each gap whose sum is most wrong."""
@@ -250,8 +265,8 @@ class ImagePaths:
         return torch.stack([first, *others]).mean(0) if others else first
 
 
-def _share(part: float, size: float) -> float:
-    """`part` as a share of `size`; 0 if both are 0, and infinite if `size` is."""
+def _share(part: float, norm: float) -> float:
+    """`part` as a share of `norm`; 0 if both are 0, and infinite if only `norm` is."""
     if part == 0:
         return 0.0
-    return float(part / size) if size else np.inf
+    return float(part / norm) if norm else np.inf

@@ -48,25 +48,23 @@ def gap_sums(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
     return gap_lengths(nodes) * (padded[1:] + padded[:-1]) / 2
 
 
-def gap_variances(nodes: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """The variance of the error of each gap's integral, (n + 1, P).
-
-    `maps` is (n, P), n at least 2.
-    """
-    lengths = gap_lengths(nodes)[:, None]
-    walks = np.square(np.diff(maps, axis=0)) / lengths[1:-1]
-    inner = walks * lengths[1:-1] ** 3 / 12
-    first, last = walks[[0, -1]] * lengths[[0, -1]] ** 3 / 3
-    return np.concatenate([first[None], inner, last[None]])
+def gap_factors(nodes: np.ndarray) -> np.ndarray:
+    """The variance of the error of each gap's integral, (n + 1,), as a multiple of a
+    squared difference: of the gap's two nodes, or at an end, of the nearest two."""
+    lengths = gap_lengths(nodes)
+    factors = lengths**2 / 12
+    factors[0] = lengths[0] ** 3 / (3 * lengths[1])
+    factors[-1] = lengths[-1] ** 3 / (3 * lengths[-2])
+    return factors
 
 
 def difference_factors(nodes: np.ndarray) -> np.ndarray:
     """By what the squared differences between neighbouring nodes, n - 1 of them, are
-    multiplied to add up to the sum of `gap_variances`."""
-    lengths = gap_lengths(nodes)
-    factors = lengths[1:-1] ** 2 / 12
-    factors[0] += lengths[0] ** 3 / (3 * lengths[1])
-    factors[-1] += lengths[-1] ** 3 / (3 * lengths[-2])
+    multiplied to add up to the variance of the error of the whole integral."""
+    first, *inner, last = gap_factors(nodes)
+    factors = np.array(inner)
+    factors[0] += first
+    factors[-1] += last
     return factors
 
 

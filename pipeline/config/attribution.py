@@ -58,9 +58,10 @@ class AttributionConfig(Section):
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
     tolerance: float = Field(0.05, gt=0, le=1)
-    """Largest completeness error, as a share of the change of the logit (of 0.5 logits
-    if the change is smaller). It is the error of the sum of a map. Each image gets as
-    many steps as this and `map_tolerance` need. Both errors are stored with the map."""
+    """Largest completeness error: the error of the sum of a map, as a share of the
+    change of the logit, or of a quarter of the sum of the absolute attributions if this
+    is more. Each image gets as many steps as this and `map_tolerance` need. Both errors
+    are stored with the map."""
     map_tolerance: Annotated[float, ADAPTIVE_RERUNS] = Field(0.1, gt=0, le=1)
     """Largest estimated error of a map: the sum of the absolute errors of 32 x 32
     squares of pixels, as a share of the sum of their absolute values. Errors of single

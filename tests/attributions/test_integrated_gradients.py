@@ -208,7 +208,8 @@ def test_the_error_is_within_the_tolerance_or_all_steps_were_used(activation, se
         found = explain(network, images(8, 8), tolerance=tolerance, **steps)
         for one in found:
             change = one.logit - one.baseline_logit
-            error = completeness_error(one.heatmap.sum(), change)
+            norm = np.abs(one.heatmap).sum()
+            error = completeness_error(one.heatmap.sum(), change, norm)
             assert error == pytest.approx(one.sum_error())
             assert error <= tolerance or one.steps == 1025
             assert error <= one.interval_error + 1e-6

@@ -69,8 +69,8 @@ def write_maps(
     logit of the baseline is 0, and the completeness error is computed from `maps`.
     """
     stored = maps.astype(np.float16)
-    sums = stored.sum((1, 2), dtype=np.float64)
-    error = completeness_error(sums, logits)
+    sums, norms = (part.sum((1, 2), dtype=float) for part in (stored, np.abs(stored)))
+    error = completeness_error(sums, logits, norms)
     found = {"logit": logits, "baseline_logit": 0.0, "attribution_sum": sums}
     found |= {"completeness_error": error, "converged": error <= 0.05}
     found |= {"interval_error": error, "map_error": 0.1, "pixel_error": 0.2}
