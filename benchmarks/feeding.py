@@ -26,11 +26,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.clips import add_clip_arguments
+from benchmarks.crop_shard import write_shard
 from benchmarks.shard_format import CROP_SIZE, some_crops
 from pipeline.config.models import ModelConfig
-from pipeline.faces.detection.calibration import face_detector_entry
-from pipeline.faces.shards import writing_faces
-from pipeline.faces.video_faces import VideoFaces
 from pipeline.models.fabric import make_fabric
 from pipeline.models.face_crops import FaceCrops, plain_batches, read_batches
 from pipeline.models.learner import prepare
@@ -39,25 +37,7 @@ from pipeline.models.pretrained import build_detector
 from pipeline.models.training import take_step
 
 BATCH_SIZE = 32
-TEXT_COLUMNS = "video dataset compression method target source".split()
 MEAN = STD = (0.5, 0.5, 0.5)
-
-
-def write_shard(crops: np.ndarray, path: Path) -> None:
-    """Write a face shard of one real and one fake video, each with half the crops."""
-    columns = dict.fromkeys(TEXT_COLUMNS, str) | {"label": int}
-    provenance = {"face_detector": face_detector_entry("haar")}
-    shapes = {"box": (4,), "face": (4,), "landmarks": (5, 2), "alignment": (2, 3)}
-    shapes |= dict.fromkeys(("subject", "number", "timestamp", "score"), ())
-    with writing_faces(path, CROP_SIZE, provenance, columns) as shard:
-        for label, part in enumerate(np.array_split(crops, 2)):
-            rows = {n: np.zeros((len(part), *shape)) for n, shape in shapes.items()}
-            rows["interpolated"] = np.zeros(len(part), bool)
-            rows["has_mask"] = np.zeros(len(part), bool)
-            masks = np.zeros(part.shape[:3], np.uint8)
-            faces = VideoFaces("ok", crops=part, masks=masks, frames=rows)
-            kind = ("real", "Deepfakes")[label]
-            shard.add(dict.fromkeys(TEXT_COLUMNS, kind) | {"label": label}, faces)
 
 
 def write_pictures(crops: np.ndarray, folder: Path) -> None:

@@ -41,14 +41,14 @@ def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -
     """
     device = next(detector.parameters()).device
     image = torch.zeros(3, size, size, device=device)
-    fit = (limit or _usable_bytes(device)) / (
+    fit = (limit or usable_bytes(device)) / (
         MEMORY_FACTOR * saved_bytes(detector, image)
     )
     images = min(MAX_BATCH_IMAGES.get(device.type, 64), max(1, int(fit)))
     return 1 << (images.bit_length() - 1)
 
 
-def _usable_bytes(device: torch.device) -> int:
+def usable_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
         return int(GPU_MEMORY_SHARE * memory)

@@ -59,6 +59,38 @@ def test_attribution_computes_each_row_once_and_prints_its_tables(finished, tmp_
     assert rates.count("of the bare loop") == len(rows)
 
 
+@pytest.mark.slow
+def test_figures_of_a_gpu_are_printed_on_a_cpu_too():
+    small = ["--models", "test_resnet", "--sizes", 64, "--seconds", 0.05]
+    printed = benchmark("on_gpu", *small, "--frame-batches", 1, 2)
+    header, attributions, training, *detector = printed.splitlines()
+    assert "no GPU" in header
+    assert "gradients/s" in attributions
+    assert "maps/h" in attributions
+    assert "images/s" in training
+    assert [line.startswith("face detector") for line in detector] == [True, True]
+
+
+@pytest.mark.slow
+def test_on_a_machine_with_few_packages_the_attributions_are_measured():
+    """The test blocks the packages."""
+    missing = "pandas pydantic cv2 scipy sklearn lightning_fabric onnx av h5py".split()
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({missing}))"
+    run = "import runpy; runpy.run_module('benchmarks.on_gpu', run_name='__main__')"
+    small = "--models test_resnet --sizes 32 --seconds 0.01 --frame-batches 1".split()
+    done = subprocess.run(
+        [sys.executable, "-c", f"{blocked}; {run}", *small],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    _, attributions, training, detector = done.stdout.splitlines()
+    assert "gradients/s" in attributions
+    assert "left out, the package" in training
+    assert "left out, the package" in detector
+
+
 def test_makespan_falls_with_more_gpus_and_with_faster_steps():
     """SLURM never shortens it, and a single GPU is rarely idle."""
     first, _, *rows = benchmark("cluster_makespan").splitlines()
