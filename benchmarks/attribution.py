@@ -65,7 +65,7 @@ from pipeline.statistics.pooling import pool_maps
 from pipeline.statistics.sampling import evenly_spaced
 
 NODES, DRAW_NODES = 512, 128
-TOLERANCES = (0.2, 0.15, 0.1, 0.07, 0.06, 0.055, 0.05, 0.045, 0.04, 0.03)
+TOLERANCES = (0.2, 0.1, 0.08, 0.07, 0.065, *np.arange(60, 50, -1) / 1000, 0.05, 0.04)
 EVEN_COUNTS = range(3, 97)
 FIXED_COUNTS = (9, 17, 33)  # for rank correlations
 WANTED_ERROR, WANTED_SHARE = 0.05, 0.95

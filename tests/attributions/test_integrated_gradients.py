@@ -226,6 +226,22 @@ def test_steps_go_where_the_logit_changes_fast():
     assert found.steps < 60
 
 
+def test_attributions_that_cancel_out_need_no_gradients_for_the_tiny_change():
+    """The two halves of a nearly symmetric image speak for and against fake."""
+    network = rough(seed=3)
+    both = Flat(lambda x: (network(x[..., :20]) - network(x[..., 20:].flip(-1))))
+    batch = images(1)
+    batch[..., 20:] = 0.999 * batch[..., :20].flip(-1)
+    loose, strict = (
+        explain(detector(both), batch, tolerance=tolerance)[0]
+        for tolerance in (1e9, 0.05)
+    )
+    norm = np.abs(strict.heatmap).sum()
+    assert abs(strict.logit - strict.baseline_logit) < 0.02 * norm
+    assert strict.steps == loose.steps
+    assert strict.sum_error() < 0.05
+
+
 def test_an_image_that_needs_more_than_max_steps_is_given_up():
     wild = detector(Flat(lambda x: torch.sin(3000 * x[:, 0, 0, 0]) + x.sum((1, 2, 3))))
     (found,) = explain(wild, images(1), tolerance=1e-4, max_steps=20)
