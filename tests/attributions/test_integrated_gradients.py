@@ -229,7 +229,7 @@ def test_steps_go_where_the_logit_changes_fast():
 def test_attributions_that_cancel_out_need_no_gradients_for_the_tiny_change():
     """The two halves of a nearly symmetric image speak for and against fake."""
     network = rough(seed=3)
-    both = Flat(lambda x: (network(x[..., :20]) - network(x[..., 20:].flip(-1))))
+    both = Flat(lambda x: network(x[..., :20]) - network(x[..., 20:].flip(-1)))
     batch = images(1)
     batch[..., 20:] = 0.999 * batch[..., :20].flip(-1)
     loose, strict = (

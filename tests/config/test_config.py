@@ -95,6 +95,10 @@ FAULTS = [
         {"attribution": {"baselines": ["black", "real_face"]}},
         "two baselines: `original` (the same frame before it was forged; only",
     ),
+    (
+        {"attribution": {"baselines": ["black", "real_face"]}},
+        "and `nearest_real` (the most similar real validation face",
+    ),
     ({"attribution": {"max_steps": 3}}, "max_steps 3 is below first_steps 4"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},

@@ -3,13 +3,23 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from pipeline.attributions.explain import explain
+from pipeline.attributions.memory_plan import BatchSize
+from pipeline.config.attribution import AttributionConfig
 from pipeline.config.faces import FacesConfig
 from pipeline.faces.cropping import crop, square_boxes
 from pipeline.faces.detection.face_detector import GROUP_SIZE, BoxCalibration
 from pipeline.faces.detection.haar import HaarDetector
 from pipeline.faces.extraction import MaskVideos, extract_video
+from pipeline.faces.shards import FaceShard, writing_faces
 from pipeline.faces.video_faces import check_failures
+from pipeline.models.face_crops import FaceCrops
+from pipeline.models.inference import predict
+from pipeline.models.networks import ForgeryDetector, NetworkSpec
+from pipeline.models.predictions import per_video
 from pipeline.runtime.errors import StepError
 from pipeline.videos.decoding.frames import Frames
 from pipeline.videos.decoding.video import open_video
@@ -17,6 +27,7 @@ from pipeline.videos.miniature.corpus import write_video
 from pipeline.videos.miniature.scene import real_frames
 from tests.support.drawn import plain_scene
 from tests.support.mutations import ffmpeg
+from tests.support.shards import COLUMNS, PROVENANCE, row
 
 CONFIG = FacesConfig(frames=4, size=64)
 
@@ -213,6 +224,46 @@ def test_a_bystander_in_a_fake_is_not_cropped(tmp_path, forged):
     )
     assert (unknown.frames["box"][:, 0] > middle / 2).all()
     assert "no mask says who is the subject; the largest face is used" in unknown.reason
+
+
+def test_label_score_and_map_of_a_fake_with_a_bystander_are_the_forged_persons(
+    tmp_path,
+):
+    """They are those of the same film in which the bystander is painted over."""
+    film, mask, middle = two_people(tmp_path, "left")
+    video = open_video(film)
+    frames, _ = video.read(np.arange(video.index.total))
+    columns, file = COLUMNS | {"label": int}, tmp_path / "faces.h5"
+    masks = MaskVideos(mask, is_fake=True)
+    with writing_faces(file, 64, PROVENANCE, columns) as shard:
+        for number in range(2):
+            right = frames[:, :, middle:]
+            right[:] = 120 if number else right // 2  # no bystander, or a dark one
+            clip = tmp_path / f"{number}.mp4"
+            write_video(clip, list(frames), 18)
+            found = extract_video(clip, masks, HaarDetector(0.15), ALL_FACES)
+            shard.add(row(number, "A"), found)
+    brightness = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
+    nn.init.constant_(brightness[2].weight, 10.0)
+    spec = NetworkSpec("test", 64, (0.5,) * 3, (0.5,) * 3)
+    detector = ForgeryDetector(brightness, spec).eval().requires_grad_(False)
+    with FaceShard(file) as faces:
+        table, pictures = faces.labelled_frames(), faces.crops[:]
+    table["logit"] = np.concatenate(list(predict(detector, FaceCrops([file]), 8)))
+    videos = per_video(table)
+    assert (table["subject"] == 0).all()
+    assert videos["label"].tolist() == [1, 1]
+    assert videos["frames"].tolist() == [4, 4]
+    assert np.ptp(videos["logit"]) < 0.3
+    black = np.zeros((8, 1, 64, 64, 3), np.float32)
+    maps = explain(
+        detector, pictures, black, config=AttributionConfig(), batch_size=BatchSize(8)
+    )["maps"]
+    one, other = maps.reshape(2, 4, -1).astype(float)
+    assert np.abs(one - other).sum() < 0.1 * np.abs(other).sum()
+    # The bystander alone would have another score.
+    dark = detector(torch.tensor(pictures[4:] // 2).permute(0, 3, 1, 2) / 255)
+    assert abs(dark.mean().item() - videos["logit"][0]) > 1
 
 
 def test_a_video_without_mask_shows_the_person_of_the_masked_fakes(tmp_path):

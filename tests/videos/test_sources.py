@@ -16,7 +16,7 @@ from pipeline.videos.listing import leak_report, list_source, list_videos
 from pipeline.videos.paths import path_fault
 from pipeline.videos.sharding import shard_names
 from pipeline.videos.sources import faceforensics
-from pipeline.videos.table import COLUMNS, UNKNOWN_LABEL, used
+from pipeline.videos.table import COLUMNS, UNKNOWN_LABEL, used, with_units
 from tests.support.servers import FileServer
 
 METHODS = ["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter"]
@@ -426,6 +426,9 @@ def test_celebdf_tests_on_its_list_of_testing_videos(celeb):
     )
     # The original of the fifth fake is not among the testing videos.
     assert len(original_paths) == 4
+    units = with_units(table).set_index("path")
+    assert units.loc[row.name, "unit"] == "celebdf/id2"
+    assert units.loc[row.name, "second_unit"] == "celebdf/id3"
 
 
 def test_a_subset_of_celebdf_has_both_kinds(celeb):
