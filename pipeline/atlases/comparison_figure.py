@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from pipeline.atlases.model_comparison import Difference
+from pipeline.atlases.model_comparison import Difference, normalised
 from pipeline.atlases.overlays import (
     SCALE_NOTE,
     Look,
@@ -22,7 +22,10 @@ from pipeline.files.figures import save
 
 
 def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> None:
-    """Draw a row for each method and pair: both mean maps, and their difference."""
+    """Draw a row for each method and pair: both mean maps, and their difference.
+
+    Each map is divided by the sum of its absolute values.
+    """
     figure, panels = plt.subplots(
         max(len(found), 1),
         3,
@@ -33,7 +36,11 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
     slices = figure_rows(one.cell.slice for one in found)
     ordered = sorted(found, key=lambda one: slices.index(one.cell.slice))
     for row, one in zip(panels, ordered, strict=False):
-        maps = (one.cell.mean, one.other_cell.mean, one.heatmap)
+        maps = (
+            normalised(one.cell.mean),
+            normalised(one.other_cell.mean),
+            one.heatmap,
+        )
         names = (one.detector, one.other, "difference")
         limit = shared_limit(maps[:2])
         for axes, heatmap, name in zip(row, maps, names, strict=True):
@@ -44,5 +51,6 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
         outline_squares(row[2], one.significant, len(one.cell.face))
         row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
         colour_bar(figure, row, limit=limit, look=look)
-    figure.suptitle(f"mean attributions of two detectors\n{SCALE_NOTE}", fontsize=11)
+    title = "mean attributions of two detectors, each divided by its sum of |map|"
+    figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)

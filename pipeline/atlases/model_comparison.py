@@ -1,4 +1,10 @@
-"""Where the mean maps of two detectors differ, and whether this is significant."""
+"""Where the mean maps of two detectors differ, and whether this is significant.
+
+Two detectors do not have the same scale of logits. So each mean map, and each of its
+resamples, is divided by the sum of its absolute values (its L1 norm) before maps are
+subtracted: what is compared is where the maps are, and not how strong they are. The
+ratio of the norms is a number of its own.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +17,8 @@ from pipeline.statistics.significance import significant_difference
 
 COLUMNS = [
     *("dataset", "compression", "method", "detector", "other"),
-    "distance",  # L1 distance of the mean maps, as a share of the mean of their norms
+    "distance",  # L1 distance of the mean maps, each divided by its norm: 0..2
+    "norm_ratio",  # norm of the mean map of `detector`, divided by that of `other`
     "correlation",  # of the mean maps, over coarse squares
     "significant_share",  # share of the squares that differ significantly
 ]
@@ -37,8 +44,17 @@ class Difference:
 
     @property
     def heatmap(self) -> np.ndarray:
-        """The difference, (G, G) in logits."""
-        return self.cell.mean - self.other_cell.mean
+        """The difference of the maps, each divided by its norm, (G, G)."""
+        return normalised(self.cell.mean) - normalised(self.other_cell.mean)
+
+
+def normalised(maps: np.ndarray) -> np.ndarray:
+    """Maps (..., H, W), each divided by the sum of its absolute values: float64.
+
+    A map of zeros becomes NaN.
+    """
+    norms = np.abs(maps).sum((-2, -1), keepdims=True, dtype=np.float64)
+    return maps / np.where(norms > 0, norms, np.nan)
 
 
 def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
@@ -56,8 +72,9 @@ def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
             own = first_cells.get(cell.slice)
             if cell.outcome != "all" or own is None:
                 continue
-            paired = (own.replicates - cell.replicates).reshape(len(own.replicates), -1)
-            mean = (own.pooled - cell.pooled).ravel()
+            resampled = normalised(own.replicates) - normalised(cell.replicates)
+            paired = resampled.reshape(len(resampled), -1)
+            mean = (normalised(own.pooled) - normalised(cell.pooled)).ravel()
             significant = significant_difference(mean, paired, own.units)
             significant = significant.reshape(own.pooled.shape)
             found.append(Difference(first, other, own, cell, significant))
@@ -68,14 +85,17 @@ def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
     """One row for each pair of detectors and method, with the columns COLUMNS."""
     rows: list[tuple[object, ...]] = []
     for one in found:
-        maps = [cell.mean.astype(np.float64) for cell in (one.cell, one.other_cell)]
-        norm = np.mean([np.abs(heatmap).sum() for heatmap in maps])
+        norm, other_norm = (
+            np.abs(cell.mean).sum(dtype=np.float64)
+            for cell in (one.cell, one.other_cell)
+        )
         coarse, other_coarse = one.cell.pooled.ravel(), one.other_cell.pooled.ravel()
         rows.append(
             (
                 *one.cell.slice,
                 *(one.detector, one.other),
-                np.abs(maps[0] - maps[1]).sum() / norm if norm else np.nan,
+                np.abs(one.heatmap).sum(),
+                norm / other_norm if other_norm else np.nan,
                 np.corrcoef(coarse, other_coarse)[0, 1],
                 one.significant.mean(),
             )

@@ -63,8 +63,9 @@ def test_agreement_is_spearmans_over_the_frames_of_both_baselines():
     assert found.loc["B", "rank_correlation"] == pytest.approx(each[4])
 
 
-def cells_of(folder, spot):
-    """Cells of a detector whose maps are noise, plus `spot` in each pixel of a spot."""
+def cells_of(folder, spot, scale=1):
+    """Cells of a detector whose maps are noise, plus `spot` in each pixel of a spot,
+    times `scale`."""
     videos = [row(n, method) for n in range(PEOPLE) for method in ("A", "real")]
     blank = [np.zeros((2, SIZE, SIZE), np.uint8)] * len(videos)
     faces, maps_path = folder / "faces" / "s.h5", folder / "maps" / "s.h5"
@@ -76,6 +77,7 @@ def cells_of(folder, spot):
     other = np.random.default_rng(2 if spot else 1).normal(0, 0.002, maps.shape)
     maps += other
     maps[:, 4:8, 4:8] += spot
+    maps *= scale
     write_maps(maps_path, table, maps, maps.sum((1, 2)))
     found = sum_shards(
         [maps_path],
@@ -94,7 +96,16 @@ def test_a_detector_does_not_differ_from_itself(tmp_path):
     assert {d.cell.method for d in found} == {"A", "real"}
     table = difference_table(found)
     assert (table["distance"] == 0).all()
+    assert (table["norm_ratio"] == 1).all()
     assert table["correlation"].to_numpy() == pytest.approx(1)
+    assert (table["significant_share"] == 0).all()
+
+
+def test_a_detector_does_not_differ_from_itself_at_another_scale(tmp_path):
+    one, twice = cells_of(tmp_path / "a", 0.02), cells_of(tmp_path / "b", 0.02, scale=2)
+    table = difference_table(differences({"one": one, "twice": twice}))
+    assert (table["distance"] < 0.01).all()
+    assert table["norm_ratio"].to_numpy() == pytest.approx(0.5, rel=1e-3)
     assert (table["significant_share"] == 0).all()
 
 
@@ -102,11 +113,14 @@ def test_only_squares_where_two_detectors_differ_are_significant(tmp_path):
     one, other = cells_of(tmp_path / "a", 0.0), cells_of(tmp_path / "b", 0.02)
     for found in differences({"one": one, "other": other}):
         assert found.significant[4:8, 4:8].all()
-        assert found.significant.sum() <= 16 + 2
-        assert found.heatmap[4:8, 4:8].mean() == pytest.approx(-0.02, abs=0.002)
+        # All others have a smaller share of the map with the spot.
+        assert found.significant.sum() <= 16 + 8
         mean = found.cell.mean.astype(float), found.other_cell.mean.astype(float)
-        apart = np.abs(mean[0] - mean[1]).sum()
-        norm = (np.abs(mean[0]).sum() + np.abs(mean[1]).sum()) / 2
+        norms = [np.abs(m).sum() for m in mean]
+        apart = mean[0] / norms[0] - mean[1] / norms[1]
+        assert found.heatmap == pytest.approx(apart)
+        assert (found.heatmap[4:8, 4:8] < 0).all()
         row_of = difference_table([found]).iloc[0]
-        assert row_of["distance"] == pytest.approx(apart / norm)
+        assert row_of["distance"] == pytest.approx(np.abs(apart).sum())
+        assert row_of["norm_ratio"] == pytest.approx(norms[0] / norms[1])
         assert (row_of["detector"], row_of["other"]) == ("one", "other")
