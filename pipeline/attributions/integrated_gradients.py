@@ -46,7 +46,7 @@ class Accuracy:
 
     tolerance: float = 0.05
     map_tolerance: float = 0.1
-    first_steps: int = 4
+    first_steps: int = 9
     max_steps: int = 257
 
     def first_nodes(self, paths: int) -> list[float]:

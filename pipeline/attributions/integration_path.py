@@ -29,9 +29,11 @@ MAX_GROWTH = 1.25
 # Where the sum is wrong, gaps get a node if their error is at least this share of the
 # largest error.
 MIN_ERROR_SHARE = 0.5
-# The stated error of a map, as a multiple of the expected error: for most maps, the
-# true error is then smaller.
-ERROR_MARGIN = 1.3
+# The stated error of a map is the expected error times a margin, so that the true error
+# is smaller for most maps. The true error is a sum over squares. It varies by more if
+# few squares make up most of it: the margin is MARGIN + MARGIN_OF_ONE / sqrt(number of
+# squares). Both were chosen in benchmarks/attribution.py.
+MARGIN, MARGIN_OF_ONE = 1.12, 1.5
 
 
 @dataclass
@@ -107,7 +109,7 @@ class MapEstimate:
         norm: the L1 norm of the heatmap, in logits.
         error_factor: the stated error divided by the sum of the standard deviations,
             for independent random walks: see `mean_reversion_factor`, MEAN_ABSOLUTE and
-            ERROR_MARGIN.
+            MARGIN.
         gap_shares: (n + 1,): what each gap adds to the sum of the standard deviations
             of the squares' errors, in logits.
     """
@@ -197,10 +199,13 @@ class ImagePaths:
         nearest = np.concatenate([parts[:1], parts, parts[-1:]])
         correlation = quadrature.neighbour_correlation(nodes, squares)
         reversion = quadrature.mean_reversion_factor(correlation)
+        # One over the effective number of squares, 1 if one square has all of the error.
+        concentration = _share(np.square(spread).sum(), spread.sum() ** 2)
+        margin = MARGIN + MARGIN_OF_ONE * np.sqrt(concentration)
         return MapEstimate(
             nodes=nodes,
             norm=float(np.abs(quadrature.node_weights(nodes) @ squares).sum()),
-            error_factor=ERROR_MARGIN * quadrature.MEAN_ABSOLUTE * reversion,
+            error_factor=margin * quadrature.MEAN_ABSOLUTE * reversion,
             gap_shares=quadrature.gap_factors(nodes) * nearest,
         )
 

@@ -67,7 +67,7 @@ class AttributionConfig(Section):
     squares of pixels, as a share of the sum of their absolute values. Errors of single
     pixels are larger: by a sixth at 80 px. The number of gradients is in inverse
     proportion to it."""
-    first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(4, ge=3, le=1000)
+    first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(9, ge=3, le=1000)
     """Smallest number of gradients for each image, evenly spaced on the path. For the
     baseline `noise` it counts all draws together, with at least three for each draw."""
     max_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(257, ge=3, le=10_000)

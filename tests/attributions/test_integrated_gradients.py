@@ -257,7 +257,7 @@ def test_a_logit_that_is_nan_affects_only_its_own_map():
 
     batch = images(3)
     batch[1, 0, 0, 0] = 1
-    found = explain(detector(Flat(broken), 0, 1), batch)
+    found = explain(detector(Flat(broken), 0, 1), batch, first_steps=4)
     assert [bool(np.isfinite(one.heatmap).all()) for one in found] == [
         True,
         False,
@@ -369,7 +369,11 @@ def test_the_halved_batch_size_is_kept_for_later_calls():
     batches = BatchSize(16)
     for _ in range(2):
         network, given = detector(Flat(small)), pairs(images(4))
-        list(integrated_gradients(network, given, Accuracy(), batch_size=batches))
+        list(
+            integrated_gradients(
+                network, given, Accuracy(first_steps=4), batch_size=batches
+            )
+        )
     assert batches.images == 4
     assert sum(size > 5 for size in tried) == 1
 
