@@ -5,10 +5,10 @@
 RESULTS is the folder of a finished run. Its trained models explain N evenly spaced test
 crops from each baseline. A row is a model and a baseline. For each map of a row, the
 gradients at NODES evenly spaced points of the path are computed once; their mean is the
-reference (for noise, DRAW_NODES points of each draw). Rules are then replayed on these
-points: a rule gets the gradient at the point that is nearest to its node, which is at
-most 1/1024 of the path away, and 1/128 for noise. So rules with any number of gradients
-can be compared, on the same gradients.
+reference. For noise, these are DRAW_NODES points of each of DRAWS draws. Rules are then
+replayed on these points: a rule gets the gradient at the point that is nearest to its
+node, which is at most 1/1024 of the path away, and 1/256 for noise. So rules with any
+number of gradients can be compared, on the same gradients.
 
 - ours: the nodes and errors of `pipeline.attributions`, for each tolerance in
   TOLERANCES
@@ -64,7 +64,7 @@ from pipeline.runtime.devices import pick_device, use_cores
 from pipeline.statistics.pooling import pool_maps
 from pipeline.statistics.sampling import evenly_spaced
 
-NODES, DRAW_NODES = 512, 64
+NODES, DRAW_NODES, DRAWS = 512, 128, 4
 TOLERANCES = (0.2, 0.1, 0.08, 0.07, 0.065, *np.arange(60, 50, -1) / 1000, 0.05, 0.04)
 EVEN_COUNTS = range(3, 97)
 FIXED_COUNTS = (9, 17, 33)  # for rank correlations
@@ -432,10 +432,9 @@ def main() -> None:
             places = places[evenly_spaced(len(places), args.images)]
             rows, pictures = every_row.iloc[places], every_picture[:, places]
             faces = faces_for(kind, args.results, protocol, rows, pictures)
-            draws = AttributionConfig().noise_draws
             crops, keys = pictures[0], frame_keys(rows)
             baselines = list(
-                make_baselines(kind, crops, keys, faces=faces, draws=draws)
+                make_baselines(kind, crops, keys, faces=faces, draws=DRAWS)
             )
             detector = load_detector(path, pick_device())
             print(f"\n{model}, {kind}: {len(crops)} maps", flush=True)

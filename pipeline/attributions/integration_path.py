@@ -199,7 +199,7 @@ class ImagePaths:
         nearest = np.concatenate([parts[:1], parts, parts[-1:]])
         correlation = quadrature.neighbour_correlation(nodes, squares)
         reversion = quadrature.mean_reversion_factor(correlation)
-        # One over the effective number of squares, 1 if one square has all of the error.
+        # One over the effective number of squares: 1 if one has all of the error.
         concentration = _share(np.square(spread).sum(), spread.sum() ** 2)
         margin = MARGIN + MARGIN_OF_ONE * np.sqrt(concentration)
         return MapEstimate(
