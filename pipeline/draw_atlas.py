@@ -25,9 +25,10 @@ from pipeline.runtime.command_line import run
 MEMBERS_SHOWN = 6  # of each cluster
 ORIGINAL_NOTE = (
     "from its own original, a map shows which of the changed pixels count, and not "
-    "whether\nthe detector finds the forgery; thin lines: squares that differ from zero"
+    "whether\nthe detector finds the forgery; hatched: not significantly different "
+    "from zero"
 )
-OTHER_NOTE = "thin lines: squares that differ from real faces"
+OTHER_NOTE = "hatched: not significantly different from real faces"
 
 
 @dataclass(frozen=True)

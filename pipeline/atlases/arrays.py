@@ -70,6 +70,16 @@ class CellArrays:
     significant: np.ndarray
 
     @property
+    def significant_share(self) -> float:
+        """The share of the squares that differ significantly."""
+        return float(self.significant.mean())
+
+    @property
+    def significant_logits(self) -> float:
+        """The sum of the mean map over the squares that differ significantly."""
+        return float(self.pooled[self.significant].sum(dtype=np.float64))
+
+    @property
     def slice(self) -> Slice:
         """Its test set and method."""
         return self.dataset, self.compression, self.method

@@ -24,6 +24,7 @@ def cell_captions(summary: pd.DataFrame) -> Captions:
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}\n"
             f"{_error(c.map_error, c.integration_ratio)}"
+            f"{_significant(c.significant_share, c.significant_logits, c.label)}"
         )
         for c in summary.itertuples()
     }
@@ -38,6 +39,15 @@ def _error(map_error: float, ratio: float) -> str:
         return text
     text += f", {ratio:.2f} of the sampling error"
     return f"{text}: NOT SMALL" if ratio > MAX_SMALL_RATIO else text
+
+
+def _significant(share: float, logits: float, label: int) -> str:
+    """What is significant, for fakes: how much of the picture, and how large it is."""
+    if label == 0:
+        return ""
+    if share == 0:
+        return "\nno square is significant"
+    return f"\nsignificant: {share:.1%} of the squares, {logits:+.2f} logits"
 
 
 def _not_converged(frames: int, converged_share: float) -> str:

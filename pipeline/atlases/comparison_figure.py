@@ -11,9 +11,9 @@ from pipeline.atlases.overlays import (
     Look,
     colour_bar,
     figure_rows,
+    hatch_others,
     hide_axes,
     outline_mask,
-    outline_squares,
     overlay,
     row_label,
     shared_limit,
@@ -48,7 +48,7 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
             axes.imshow(overlay(heatmap, one.cell.face, limit=limit, look=look))
             outline_mask(axes, one.cell.mask)
             axes.set_title(name, fontsize=9, loc="left")
-        outline_squares(row[2], one.significant, len(one.cell.face))
+        hatch_others(row[2], one.significant, len(one.cell.face))
         row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
         colour_bar(figure, row, limit=limit, look=look)
     title = "mean attributions of two detectors, each divided by its sum of |map|"

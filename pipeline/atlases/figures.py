@@ -20,9 +20,9 @@ from pipeline.atlases.overlays import (
     colour_bar,
     figure_rows,
     frame_name,
+    hatch_others,
     hide_axes,
     outline_mask,
-    outline_squares,
     overlay,
     row_label,
     shared_limit,
@@ -50,9 +50,9 @@ def plot_atlas(
 ) -> None:
     """Draw mean heatmaps: a row for each method of a test set, a column per outcome.
 
-    A dashed line surrounds the pixels that are in at least half of the cell's masks, a
-    thin line the squares whose mean differs significantly from that of real faces (from
-    the baseline `original`: from zero).
+    A dashed line surrounds the pixels that are in at least half of the cell's masks.
+    Squares are hatched whose mean does not differ significantly from that of real faces
+    (from the baseline `original`: from zero). Real faces are compared with nothing.
     """
     found = {(*cell.slice, cell.outcome): cell for cell in cells}
     slices = figure_rows(cell.slice for cell in cells)
@@ -78,7 +78,8 @@ def plot_atlas(
             left.imshow(cell.face)
             right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(right, cell.mask)
-            outline_squares(right, cell.significant, len(cell.face))
+            if cell.label == 1:
+                hatch_others(right, cell.significant, len(cell.face))
             left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
         colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)

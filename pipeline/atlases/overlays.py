@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from cmcrameri import cm
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -98,13 +99,19 @@ def row_label(shown: Slice, slices: Collection[Slice]) -> str:
     return f"{method}\n{dataset}, {compression}" if several else method
 
 
-def outline_squares(axes: Axes, squares: np.ndarray, side: int) -> None:
-    """Draw a thin line around squares (P, P) bool of a picture of `side` px."""
-    if squares.any() and not squares.all():
-        fine = cv2.resize(
-            squares.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
-        )
-        axes.contour(fine, [0.5], colors="black", linewidths=0.4)
+def hatch_others(axes: Axes, squares: np.ndarray, side: int) -> None:
+    """Hatch a picture of `side` px outside of squares (P, P) bool.
+
+    So a picture without hatching has all squares, and one that is hatched everywhere
+    has none.
+    """
+    if squares.all():
+        return
+    fine = cv2.resize(
+        squares.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
+    )
+    with rc_context({"hatch.linewidth": 0.3, "hatch.color": "0.35"}):
+        axes.contourf(fine, [-0.5, 0.5], colors="none", hatches=["////"])
 
 
 def frame_name(row: pd.Series) -> str:

@@ -1,5 +1,6 @@
 """Pictures of atlases: with odd names of files and methods, and with few frames."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +26,7 @@ from pipeline.atlases.figures import (
 from pipeline.atlases.gallery import pick_examples, read_frames
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.model_comparison import differences
-from pipeline.atlases.overlays import Look, frame_name
+from pipeline.atlases.overlays import Look, frame_name, hatch_others, hide_axes
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.atlases.tables import cell_table
@@ -125,6 +126,47 @@ def test_captions_say_if_the_integration_error_is_not_small(reduced):
         assert "map error 4.0%, 0.50 of the sampling error: NOT SMALL" in words
     for words in cell_captions(table.assign(map_error=np.nan)).values():
         assert "map error unknown" in words
+
+
+def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
+    table = cell_table(reduced.sums.frames, reduced.arrays)
+    cells = {(*cell.slice, cell.outcome): cell for cell in reduced.arrays}
+    for row in table.itertuples():
+        cell = cells[row.dataset, row.compression, row.method, row.outcome]
+        assert row.significant_share == cell.significant.mean()
+        inside = cell.pooled[cell.significant].sum()
+        assert row.significant_logits == pytest.approx(inside, abs=1e-6)
+    some = table.assign(significant_share=0.125, significant_logits=1.5)
+    none = table.assign(significant_share=0.0, significant_logits=0.0)
+    for (_, _, method, _), words in cell_captions(some).items():
+        marked = "significant: 12.5% of the squares, +1.50 logits"
+        assert (marked in words) == (method != "real")
+    for (_, _, method, _), words in cell_captions(none).items():
+        assert ("no square is significant" in words) == (method != "real")
+
+
+def test_what_is_not_significant_is_hatched():
+    """Everything if nothing is significant, and nothing if everything is."""
+
+    def dark(squares: np.ndarray) -> np.ndarray:
+        figure, axes = plt.subplots(figsize=(2, 2))
+        axes.set_position([0, 0, 1, 1])
+        hide_axes(axes)
+        axes.imshow(np.full((64, 64, 3), 255, np.uint8))
+        hatch_others(axes, squares, 64)
+        figure.canvas.draw()
+        picture = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+        plt.close(figure)
+        return picture.min(-1) < 250
+
+    left = np.tile(np.arange(8) < 4, (8, 1))
+    assert not dark(np.ones((8, 8), bool)).any()
+    everywhere = dark(np.zeros((8, 8), bool))
+    half = dark(left)
+    middle = half.shape[1] // 2
+    assert everywhere[:, : middle - 5].any()
+    assert not half[:, : middle - 5].any()
+    assert half[:, middle + 5 :].any()
 
 
 def test_without_a_change_of_the_logit_there_is_no_explained_share(reduced):
