@@ -1,11 +1,13 @@
 """The captions of an atlas' cells in its pictures."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.files.figures import counted
+from pipeline.statistics.significance import MIN_TESTED_UNITS
 
 # An integration error up to this share of the sampling error is called small: it makes
 # the total error at most 5 % larger.
@@ -24,7 +26,7 @@ def cell_captions(summary: pd.DataFrame) -> Captions:
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}\n"
             f"{_error(c.map_error, c.integration_ratio)}"
-            f"{_significant(c.significant_share, c.significant_logits, c.label)}"
+            f"{_significant(c) if c.label == 1 else ''}"
         )
         for c in summary.itertuples()
     }
@@ -41,12 +43,13 @@ def _error(map_error: float, ratio: float) -> str:
     return f"{text}: NOT SMALL" if ratio > MAX_SMALL_RATIO else text
 
 
-def _significant(share: float, logits: float, label: int) -> str:
-    """What is significant, for fakes: how much of the picture, and how large it is."""
-    if label == 0:
-        return ""
-    if share == 0:
+def _significant(cell: Any) -> str:
+    """How much of a fake cell's picture is significant, and how large it is."""
+    if cell.units < MIN_TESTED_UNITS:
+        return "\ntoo few units to test"
+    if cell.significant_share == 0:
         return "\nno square is significant"
+    share, logits = cell.significant_share, cell.significant_logits
     return f"\nsignificant: {share:.1%} of the squares, {logits:+.2f} logits"
 
 

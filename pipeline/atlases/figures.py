@@ -30,6 +30,7 @@ from pipeline.atlases.overlays import (
 )
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
+from pipeline.statistics.significance import MIN_TESTED_UNITS
 
 SIGNED_STATISTICS = {"mean": "mean", "median": "median"}
 UNSIGNED_STATISTICS = {
@@ -53,6 +54,7 @@ def plot_atlas(
     A dashed line surrounds the pixels that are in at least half of the cell's masks.
     Squares are hatched whose mean does not differ significantly from that of real faces
     (from the baseline `original`: from zero). Real faces are compared with nothing.
+    Cells of fewer than MIN_TESTED_UNITS units are listed, and not drawn.
     """
     found = {(*cell.slice, cell.outcome): cell for cell in cells}
     slices = figure_rows(cell.slice for cell in cells)
@@ -75,12 +77,15 @@ def plot_atlas(
             if cell is None:
                 left.set_title(f"{outcome}: none", fontsize=9, loc="left", color="grey")
                 continue
+            left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
+            if cell.units < MIN_TESTED_UNITS:
+                left.text(0.05, 0.9, "too few units to draw", color="grey", va="top")
+                continue
             left.imshow(cell.face)
             right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(right, cell.mask)
             if cell.label == 1:
                 hatch_others(right, cell.significant, len(cell.face))
-            left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
         colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)

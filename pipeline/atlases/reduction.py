@@ -106,6 +106,36 @@ def make_cell(
     )
 
 
+def cells_of_video(
+    frames: RegisteredFrames, rows: pd.DataFrame, *, regions: np.ndarray, seed: int
+) -> dict[CellKey, Cell]:
+    """The cells of one video, whose frames have these `rows` of the table."""
+    units = units_of(rows)[0]
+    drawn = weights([units], RESAMPLES, seed)[:, 0]
+    cells = {}
+    for outcome, part in rows.reset_index(drop=True).groupby("outcome"):
+        first = part.iloc[0]
+        cells[*first[CELL_KEYS[:-1]], outcome] = make_cell(
+            frames.rows(part.index.to_numpy()),
+            video=first["video"],
+            units=units,
+            drawn=drawn,
+            regions=regions,
+        )
+    return cells
+
+
+def merge_all_cells(
+    one: Mapping[CellKey, Cell], other: Mapping[CellKey, Cell]
+) -> dict[CellKey, Cell]:
+    """The cells of both, sorted by their keys. Cells with the same key are merged."""
+    found = {}
+    for key in sorted(one.keys() | other.keys()):
+        both = [cells[key] for cells in (one, other) if key in cells]
+        found[key] = merge_cells(*both) if len(both) == 2 else both[0]
+    return found
+
+
 def sum_shard(
     attributions: Path,
     faces: Path,
@@ -144,7 +174,7 @@ def sum_shard(
         sample_row = {place: number for number, place in enumerate(kept[chosen])}
         side = min(len(regions), POOLED_SIDE)
         sample = np.zeros((len(chosen), side, side), np.float32)
-        for name, video in table.groupby("video", sort=False):
+        for _, video in table.groupby("video", sort=False):
             places = video["place"].to_numpy()
             raw = shard.maps[places].astype(np.float64)
             masks = crops.masks[video["crop"]]
@@ -156,18 +186,8 @@ def sum_shard(
                 crops,
                 grid=len(regions),
             )
-            units = units_of(video)[0]
-            drawn = weights([units], RESAMPLES, seed)[:, 0]
-            for outcome, part in video.reset_index(drop=True).groupby("outcome"):
-                key = (*part.iloc[0][CELL_KEYS[:-1]], outcome)
-                cell = make_cell(
-                    frames.rows(part.index.to_numpy()),
-                    video=name,
-                    units=units,
-                    drawn=drawn,
-                    regions=regions,
-                )
-                cells[key] = merge_cells(cells[key], cell) if key in cells else cell
+            own = cells_of_video(frames, video, regions=regions, seed=seed)
+            cells = merge_all_cells(cells, own)
             off_grid[places] = frames.off_grid
             if score_masks:
                 changed = _changed(known, video, masks)
@@ -181,7 +201,7 @@ def sum_shard(
     map_scores = dict(zip(SCORES, scores[:, 0, 0].T, strict=True))
     table = table.assign(**map_scores, lost=off_grid[kept]).reset_index(drop=True)
     return ShardSums(
-        cells=dict(sorted(cells.items())),
+        cells=cells,
         frames=table,
         scores=_score_rows(table, scores, list(heats)),
         sample=sample,
@@ -323,16 +343,11 @@ def _score_rows(
 
 def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
     """The sums over the shards of both."""
-    keys = sorted(one.cells.keys() | other.cells.keys())
-    cells = {}
-    for key in keys:
-        both = [sums.cells[key] for sums in (one, other) if key in sums.cells]
-        cells[key] = merge_cells(*both) if len(both) == 2 else both[0]
     maps = np.concatenate([one.sample, other.sample])
     rows = _concat(one.sampled, other.sampled)
     kept = keep_sample(rows[FRAME_KEYS], MAX_SAMPLE)
     return ShardSums(
-        cells=cells,
+        cells=merge_all_cells(one.cells, other.cells),
         frames=_concat(one.frames, other.frames),
         scores=_concat(one.scores, other.scores),
         sample=maps[kept],

@@ -136,13 +136,17 @@ def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
         assert row.significant_share == cell.significant.mean()
         inside = cell.pooled[cell.significant].sum()
         assert row.significant_logits == pytest.approx(inside, abs=1e-6)
+    table["units"] = 5
     some = table.assign(significant_share=0.125, significant_logits=1.5)
     none = table.assign(significant_share=0.0, significant_logits=0.0)
+    few = none.assign(units=4)
     for (_, _, method, _), words in cell_captions(some).items():
         marked = "significant: 12.5% of the squares, +1.50 logits"
         assert (marked in words) == (method != "real")
     for (_, _, method, _), words in cell_captions(none).items():
         assert ("no square is significant" in words) == (method != "real")
+    for (_, _, method, _), words in cell_captions(few).items():
+        assert ("too few units to test" in words) == (method != "real")
 
 
 def test_what_is_not_significant_is_hatched():
