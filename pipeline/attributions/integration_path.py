@@ -33,7 +33,7 @@ MIN_ERROR_SHARE = 0.5
 # is smaller for most maps. The true error is a sum over squares. It varies by more if
 # few squares make up most of it: the margin is MARGIN + MARGIN_OF_ONE / sqrt(number of
 # squares). Both were chosen in benchmarks/attribution.py.
-MARGIN, MARGIN_OF_ONE = 1.12, 1.5
+MARGIN, MARGIN_OF_ONE = 1.15, 1.5
 
 
 @dataclass
@@ -110,6 +110,7 @@ class MapEstimate:
         error_factor: the stated error divided by the sum of the standard deviations,
             for independent random walks: see `mean_reversion_factor`, MEAN_ABSOLUTE and
             MARGIN.
+        gap_factors: (n + 1,): see `quadrature.gap_factors`.
         gap_shares: (n + 1,): what each gap adds to the sum of the standard deviations
             of the squares' errors, in logits.
     """
@@ -117,6 +118,7 @@ class MapEstimate:
     nodes: np.ndarray
     norm: float
     error_factor: float
+    gap_factors: np.ndarray
     gap_shares: np.ndarray
 
     def map_error(self) -> float:
@@ -193,9 +195,12 @@ class ImagePaths:
         nodes = self.nodes()
         squares = self._squares().mean(0)
         steps = np.square(np.diff(squares, axis=0))
-        spread = np.sqrt(quadrature.difference_factors(nodes) @ steps)
-        weights = np.divide(1, spread, out=np.zeros_like(spread), where=spread != 0)
-        parts = steps @ weights
+        # Each square counts in proportion to its size.
+        scale = np.sqrt(steps.mean(0))
+        growth = quadrature.end_growth(nodes, steps @ _inverse(scale))
+        factors = quadrature.gap_factors(nodes, growth)
+        spread = np.sqrt(quadrature.difference_factors(factors) @ steps)
+        parts = steps @ _inverse(spread)
         nearest = np.concatenate([parts[:1], parts, parts[-1:]])
         correlation = quadrature.neighbour_correlation(nodes, squares)
         reversion = quadrature.mean_reversion_factor(correlation)
@@ -206,7 +211,8 @@ class ImagePaths:
             nodes=nodes,
             norm=float(np.abs(quadrature.node_weights(nodes) @ squares).sum()),
             error_factor=margin * quadrature.MEAN_ABSOLUTE * reversion,
-            gap_shares=quadrature.gap_factors(nodes) * nearest,
+            gap_factors=factors,
+            gap_shares=factors * nearest,
         )
 
     def _squares(self) -> np.ndarray:
@@ -217,7 +223,8 @@ class ImagePaths:
     def errors(self, heatmap: np.ndarray) -> MapErrors:
         """All errors of `heatmap()`, which is given because it takes time."""
         estimate = self.estimate()
-        spread = self._pixel_variance().sqrt().sum(dtype=torch.float64).item()
+        variance = self._pixel_variance(estimate.gap_factors)
+        spread = variance.sqrt().sum(dtype=torch.float64).item()
         norm = float(np.abs(heatmap).sum())
         return MapErrors(
             squares=estimate.map_error(),
@@ -225,10 +232,10 @@ class ImagePaths:
             draws=self._draw_error(),
         )
 
-    def _pixel_variance(self) -> torch.Tensor:
+    def _pixel_variance(self, gap_factors: np.ndarray) -> torch.Tensor:
         """The variance of the error of each pixel of a random walk, (H, W)."""
         nodes = self.nodes().tolist()
-        factors = quadrature.difference_factors(self.nodes()).tolist()
+        factors = quadrature.difference_factors(gap_factors).tolist()
         total = torch.zeros_like(self.image[0])
         for one, other, factor in zip(nodes[:-1], nodes[1:], factors, strict=True):
             step = self._node_heatmap(other) - self._node_heatmap(one)
@@ -268,6 +275,11 @@ class ImagePaths:
         """The mean of the paths' heatmaps at a node, (H, W)."""
         first, *others = (path.heatmaps[node] for path in self.paths)
         return torch.stack([first, *others]).mean(0) if others else first
+
+
+def _inverse(values: np.ndarray) -> np.ndarray:
+    """One over values; 0 where they are 0."""
+    return np.divide(1, values, out=np.zeros_like(values), where=values != 0)
 
 
 def _share(part: float, norm: float) -> float:

@@ -9,7 +9,8 @@ of a ReLU network behaves like one: it is constant except for jumps at many plac
 two nodes at a distance w have values that differ by d, the integral of the walk between
 them differs from that of the straight line by a random number of variance d^2 w^2 / 12
 (the variance of the integral of a Brownian bridge). For the part of length a at an end
-of the path, the variance is s^2 a^3 / 3, where s^2 is d^2 / w of the nearest gap.
+of the path, the variance is s^2 a^3 / 3, where s^2 is d^2 / w of the nearest gap, or
+more if the walk becomes rougher towards the end (`end_growth`).
 
 Over large distances, a gradient does not walk away without end, but returns to its
 mean. Differences of neighbouring gaps are then negatively correlated, and the error is
@@ -26,6 +27,7 @@ MEAN_ABSOLUTE = float(np.sqrt(2 / np.pi))
 # 1 / n^2, and the error is independent of the difference. So the difference has three
 # times the variance of the error.
 NESTED_SHARE = float(1 / np.sqrt(3))
+MAX_END_GROWTH = 4.0  # of the roughness of a walk towards an end
 # Correlations of neighbouring differences between which the factor is computed: of a
 # random walk, and nearly of values without any memory.
 CORRELATIONS = (-0.499, -0.001)
@@ -48,24 +50,58 @@ def gap_sums(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
     return gap_lengths(nodes) * (padded[1:] + padded[:-1]) / 2
 
 
-def gap_factors(nodes: np.ndarray) -> np.ndarray:
+def gap_factors(
+    nodes: np.ndarray, growth: tuple[float, float] = (1.0, 1.0)
+) -> np.ndarray:
     """The variance of the error of each gap's integral, (n + 1,), as a multiple of a
-    squared difference: of the gap's two nodes, or at an end, of the nearest two."""
+    squared difference: of the gap's two nodes, or at an end, of the nearest two.
+
+    `growth` is that of both ends (`end_growth`).
+    """
     lengths = gap_lengths(nodes)
     factors = lengths**2 / 12
-    factors[0] = lengths[0] ** 3 / (3 * lengths[1])
-    factors[-1] = lengths[-1] ** 3 / (3 * lengths[-2])
+    factors[0] = growth[0] * lengths[0] ** 3 / (3 * lengths[1])
+    factors[-1] = growth[1] * lengths[-1] ** 3 / (3 * lengths[-2])
     return factors
 
 
-def difference_factors(nodes: np.ndarray) -> np.ndarray:
+def difference_factors(factors: np.ndarray) -> np.ndarray:
     """By what the squared differences between neighbouring nodes, n - 1 of them, are
-    multiplied to add up to the variance of the error of the whole integral."""
-    first, *inner, last = gap_factors(nodes)
-    factors = np.array(inner)
-    factors[0] += first
-    factors[-1] += last
-    return factors
+    multiplied to add up to the variance of the error of the whole integral.
+
+    `factors` (n + 1,) are those of the gaps.
+    """
+    inner = factors[1:-1].copy()
+    inner[0] += factors[0]
+    inner[-1] += factors[-1]
+    return inner
+
+
+def end_growth(nodes: np.ndarray, squares: np.ndarray) -> tuple[float, float]:
+    """How many times rougher the walk is before the first node, and behind the last
+    one, than between the nearest two nodes: 1..MAX_END_GROWTH.
+
+    `squares` (n - 1,) are squared differences between neighbouring nodes, summed over
+    values. Some paths become rougher towards an end: from noise, the logit changes
+    mostly near the image. The increase from the last gap but one to the last gap is
+    continued to the end. A decrease is not. It is 1 with fewer than three nodes.
+    """
+    if len(nodes) < 3:
+        return 1.0, 1.0
+    lengths = gap_lengths(nodes)
+    rates = squares / lengths[1:-1]
+    distances = lengths[1:] + lengths[:-1]  # twice those of the middles of gaps
+    first = _continued(rates[0], rates[1], distances[0] / distances[1])
+    last = _continued(rates[-1], rates[-2], distances[-1] / distances[-2])
+    return first, last
+
+
+def _continued(rate: float, inner: float, distance: float) -> float:
+    """The growth of a rate over a distance, if it was `inner` at the distance 1 in the
+    other direction: 1..MAX_END_GROWTH."""
+    if not rate > inner > 0:
+        return 1.0
+    return float(min((rate / inner) ** distance, MAX_END_GROWTH))
 
 
 def neighbour_correlation(nodes: np.ndarray, maps: np.ndarray) -> float:

@@ -67,10 +67,10 @@ class AttributionConfig(Section):
     squares of pixels, as a share of the sum of their absolute values. Errors of single
     pixels are larger: by a sixth at 80 px. The number of gradients is in inverse
     proportion to it."""
-    first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(9, ge=3, le=1000)
+    first_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(9, ge=4, le=1000)
     """Smallest number of gradients for each image, evenly spaced on the path. For the
-    baseline `noise` it counts all draws together, with at least three for each draw."""
-    max_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(257, ge=3, le=10_000)
+    baseline `noise` it counts all draws together, with at least four for each draw."""
+    max_steps: Annotated[int, ADAPTIVE_RERUNS] = Field(257, ge=4, le=10_000)
     """Largest number of gradients for each image. An image that needs more is marked as
     not converged. For the baseline `noise` this is the number for each draw."""
     batch_size: int | None = Field(None, ge=1, le=65_536)

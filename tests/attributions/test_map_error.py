@@ -6,6 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
+from pipeline.attributions import quadrature
 from pipeline.attributions.integrated_gradients import (
     Accuracy,
     Attribution,
@@ -95,6 +96,32 @@ def test_with_equal_nodes_the_stated_errors_rank_as_the_true_ones(exact_maps, no
         stated.append(found.errors.squares)
         true.append(relative_error(found.heatmap, exact))
     assert spearmanr(stated, true).statistic > 0.65
+
+
+def test_walks_that_become_rougher_towards_an_end_have_larger_errors():
+    """The true variance of the rule's error, against the stated one, of 4,000 walks
+    whose variance grows a hundredfold along the path."""
+    count, points = 9, 900
+    rng = np.random.default_rng(0)
+    times = (np.arange(points) + 0.5) / points
+    steps = rng.normal(size=(4000, points)) * np.exp(np.log(100) / 2 * times)
+    walks = np.cumsum(steps, axis=1)
+    nodes = (np.arange(count) + 0.5) / count
+    known = walks[:, np.searchsorted(times, nodes)]
+    true = np.square(known.mean(1) - walks.mean(1)).mean()
+    squares = np.square(np.diff(known, axis=1)).mean(0)
+    growth = quadrature.end_growth(nodes, squares)
+    stated = [
+        quadrature.difference_factors(quadrature.gap_factors(nodes, g)) @ squares
+        for g in ((1.0, 1.0), growth)
+    ]
+    assert growth[0] == 1
+    assert 1 < growth[1] < 2
+    assert stated[0] < stated[1]
+    assert abs(stated[1] / true - 1) < 0.1
+    rising = 100.0 ** np.arange(count - 1)
+    assert quadrature.end_growth(nodes, rising) == (1, quadrature.MAX_END_GROWTH)
+    assert quadrature.end_growth(nodes, np.ones(count - 1)) == pytest.approx((1, 1))
 
 
 class WanderingGradient(torch.autograd.Function):

@@ -99,7 +99,7 @@ FAULTS = [
         {"attribution": {"baselines": ["black", "real_face"]}},
         "and `nearest_real` (the most similar real validation face",
     ),
-    ({"attribution": {"max_steps": 3}}, "max_steps 3 is below first_steps 9"),
+    ({"attribution": {"max_steps": 5}}, "max_steps 5 is below first_steps 9"),
     (
         {"models": {"a": {"timm": "resnet18", "batch_size": 10, "accumulate": 4}}},
         "must be a multiple of accumulate x devices (4)",

@@ -186,7 +186,7 @@ def test_maps_from_every_baseline_are_complete(finished, tmp_path, baseline):
     assert (frames["interval_error"] >= frames["completeness_error"] - 0.01).all()
     assert frames["draw_error"].notna().all() == (baseline == "noise")
     assert frames["converged"].mean() > 0.9
-    assert (frames["steps"] >= (9 if baseline == "noise" else 3)).all()
+    assert (frames["steps"] >= (12 if baseline == "noise" else 4)).all()
     results = finished.folder / "results"
     weights = results / "models/small/all/weights.safetensors"
     assert made_from["weights"] == file_sha256(weights)

@@ -40,7 +40,7 @@ SMALL = {
             "batch_size": 8,
         },
     },
-    "attribution": {"baselines": ["black"], "first_steps": 3, "frames": 1},
+    "attribution": {"baselines": ["black"], "first_steps": 4, "frames": 1},
     "evaluation": {"bootstrap": 100},
 }
 
