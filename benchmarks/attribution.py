@@ -33,6 +33,7 @@ OUTPUT are printed:
 """
 
 import argparse
+import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ from scipy.stats import spearmanr
 
 from pipeline.attributions import quadrature
 from pipeline.attributions.baselines import make_baselines
-from pipeline.attributions.explain import explain
+from pipeline.attributions.explain import ROUNDING_SHARE, explain
 from pipeline.attributions.frames import frame_keys
 from pipeline.attributions.integrated_gradients import Accuracy, gradients_at
 from pipeline.attributions.integration_path import ImagePaths
@@ -192,8 +193,11 @@ class KnownPath:
 
     def replay(self, tolerance: float) -> dict[str, float | np.ndarray]:
         """What the engine would find with a tolerance of the map."""
-        accuracy = Accuracy(map_tolerance=tolerance)
-        image = ImagePaths(self.image, self.baselines)
+        config = AttributionConfig()
+        accuracy = Accuracy(
+            (1 - ROUNDING_SHARE) * config.tolerance, map_tolerance=tolerance
+        )
+        image = ImagePaths(self.image.cpu(), self.baselines.cpu())
         self._give_ends(image)
         wanted = accuracy.first_nodes(len(image.paths))
         while wanted:
@@ -235,10 +239,18 @@ class KnownPath:
 
     def stated_with(self, count: int) -> float:
         """The stated error with `count` evenly spaced nodes."""
-        image = ImagePaths(self.image, self.baselines)
+        image = ImagePaths(self.image.cpu(), self.baselines.cpu())
         for node in midpoints(count).tolist():
             self._give(image, node)
         return image.estimate().map_error()
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """A name for arrays: 16 digits of their SHA-256."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:16]
 
 
 def midpoints(count: int) -> np.ndarray:
@@ -253,15 +265,20 @@ def measure_row(
     folder: Path,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All rules on all maps of a row: a table with a line for each map and rule, and
-    the errors of mean maps for each tolerance of ours. `folder` has the gradients."""
+    the errors of mean maps for each tolerance of ours.
+
+    `folder` has the gradients, in files that are named by what they were computed from.
+    """
     folder.mkdir(exist_ok=True)
+    weights = [part.cpu().numpy() for part in detector.state_dict().values()]
     device = next(detector.parameters()).device
     rows: list[dict[str, object]] = []
     sums: dict[float, list[np.ndarray]] = {}
     for number, (crop, starts) in enumerate(zip(crops, baselines, strict=True)):
         image = torch.tensor(crop, device=device).permute(2, 0, 1) / 255
         start = torch.tensor(starts, device=device).permute(0, 3, 1, 2)
-        known = KnownPath(detector, image, start, folder / f"{number:03}.npz")
+        file = folder / f"{digest(crop, starts, *weights)}.npz"
+        known = KnownPath(detector, image, start, file)
         for tolerance in TOLERANCES:
             found = known.replay(tolerance)
             maps = [found.pop("map"), found.pop("nested"), known.reference]

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.figures import counted
-from pipeline.statistics.significance import MIN_TESTED_UNITS
 
 # An integration error up to this share of the sampling error is called small: it makes
 # the total error at most 5 % larger.
@@ -45,12 +44,12 @@ def _error(map_error: float, ratio: float) -> str:
 
 def _significant(cell: Any) -> str:
     """How much of a fake cell's picture is significant, and how large it is."""
-    if cell.units < MIN_TESTED_UNITS:
-        return "\ntoo few units to test"
+    if np.isnan(cell.significant_share):
+        return "\nnot tested: too few units"
     if cell.significant_share == 0:
         return "\nno square is significant"
     share, logits = cell.significant_share, cell.significant_logits
-    return f"\nsignificant: {share:.1%} of the squares, {logits:+.2f} logits"
+    return f"\nsignificant: {share:.1%} of the squares, with {logits:+.2f} logits"
 
 
 def _not_converged(frames: int, converged_share: float) -> str:

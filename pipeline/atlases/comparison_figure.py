@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 
 from pipeline.atlases.model_comparison import Difference, normalised
 from pipeline.atlases.overlays import (
-    SCALE_NOTE,
     Look,
     colour_bar,
     figure_rows,
@@ -19,6 +18,12 @@ from pipeline.atlases.overlays import (
     shared_limit,
 )
 from pipeline.files.figures import save
+from pipeline.statistics.significance import MIN_TESTED_UNITS
+
+NOTE = (
+    "each divided by the sum of its absolute values; colours: thousandths of this sum "
+    "per pixel\nhatched: not significantly different"
+)
 
 
 def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> None:
@@ -36,11 +41,7 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
     slices = figure_rows(one.cell.slice for one in found)
     ordered = sorted(found, key=lambda one: slices.index(one.cell.slice))
     for row, one in zip(panels, ordered, strict=False):
-        maps = (
-            normalised(one.cell.mean),
-            normalised(one.other_cell.mean),
-            one.heatmap,
-        )
+        maps = (normalised(one.cell), normalised(one.other_cell), one.heatmap)
         names = (one.detector, one.other, "difference")
         limit = shared_limit(maps[:2])
         for axes, heatmap, name in zip(row, maps, names, strict=True):
@@ -49,8 +50,9 @@ def plot_differences(found: Sequence[Difference], look: Look, path: Path) -> Non
             outline_mask(axes, one.cell.mask)
             axes.set_title(name, fontsize=9, loc="left")
         hatch_others(row[2], one.significant, len(one.cell.face))
+        if one.cell.units < MIN_TESTED_UNITS:
+            row[2].set_title("difference, not tested: too few units", fontsize=8)
         row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
         colour_bar(figure, row, limit=limit, look=look)
-    title = "mean attributions of two detectors, each divided by its sum of |map|"
-    figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
+    figure.suptitle(f"mean attributions of two detectors\n{NOTE}", fontsize=11)
     save(figure, path)

@@ -84,7 +84,7 @@ def plot_atlas(
             left.imshow(cell.face)
             right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(right, cell.mask)
-            if cell.label == 1:
+            if cell.is_tested:
                 hatch_others(right, cell.significant, len(cell.face))
         colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)

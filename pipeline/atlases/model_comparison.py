@@ -1,9 +1,9 @@
 """Where the mean maps of two detectors differ, and whether this is significant.
 
 Two detectors do not have the same scale of logits. So each mean map, and each of its
-resamples, is divided by the sum of its absolute values (its L1 norm) before maps are
-subtracted: what is compared is where the maps are, and not how strong they are. The
-ratio of the norms is a number of its own.
+resamples, is divided by the sum of its absolute values on squares (its L1 norm) before
+maps are subtracted: what is compared is where the maps are, and not how strong they
+are. The ratio of the norms is a number of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from pipeline.statistics.significance import significant_difference
 
 COLUMNS = [
     *("dataset", "compression", "method", "detector", "other"),
-    "distance",  # L1 distance of the mean maps, each divided by its norm: 0..2
+    "distance",  # L1 distance of the maps on squares, divided by their norms: 0..2
     "norm_ratio",  # norm of the mean map of `detector`, divided by that of `other`
     "correlation",  # of the mean maps, over coarse squares
     "significant_share",  # share of the squares that differ significantly
@@ -45,16 +45,18 @@ class Difference:
     @property
     def heatmap(self) -> np.ndarray:
         """The difference of the maps, each divided by its norm, (G, G)."""
-        return normalised(self.cell.mean) - normalised(self.other_cell.mean)
+        return normalised(self.cell) - normalised(self.other_cell)
 
 
-def normalised(maps: np.ndarray) -> np.ndarray:
-    """Maps (..., H, W), each divided by the sum of its absolute values: float64.
+def normalised(cell: CellArrays) -> np.ndarray:
+    """A cell's mean map (G, G), divided by its norm on squares."""
+    return cell.mean / norms(cell.pooled)
 
-    A map of zeros becomes NaN.
-    """
-    norms = np.abs(maps).sum((-2, -1), keepdims=True, dtype=np.float64)
-    return maps / np.where(norms > 0, norms, np.nan)
+
+def norms(pooled: np.ndarray) -> np.ndarray:
+    """The L1 norms of maps in squares (..., P, P), (..., 1, 1) float64; 1 if 0."""
+    found = np.abs(pooled).sum((-2, -1), keepdims=True, dtype=np.float64)
+    return np.where(found > 0, found, 1.0)
 
 
 def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
@@ -72,9 +74,11 @@ def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
             own = first_cells.get(cell.slice)
             if cell.outcome != "all" or own is None:
                 continue
-            resampled = normalised(own.replicates) - normalised(cell.replicates)
+            resampled = own.replicates / norms(own.replicates)
+            resampled -= cell.replicates / norms(cell.replicates)
             paired = resampled.reshape(len(resampled), -1)
-            mean = (normalised(own.pooled) - normalised(cell.pooled)).ravel()
+            mean = own.pooled / norms(own.pooled) - cell.pooled / norms(cell.pooled)
+            mean = mean.ravel()
             significant = significant_difference(mean, paired, own.units)
             significant = significant.reshape(own.pooled.shape)
             found.append(Difference(first, other, own, cell, significant))
@@ -86,16 +90,16 @@ def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for one in found:
         norm, other_norm = (
-            np.abs(cell.mean).sum(dtype=np.float64)
-            for cell in (one.cell, one.other_cell)
+            norms(cell.pooled).item() for cell in (one.cell, one.other_cell)
         )
+        maps = one.cell.pooled / norm, one.other_cell.pooled / other_norm
         coarse, other_coarse = one.cell.pooled.ravel(), one.other_cell.pooled.ravel()
         rows.append(
             (
                 *one.cell.slice,
                 *(one.detector, one.other),
-                np.abs(one.heatmap).sum(),
-                norm / other_norm if other_norm else np.nan,
+                np.abs(maps[0] - maps[1]).sum(dtype=np.float64),
+                norm / other_norm,
                 np.corrcoef(coarse, other_coarse)[0, 1],
                 one.significant.mean(),
             )

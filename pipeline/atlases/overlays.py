@@ -64,7 +64,7 @@ def colour_bar(
     limit: float,
     look: Look,
 ) -> None:
-    """Draw the scale of signed maps, in thousandths of a logit per pixel."""
+    """Draw the scale of signed maps, in thousandths."""
     colormap = cm.cmaps[look.colormap]
     scale = ScalarMappable(Normalize(-1000 * limit, 1000 * limit), colormap)
     bar = figure.colorbar(
@@ -100,10 +100,9 @@ def row_label(shown: Slice, slices: Collection[Slice]) -> str:
 
 
 def hatch_others(axes: Axes, squares: np.ndarray, side: int) -> None:
-    """Hatch a picture of `side` px outside of squares (P, P) bool.
+    """Hatch a picture of `side` px outside of significant squares (P, P) bool.
 
-    So a picture without hatching has all squares, and one that is hatched everywhere
-    has none.
+    No hatching: all squares are significant. Hatched everywhere: none is.
     """
     if squares.all():
         return

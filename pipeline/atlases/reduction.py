@@ -423,14 +423,16 @@ def _cell_arrays(
     resampled = cell.pooled.means()
     units = count_units(cell.units)
     errors = mean_map_errors(cell)
-    significant = np.zeros(mean.size, bool)
+    significant, tested_units = np.zeros(mean.size, bool), 0
     if label == 1 and from_originals:
+        tested_units = units
         significant = significant_difference(mean.ravel(), resampled, units)
     elif label == 1 and real is not None:
+        tested_units = min(units, count_units(real.units))
         significant = significant_difference(
             (mean - pool_maps(real.signed.mean, POOLED_SIDE)).ravel(),
             resampled - real.pooled.means(),
-            min(units, count_units(real.units)),
+            tested_units,
         )
     return CellArrays(
         dataset=dataset,
@@ -441,6 +443,7 @@ def _cell_arrays(
         frames=cell.signed.count,
         videos=len(cell.videos),
         units=units,
+        tested_units=tested_units,
         lost=float(cell.region_sums[-1] / cell.signed.count),
         map_error=errors.integration,
         sampling_error=errors.sampling,

@@ -26,7 +26,7 @@ from pipeline.statistics.pooling import square_weights
 Result = TypeVar("Result")
 
 MAX_HELD_BYTES = 2**30  # of images, baselines and heatmaps of nodes in memory at once
-MIN_NODES = 4  # of a path: with fewer, the error cannot be estimated
+MIN_NODES = 4  # of a path: with fewer, the estimated error is too uncertain
 
 # Images with their baselines: (3, H, W) and (D, 3, H, W), in 0..1.
 Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]

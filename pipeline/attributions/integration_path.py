@@ -23,8 +23,8 @@ from pipeline.attributions.completeness import completeness_error
 # Further nodes are placed for an error of this share of the tolerance.
 AIMED_SHARE = 0.97
 # The largest number of nodes after further ones have been placed, as a multiple of the
-# number before. A first estimate is uncertain, and a node that is placed too early
-# costs more than another estimate.
+# number before, rounded up. A first estimate is uncertain, and a node that is placed
+# too early costs more than another estimate.
 MAX_GROWTH = 1.25
 # Where the sum is wrong, gaps get a node if their error is at least this share of the
 # largest error.

@@ -49,6 +49,7 @@ def plan_batch(detector: ForgeryDetector, size: int, limit: int | None = None) -
 
 
 def usable_bytes(device: torch.device) -> int:
+    """How many bytes of a device's memory a plan may use."""
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
         return int(GPU_MEMORY_SHARE * memory)

@@ -50,9 +50,7 @@ def gap_sums(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
     return gap_lengths(nodes) * (padded[1:] + padded[:-1]) / 2
 
 
-def gap_factors(
-    nodes: np.ndarray, growth: tuple[float, float] = (1.0, 1.0)
-) -> np.ndarray:
+def gap_factors(nodes: np.ndarray, growth: tuple[float, float]) -> np.ndarray:
     """The variance of the error of each gap's integral, (n + 1,), as a multiple of a
     squared difference: of the gap's two nodes, or at an end, of the nearest two.
 
@@ -84,10 +82,8 @@ def end_growth(nodes: np.ndarray, squares: np.ndarray) -> tuple[float, float]:
     `squares` (n - 1,) are squared differences between neighbouring nodes, summed over
     values. Some paths become rougher towards an end: from noise, the logit changes
     mostly near the image. The increase from the last gap but one to the last gap is
-    continued to the end. A decrease is not. It is 1 with fewer than three nodes.
+    continued to the end. A decrease is not. There must be three nodes or more.
     """
-    if len(nodes) < 3:
-        return 1.0, 1.0
     lengths = gap_lengths(nodes)
     rates = squares / lengths[1:-1]
     distances = lengths[1:] + lengths[:-1]  # twice those of the middles of gaps
@@ -101,7 +97,7 @@ def _continued(rate: float, inner: float, distance: float) -> float:
     other direction: 1..MAX_END_GROWTH."""
     if not rate > inner > 0:
         return 1.0
-    return float(min((rate / inner) ** distance, MAX_END_GROWTH))
+    return float(np.exp(min(distance * np.log(rate / inner), np.log(MAX_END_GROWTH))))
 
 
 def neighbour_correlation(nodes: np.ndarray, maps: np.ndarray) -> float:

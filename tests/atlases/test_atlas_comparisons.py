@@ -10,6 +10,7 @@ from pipeline.atlases.model_comparison import difference_table, differences
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.faces.shards import FaceShard
+from pipeline.statistics.pooling import pool_maps
 from tests.support.shards import row, write_faces, write_maps
 
 SIZE = 32
@@ -116,10 +117,11 @@ def test_only_squares_where_two_detectors_differ_are_significant(tmp_path):
         # All others have a smaller share of the map with the spot.
         assert found.significant.sum() <= 16 + 8
         mean = found.cell.mean.astype(float), found.other_cell.mean.astype(float)
-        norms = [np.abs(m).sum() for m in mean]
+        norms = [np.abs(pool_maps(m)).sum() for m in mean]
         apart = mean[0] / norms[0] - mean[1] / norms[1]
         assert found.heatmap == pytest.approx(apart)
         assert (found.heatmap[4:8, 4:8] < 0).all()
+        apart = pool_maps(apart)
         row_of = difference_table([found]).iloc[0]
         assert row_of["distance"] == pytest.approx(np.abs(apart).sum())
         assert row_of["norm_ratio"] == pytest.approx(norms[0] / norms[1])

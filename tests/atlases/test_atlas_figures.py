@@ -1,5 +1,7 @@
 """Pictures of atlases: with odd names of files and methods, and with few frames."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -129,24 +131,43 @@ def test_captions_say_if_the_integration_error_is_not_small(reduced):
 
 
 def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
-    table = cell_table(reduced.sums.frames, reduced.arrays)
-    cells = {(*cell.slice, cell.outcome): cell for cell in reduced.arrays}
+    arrays = []
+    for cell in reduced.arrays:
+        marked = np.zeros_like(cell.significant)
+        marked[:4, :8] = True
+        tested = 5 * cell.label if cell.outcome == "all" else 4 * cell.label
+        arrays.append(replace(cell, significant=marked, tested_units=tested))
+    table = cell_table(reduced.sums.frames, arrays)
+    found = {(*cell.slice, cell.outcome): cell for cell in arrays}
+    words = cell_captions(table)
+    assert any(cell.is_tested for cell in arrays)
     for row in table.itertuples():
-        cell = cells[row.dataset, row.compression, row.method, row.outcome]
-        assert row.significant_share == cell.significant.mean()
-        inside = cell.pooled[cell.significant].sum()
-        assert row.significant_logits == pytest.approx(inside, abs=1e-6)
-    table["units"] = 5
-    some = table.assign(significant_share=0.125, significant_logits=1.5)
-    none = table.assign(significant_share=0.0, significant_logits=0.0)
-    few = none.assign(units=4)
-    for (_, _, method, _), words in cell_captions(some).items():
-        marked = "significant: 12.5% of the squares, +1.50 logits"
-        assert (marked in words) == (method != "real")
-    for (_, _, method, _), words in cell_captions(none).items():
-        assert ("no square is significant" in words) == (method != "real")
-    for (_, _, method, _), words in cell_captions(few).items():
-        assert ("too few units to test" in words) == (method != "real")
+        key = row.dataset, row.compression, row.method, row.outcome
+        cell, text = found[key], words[key]
+        assert ("not tested" in text) == (row.label == 1 and row.outcome != "all")
+        assert ("significant: " in text) == (row.label == 1 and row.outcome == "all")
+        if cell.is_tested:
+            share, inside = cell.significant.mean(), cell.pooled[:4, :8].sum()
+            assert row.significant_share == share
+            assert row.significant_logits == pytest.approx(inside, abs=1e-6)
+            marked = f"{share:.1%} of the squares, with {inside:+.2f} logits"
+            assert f"significant: {marked}" in text
+        else:
+            assert np.isnan([row.significant_share, row.significant_logits]).all()
+    none = cell_captions(table.assign(significant_share=0.0))
+    for (_, _, method, _), text in none.items():
+        assert ("no square is significant" in text) == (method != "real")
+
+
+def test_cells_of_fewer_than_five_units_are_not_drawn(reduced, tmp_path):
+    words = cell_captions(cell_table(reduced.sums.frames, reduced.arrays))
+    few = [replace(cell, units=4) for cell in reduced.arrays]
+    enough = [replace(cell, units=5) for cell in reduced.arrays]
+    for name, cells in (("few", few), ("enough", enough)):
+        path = tmp_path / f"{name}.png"
+        plot_atlas(cells, words, title="t", look=Look(), path=path)
+    # Grey text and the colour bars, against faces and heatmaps.
+    assert colours(tmp_path / "few.png") < colours(tmp_path / "enough.png") / 2
 
 
 def test_what_is_not_significant_is_hatched():

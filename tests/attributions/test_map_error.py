@@ -120,7 +120,9 @@ def test_walks_that_become_rougher_towards_an_end_have_larger_errors():
     assert stated[0] < stated[1]
     assert abs(stated[1] / true - 1) < 0.1
     rising = 100.0 ** np.arange(count - 1)
-    assert quadrature.end_growth(nodes, rising) == (1, quadrature.MAX_END_GROWTH)
+    assert quadrature.end_growth(nodes, rising) == pytest.approx(
+        (1, quadrature.MAX_END_GROWTH)
+    )
     assert quadrature.end_growth(nodes, np.ones(count - 1)) == pytest.approx((1, 1))
 
 

@@ -63,7 +63,7 @@ def test_attribution_computes_each_row_once_and_prints_its_tables(finished, tmp_
 def test_figures_of_a_gpu_are_printed_on_a_cpu_too():
     small = ["--models", "test_resnet", "--sizes", 64, "--seconds", 0.05]
     printed = benchmark("on_gpu", *small, "--frame-batches", 1, 2)
-    header, attributions, training, *detector = printed.splitlines()
+    header, training, attributions, *detector = printed.splitlines()
     assert "no GPU" in header
     assert "gradients/s" in attributions
     assert "maps/h" in attributions
@@ -85,7 +85,7 @@ def test_on_a_machine_with_few_packages_the_attributions_are_measured():
         text=True,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    _, attributions, training, detector = done.stdout.splitlines()
+    _, training, attributions, detector = done.stdout.splitlines()
     assert "gradients/s" in attributions
     assert "left out, the package" in training
     assert "left out, the package" in detector
