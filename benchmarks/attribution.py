@@ -270,14 +270,14 @@ def measure_row(
     `folder` has the gradients, in files that are named by what they were computed from.
     """
     folder.mkdir(exist_ok=True)
-    weights = [part.cpu().numpy() for part in detector.state_dict().values()]
+    model = digest(*(part.cpu().numpy() for part in detector.state_dict().values()))
     device = next(detector.parameters()).device
     rows: list[dict[str, object]] = []
     sums: dict[float, list[np.ndarray]] = {}
     for number, (crop, starts) in enumerate(zip(crops, baselines, strict=True)):
         image = torch.tensor(crop, device=device).permute(2, 0, 1) / 255
         start = torch.tensor(starts, device=device).permute(0, 3, 1, 2)
-        file = folder / f"{digest(crop, starts, *weights)}.npz"
+        file = folder / f"{model}-{digest(crop, starts)}.npz"
         known = KnownPath(detector, image, start, file)
         for tolerance in TOLERANCES:
             found = known.replay(tolerance)

@@ -19,7 +19,7 @@ from pipeline.models.networks import ForgeryDetector
 
 # The part of the tolerance that is left to the rounding of maps to half precision. It
 # changes each value by less than 0.05 %, or 3e-8 logits if this is more.
-ROUNDING_SHARE = 0.1
+ROUNDING_SHARE = 0.01
 
 
 def explain(
