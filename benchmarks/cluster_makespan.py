@@ -184,7 +184,7 @@ def main() -> None:
         ("--train_rate", 800.0, "images/s, forward and backward, one GPU (assumed)"),
         ("--predict_rate", 2400.0, "images/s (assumed)"),
         ("--gradient_rate", 1000.0, "gradients/s (assumed)"),
-        ("--gradients", 15.0, "gradients of a map (measured on the demo)"),
+        ("--gradients", 15.0, "gradients of a map (13 in the mean of the demo)"),
         ("--original", 0.3, "s a test video, to decode its original (assumed)"),
         ("--metrics", 60.0, "s a model (assumed)"),
         ("--atlas", 120.0, "s a model and baseline (assumed)"),
