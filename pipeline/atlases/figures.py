@@ -69,7 +69,8 @@ def plot_atlas(
         row[0].set_ylabel(row_label(shown, slices), fontsize=11)
         own = [found[key] for o in OUTCOMES if (key := (*shown, o)) in found]
         # The cell with the most frames sets the row's scale: few frames are noisy.
-        limit = shared_limit([max(own, key=lambda cell: cell.frames).mean])
+        drawn = [cell for cell in own if cell.units >= MIN_TESTED_UNITS] or own
+        limit = shared_limit([max(drawn, key=lambda cell: cell.frames).mean])
         for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
             hide_axes(left)
             hide_axes(right)
