@@ -45,6 +45,7 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.on_gpu import bare_loop
 from pipeline.attributions import quadrature
 from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import ROUNDING_SHARE, explain
@@ -70,7 +71,7 @@ TOLERANCES = (0.2, 0.1, 0.08, 0.07, 0.065, *np.arange(60, 50, -1) / 1000, 0.05, 
 EVEN_COUNTS = range(3, 97)
 FIXED_COUNTS = (9, 17, 33)  # for rank correlations
 WANTED_ERROR, WANTED_SHARE = 0.05, 0.95
-TIMED_BATCHES = 4
+TIMED_SECONDS = 4.0  # of the bare loop
 BASELINES = ("black", "blurred", "original", "nearest_real", "noise")
 
 
@@ -143,9 +144,9 @@ class KnownPath:
         baselines: torch.Tensor,
         file: Path,
     ) -> None:
-        self.image, self.baselines = image, baselines
         if not file.is_file():
-            self._compute(detector, file)
+            self._compute(detector, image, baselines, file)
+        self.image, self.baselines = image.cpu(), baselines.cpu()
         with np.load(file) as stored:
             self.heatmaps, self.logits = stored["heatmaps"], stored["logits"]
             self.ends = stored["ends"]
@@ -154,13 +155,19 @@ class KnownPath:
         self.reference = self.squares.mean(0)
         self.pixels = self.heatmaps.mean((0, 1), dtype=np.float64)
 
-    def _compute(self, detector: ForgeryDetector, file: Path) -> None:
+    @staticmethod
+    def _compute(
+        detector: ForgeryDetector,
+        image: torch.Tensor,
+        baselines: torch.Tensor,
+        file: Path,
+    ) -> None:
         """Write the arrays of the attributes to a file."""
-        image, draws = self.image, len(self.baselines)
+        draws = len(baselines)
         count = NODES if draws == 1 else DRAW_NODES
         positions = (torch.arange(count, device=image.device) + 0.5) / count
         heatmaps, logits, ends = [], [], []
-        for baseline in self.baselines:
+        for baseline in baselines:
             for some in positions.split(64):
                 points = torch.lerp(baseline[None], image[None], some.view(-1, 1, 1, 1))
                 found, gradients = gradients_at(detector, points)
@@ -197,7 +204,7 @@ class KnownPath:
         accuracy = Accuracy(
             (1 - ROUNDING_SHARE) * config.tolerance, map_tolerance=tolerance
         )
-        image = ImagePaths(self.image.cpu(), self.baselines.cpu())
+        image = ImagePaths(self.image, self.baselines)
         self._give_ends(image)
         wanted = accuracy.first_nodes(len(image.paths))
         while wanted:
@@ -239,7 +246,7 @@ class KnownPath:
 
     def stated_with(self, count: int) -> float:
         """The stated error with `count` evenly spaced nodes."""
-        image = ImagePaths(self.image.cpu(), self.baselines.cpu())
+        image = ImagePaths(self.image, self.baselines)
         for node in midpoints(count).tolist():
             self._give(image, node)
         return image.estimate().map_error()
@@ -389,32 +396,19 @@ def print_tables(output: Path) -> None:
         print(f"{name:25} true {line['true']:.3f} stated {line['stated']:.3f}")
 
 
-def bare_loop(detector: ForgeryDetector, size: int, batch: int) -> float:
-    """Seconds that TIMED_BATCHES batches take, after one batch that is not timed."""
-    device = next(detector.parameters()).device
-    images = torch.rand(batch, 3, size, size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    for number in range(TIMED_BATCHES + 1):
-        if number == 1:
-            start = time.perf_counter()
-        points = images.clone().requires_grad_(True)
-        torch.autograd.grad(detector(points).sum(), points)[0].sum().item()
-    return time.perf_counter() - start
-
-
 def print_rate(
     detector: ForgeryDetector, crops: np.ndarray, baselines: Sequence[np.ndarray]
 ) -> None:
     """Gradients a second of the engine, beside the bare loop before and after."""
     batch = plan_batch(detector, crops.shape[1])
-    bare = bare_loop(detector, crops.shape[1], batch)
+    bare = bare_loop(detector, batch, crops.shape[1], TIMED_SECONDS)
     start = time.perf_counter()
     size = BatchSize(batch)
     config = AttributionConfig()
     found = explain(detector, crops, baselines, config=config, batch_size=size)
     seconds = time.perf_counter() - start
-    bare += bare_loop(detector, crops.shape[1], batch)
-    rate, limit = found["steps"].sum() / seconds, 2 * TIMED_BATCHES * batch / bare
+    bare += bare_loop(detector, batch, crops.shape[1], TIMED_SECONDS)
+    rate, limit = found["steps"].sum() / seconds, bare / 2
     print(
         f"{found['steps'].mean():.1f} gradients a map, {rate:.1f} a second, "
         f"{rate / limit:.2f} of the bare loop; {found['converged'].mean():.1%} within "

@@ -59,6 +59,11 @@ def norms(pooled: np.ndarray) -> np.ndarray:
     return np.where(found > 0, found, 1.0)
 
 
+def on_one_scale(pooled: np.ndarray) -> np.ndarray:
+    """Maps in squares (..., P, P), each divided by its L1 norm: float64."""
+    return pooled / norms(pooled)
+
+
 def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
     """Compare the first detector with each of the others, for each method of a test
     set.
@@ -74,11 +79,9 @@ def differences(cells: Mapping[str, Sequence[CellArrays]]) -> list[Difference]:
             own = first_cells.get(cell.slice)
             if cell.outcome != "all" or own is None:
                 continue
-            resampled = own.replicates / norms(own.replicates)
-            resampled -= cell.replicates / norms(cell.replicates)
+            resampled = on_one_scale(own.replicates) - on_one_scale(cell.replicates)
             paired = resampled.reshape(len(resampled), -1)
-            mean = own.pooled / norms(own.pooled) - cell.pooled / norms(cell.pooled)
-            mean = mean.ravel()
+            mean = (on_one_scale(own.pooled) - on_one_scale(cell.pooled)).ravel()
             significant = significant_difference(mean, paired, own.units)
             significant = significant.reshape(own.pooled.shape)
             found.append(Difference(first, other, own, cell, significant))
@@ -89,18 +92,14 @@ def difference_table(found: Sequence[Difference]) -> pd.DataFrame:
     """One row for each pair of detectors and method, with the columns COLUMNS."""
     rows: list[tuple[object, ...]] = []
     for one in found:
-        norm, other_norm = (
-            norms(cell.pooled).item() for cell in (one.cell, one.other_cell)
-        )
-        maps = one.cell.pooled / norm, one.other_cell.pooled / other_norm
-        coarse, other_coarse = one.cell.pooled.ravel(), one.other_cell.pooled.ravel()
+        coarse, other = one.cell.pooled, one.other_cell.pooled
         rows.append(
             (
                 *one.cell.slice,
                 *(one.detector, one.other),
-                np.abs(maps[0] - maps[1]).sum(dtype=np.float64),
-                norm / other_norm,
-                np.corrcoef(coarse, other_coarse)[0, 1],
+                np.abs(on_one_scale(coarse) - on_one_scale(other)).sum(),
+                (norms(coarse) / norms(other)).item(),
+                np.corrcoef(coarse.ravel(), other.ravel())[0, 1],
                 one.significant.mean(),
             )
         )
