@@ -4,11 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.atlases.arrays import read_cells, read_sample
 from pipeline.atlases.captions import cell_captions
 from pipeline.atlases.cluster_figure import plot_clusters
 from pipeline.atlases.clusters import clusters_of, typical_members
+from pipeline.atlases.comparison_figure import plot_differences
+from pipeline.atlases.differences import (
+    fake_differences,
+    outcome_differences,
+    read_threshold,
+)
 from pipeline.atlases.figures import (
     plot_atlas,
     plot_gallery,
@@ -41,17 +48,21 @@ class Arguments:
     frames: Path
     cells: Path
     regions: Path
+    significance: Path
     clusters: Path
     cluster_cells: Path
     members: Path
     # Output files.
     atlas: Path
+    outcomes: Path
     statistics: Path
     ledger: Path
     gallery: Path
     cluster_figure: Path
 
     title: str
+    model: str
+    protocol: str
     baseline: str
     config: AtlasesConfig
 
@@ -66,13 +77,32 @@ def main(args: Arguments) -> None:
 def draw_means(args: Arguments, look: Look) -> None:
     """Draw what is averaged over frames: the atlas, its statistics, the regions."""
     cells, summary = read_cells(args.arrays), read_csv(args.cells)
+    significance = read_csv(args.significance)
+    threshold = read_threshold(significance)
+    names = {"model": args.model, "protocol": args.protocol, "baseline": args.baseline}
+    own = significance[(significance[list(names)] == pd.Series(names)).all(1)]
     start = np.average(summary["mean_baseline_logit"], weights=summary["frames"])
     title = (
         f"{args.title}: mean attribution of the fake logit\n"
         f"the baselines' own mean logit is {start:+.1f}: see baselines.png first\n"
         f"{ORIGINAL_NOTE if args.baseline == ORIGINAL else OTHER_NOTE}"
     )
-    plot_atlas(cells, cell_captions(summary), title=title, look=look, path=args.atlas)
+    tested = [d for d in fake_differences(cells, args.baseline) if d.picture]
+    plot_atlas(
+        cells,
+        cell_captions(summary, own),
+        {(*d.cell.slice, d.cell.outcome): d.significant(threshold) for d in tested},
+        title=title,
+        look=look,
+        path=args.atlas,
+    )
+    plot_differences(
+        outcome_differences(cells),
+        threshold,
+        title=f"{args.title}: frames that are classified right and wrong, in shape",
+        look=look,
+        path=args.outcomes,
+    )
     title = f"{args.title}: statistics of maps"
     plot_statistics(cells, title=title, look=look, path=args.statistics)
     title = f"{args.title}: what each region adds to the logit"

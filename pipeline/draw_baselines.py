@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.atlases.arrays import read_cells
 from pipeline.atlases.baseline_figure import plot_baselines
+from pipeline.atlases.differences import read_threshold
 from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.files.tables import read_csv
@@ -17,6 +18,7 @@ class Arguments:
     arrays: list[Path]
     frames: list[Path]
     agreement: Path
+    significance: Path
     points: Path
     figure: Path
     names: str  # of the baselines, with a space between
@@ -30,6 +32,7 @@ def main(args: Arguments) -> None:
         cells=dict(zip(names, map(read_cells, args.arrays), strict=True)),
         frames=dict(zip(names, map(read_csv, args.frames), strict=True)),
         agreement=read_csv(args.agreement),
+        joint_threshold=read_threshold(read_csv(args.significance)),
         threshold=read_points(args.points)["frame"].threshold,
         title=f"{args.title}: what the choice of the baseline changes",
         look=Look(args.config.colormap, args.config.opacity),

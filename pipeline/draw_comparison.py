@@ -6,25 +6,32 @@ from typing import Annotated
 
 from pipeline.atlases.arrays import read_cells
 from pipeline.atlases.comparison_figure import plot_differences
-from pipeline.atlases.model_comparison import differences
+from pipeline.atlases.differences import Detector, model_differences, read_threshold
 from pipeline.atlases.overlays import Look
 from pipeline.config.atlases import AtlasesConfig
+from pipeline.files.tables import read_csv
 from pipeline.runtime.command_line import Json, run
 
 
 @dataclass(frozen=True)
 class Arguments:
     arrays: list[Path]
+    significance: Path
     figure: Path
     detectors: Annotated[list[dict[str, str]], Json]
     config: AtlasesConfig
 
 
 def main(args: Arguments) -> None:
-    names = [f"{d['model']}/{d['protocol']}" for d in args.detectors]
-    cells = dict(zip(names, map(read_cells, args.arrays), strict=True))
-    look = Look(args.config.colormap, args.config.opacity)
-    plot_differences(differences(cells), look, args.figure)
+    detectors = [Detector(**names) for names in args.detectors]
+    cells = dict(zip(detectors, map(read_cells, args.arrays), strict=True))
+    plot_differences(
+        [one for *_, one in model_differences(cells)],
+        read_threshold(read_csv(args.significance)),
+        title="mean attributions of two detectors",
+        look=Look(args.config.colormap, args.config.opacity),
+        path=args.figure,
+    )
 
 
 if __name__ == "__main__":

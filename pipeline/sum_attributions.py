@@ -71,7 +71,7 @@ def main(args: Arguments) -> None:
     if not found.cells:
         raise StepError(f"{args.frames}: {_why_no_cells(from_originals)}")
     cells = with_all_outcomes(found.cells)
-    arrays = cell_arrays(cells, from_originals=from_originals)
+    arrays = cell_arrays(cells)
     write_cells(args.arrays, arrays, {"seed": args.seed})
     places = found.frames.reset_index(names="frame")[["shard", "crop", "frame"]]
     rows = found.sampled.merge(places, on=["shard", "crop"], how="left")

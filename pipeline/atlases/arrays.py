@@ -1,11 +1,10 @@
 """The arrays that an atlas is drawn from: those of its cells, and a sample of its maps.
 
 A cell is the frames of one method with one outcome in one test set. Layout of
-`arrays.h5` (version 4), on a canonical grid of G x G px:
+`arrays.h5` (version 5), on a canonical grid of G x G px:
 
     cells/<number>          attributes: dataset, compression, method, label, outcome
-                            (right, wrong or all), frames, videos, units,
-                            tested_units (0 if the cell is compared with nothing), lost
+                            (right, wrong or all), frames, videos, units, lost
                             (mean logits off the grid), map_error and sampling_error
                             (see `MeanMapErrors`)
       mean, median, std               (G, G) float32: of the signed maps, in logits
@@ -13,8 +12,9 @@ A cell is the frames of one method with one outcome in one test set. Layout of
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
       pooled                          (P, P) float32: the mean map in coarser squares
       replicates                      (B, P, P) float32: `pooled` of each resample
-      significant                     (P, P) bool: where the mean differs from that of
-                                      the real faces of the same test set
+      shape                           (P, P) float32: the mean over frames of maps in
+                                      squares, each divided by its L1 norm
+      shape_replicates                (B, P, P) float32: `shape` of each resample
     attributes              format, version, provenance (JSON)
 
 `sample.h5`: maps (n, P, P) float32, summed over squares, their rows, and the attribute
@@ -32,9 +32,8 @@ import pandas as pd
 
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
-from pipeline.statistics.significance import MIN_TESTED_UNITS
 
-FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 4
+FORMAT, SAMPLE_FORMAT, VERSION = "deepfake-atlas arrays", "deepfake-atlas sample", 5
 CELL_KEYS = ["dataset", "compression", "method", "label", "outcome"]
 OUTCOMES = ("right", "wrong")
 
@@ -56,7 +55,6 @@ class CellArrays:
     frames: int
     videos: int
     units: int
-    tested_units: int
     lost: float
     map_error: float
     sampling_error: float
@@ -70,25 +68,8 @@ class CellArrays:
     mask: np.ndarray
     pooled: np.ndarray
     replicates: np.ndarray
-    significant: np.ndarray
-
-    @property
-    def is_tested(self) -> bool:
-        """Whether enough units were compared to call any difference significant."""
-        return self.tested_units >= MIN_TESTED_UNITS
-
-    @property
-    def significant_share(self) -> float:
-        """The share of the squares that differ significantly; NaN without a test."""
-        return float(self.significant.mean()) if self.is_tested else np.nan
-
-    @property
-    def significant_logits(self) -> float:
-        """The sum of the mean map over the squares that differ significantly, in
-        logits; NaN without a test."""
-        if not self.is_tested:
-            return np.nan
-        return float(self.pooled[self.significant].sum(dtype=np.float64))
+    shape: np.ndarray
+    shape_replicates: np.ndarray
 
     @property
     def slice(self) -> Slice:

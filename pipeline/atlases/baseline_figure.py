@@ -9,10 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pipeline.atlases.arrays import CellArrays
+from pipeline.atlases.differences import normalised, survivors
 from pipeline.atlases.overlays import (
     Look,
     colour_bar,
     figure_rows,
+    hatch_others,
     hide_axes,
     outline_mask,
     overlay,
@@ -28,15 +30,19 @@ def plot_baselines(
     agreement: pd.DataFrame,
     *,
     threshold: float,
+    joint_threshold: float,
     title: str,
     look: Look,
     path: Path,
 ) -> None:
     """Draw the audit above the mean maps: a row for each method, a column per baseline.
 
+    The last column is the mean of the maps of all baselines, each divided by its norm.
+    It is hatched where the map of some baseline is not significant with the same sign.
+
     `cells` and `frames` are the cells and the table of frames of each baseline, and
     `agreement` is the table of `baseline_audit.agreement`. From the logit `threshold`
-    on, an image counts as fake.
+    on, an image counts as fake. `joint_threshold` is that of `read_threshold`.
     """
     names = list(cells)
     shown_cells = {
@@ -44,7 +50,7 @@ def plot_baselines(
     }
     slices = figure_rows(key for found in shown_cells.values() for key in found)
     figure = plt.figure(
-        figsize=(max(2.9 * len(names) + 0.6, 8), 2.3 * len(slices) + 3.4),
+        figsize=(max(2.9 * len(names) + 2.9, 8), 2.3 * len(slices) + 3.4),
         layout="constrained",
     )
     heights = (2.6, 2.3 * len(slices))
@@ -52,9 +58,15 @@ def plot_baselines(
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     _plot_logits(left, frames, threshold)
     _plot_agreement(right, agreement, names)
-    panels = below.subplots(len(slices), len(names), squeeze=False)
+    panels = below.subplots(len(slices), len(names) + 1, squeeze=False)
+    consensus = survivors(cells, joint_threshold) if len(names) > 1 else {}
     for row, shown in zip(panels, slices, strict=True):
-        for axes, name in zip(row, names, strict=True):
+        own = [shown_cells[name].get(shown) for name in names]
+        known = [cell for cell in own if cell is not None]
+        _plot_consensus(row[-1], known, consensus.get(shown), look)
+        if shown == slices[0]:
+            row[-1].set_title("from every baseline", fontsize=10)
+        for axes, name in zip(row, names, strict=False):
             cell = shown_cells[name].get(shown)
             hide_axes(axes)
             if shown == slices[0]:
@@ -71,6 +83,28 @@ def plot_baselines(
             colour_bar(below, axes, limit=limit, look=look)
     figure.suptitle(title, fontsize=11)
     save(figure, path)
+
+
+def _plot_consensus(
+    axes: Axes,
+    cells: Sequence[CellArrays],
+    squares: np.ndarray | None,
+    look: Look,
+) -> None:
+    """Draw the mean of maps on one scale, hatched outside of `squares` (P, P).
+
+    `squares` is None for a slice that is not tested from every baseline.
+    """
+    hide_axes(axes)
+    if squares is None:
+        axes.text(0.5, 0.5, "not tested", ha="center", transform=axes.transAxes)
+        return
+    heatmap = np.mean([normalised(cell) for cell in cells], axis=0)
+    limit = shared_limit([heatmap])
+    face = cells[0].face
+    axes.imshow(overlay(heatmap, face, limit=limit, look=look))
+    outline_mask(axes, cells[0].mask)
+    hatch_others(axes, squares, len(face))
 
 
 def _plot_logits(

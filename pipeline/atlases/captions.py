@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.atlases.arrays import CELL_KEYS
+from pipeline.atlases.differences import REAL_FACES, ZERO
 from pipeline.files.figures import counted
 
 # An integration error up to this share of the sampling error is called small: it makes
@@ -16,8 +18,14 @@ MAX_SMALL_RATIO = 0.3
 Captions = Mapping[tuple[str, str, str, str], str]
 
 
-def cell_captions(summary: pd.DataFrame) -> Captions:
-    """The caption of each cell of a cell table: counts, and the logits explained."""
+def cell_captions(summary: pd.DataFrame, significance: pd.DataFrame) -> Captions:
+    """The caption of each cell of a cell table: counts, and the logits explained.
+
+    `significance` has the rows of the same atlas in the table of `significance_table`.
+    """
+    tested = significance[significance["comparison"].isin([REAL_FACES, ZERO])]
+    columns = [*CELL_KEYS, "significant_share", "significant_logits"]
+    summary = summary.merge(tested[columns], on=CELL_KEYS, how="left")
     return {
         (c.dataset, c.compression, c.method, c.outcome): (
             f"{c.outcome}: {counted(c.frames, 'frame')}, {counted(c.videos, 'video')}, "

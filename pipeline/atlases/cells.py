@@ -29,7 +29,9 @@ class Cell:
         face: (G, G, 3) float64: the sum of the crops.
         mask: (G, G) float64: the sum of the masks.
         masked_frames: the number of frames whose mask is known.
-        pooled: resampled sums of the pooled maps, P * P values.
+        pooled: resampled sums of the pooled maps, P * P values, and of their shapes:
+            pooled maps, each divided by its L1 norm, P * P values more.
+        shape: (P, P) float64: the sum of the shapes, without resampling.
         regions: resampled sums of the maps over each region, and off the grid, R + 1
             values.
         region_sums: (R + 1,) float64: the same sums without resampling.
@@ -45,6 +47,7 @@ class Cell:
     mask: np.ndarray
     masked_frames: int
     pooled: Replicates
+    shape: np.ndarray
     regions: Replicates
     region_sums: np.ndarray
     units: frozenset[Units]
@@ -95,6 +98,7 @@ def merge_cells(one: Cell, other: Cell) -> Cell:
         mask=one.mask + other.mask,
         masked_frames=one.masked_frames + other.masked_frames,
         pooled=one.pooled.merged(other.pooled),
+        shape=one.shape + other.shape,
         regions=one.regions.merged(other.regions),
         region_sums=one.region_sums + other.region_sums,
         units=one.units | other.units,
@@ -119,11 +123,13 @@ class MeanMapErrors:
 
 def mean_map_errors(cell: Cell) -> MeanMapErrors:
     """The errors of a cell's mean map."""
-    size = np.abs(pool_maps(cell.signed.mean)).sum()
+    mean = pool_maps(cell.signed.mean)
+    size = np.abs(mean).sum()
     integration = NESTED_SHARE * np.abs(cell.nested).sum() / cell.signed.count
     sampling = np.nan
     if count_units(cell.units) >= MIN_UNITS:
-        spread = np.nanstd(cell.pooled.means(), axis=0, ddof=1)
+        drawn = cell.pooled.means()[:, : mean.size]
+        spread = np.nanstd(drawn, axis=0, ddof=1)
         sampling = MEAN_ABSOLUTE * spread.sum()
     if not size:
         return MeanMapErrors(np.nan, np.nan)

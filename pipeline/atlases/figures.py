@@ -32,6 +32,9 @@ from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
 from pipeline.statistics.significance import MIN_TESTED_UNITS
 
+# The significant squares (P, P) of cells, by data set, compression, method and outcome.
+Significant = Mapping[tuple[str, str, str, str], np.ndarray]
+
 SIGNED_STATISTICS = {"mean": "mean", "median": "median"}
 UNSIGNED_STATISTICS = {
     "std": "std. deviation",
@@ -44,6 +47,7 @@ UNSIGNED_STATISTICS = {
 def plot_atlas(
     cells: Sequence[CellArrays],
     captions: Captions,
+    significant: Significant,
     *,
     title: str,
     look: Look,
@@ -52,8 +56,9 @@ def plot_atlas(
     """Draw mean heatmaps: a row for each method of a test set, a column per outcome.
 
     A dashed line surrounds the pixels that are in at least half of the cell's masks.
-    Squares are hatched whose mean does not differ significantly from that of real faces
-    (from the baseline `original`: from zero). Real faces are compared with nothing.
+    `significant` has the squares of each cell that is tested which differ significantly
+    from real faces (from the baseline `original`: from zero). The others are hatched.
+    Real faces are compared with nothing.
     Cells of fewer than MIN_TESTED_UNITS units are listed, and not drawn.
     """
     found = {(*cell.slice, cell.outcome): cell for cell in cells}
@@ -85,8 +90,9 @@ def plot_atlas(
             left.imshow(cell.face)
             right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
             outline_mask(right, cell.mask)
-            if cell.is_tested:
-                hatch_others(right, cell.significant, len(cell.face))
+            if (*shown, outcome) in significant:
+                squares = significant[*shown, outcome]
+                hatch_others(right, squares, len(cell.face))
         colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)

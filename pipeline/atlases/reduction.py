@@ -36,7 +36,7 @@ from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
-from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
+from pipeline.statistics.pooling import POOLED_SIDE, on_one_scale, pool_maps
 from pipeline.statistics.resampling import (
     UNIT_COLUMNS,
     Replicates,
@@ -46,8 +46,7 @@ from pipeline.statistics.resampling import (
     weights,
 )
 from pipeline.statistics.sampling import keep_sample
-from pipeline.statistics.significance import significant_difference
-from pipeline.videos.table import REAL, labelled
+from pipeline.videos.table import labelled
 
 MAX_GRID_SIDE = 128  # px of the canonical face
 RESAMPLES = 400
@@ -89,6 +88,8 @@ def make_cell(
     region of each pixel.
     """
     squares = np.stack([pool_maps(heatmap, POOLED_SIDE) for heatmap in frames.maps])
+    shapes = on_one_scale(squares)
+    both = np.concatenate([squares, shapes], axis=1).reshape(len(squares), -1)
     sums = np.column_stack([region_sums(frames.maps, regions), frames.off_grid])
     return Cell(
         videos=frozenset([video]),
@@ -99,7 +100,8 @@ def make_cell(
         face=frames.faces.sum(0, dtype=np.float64),
         mask=frames.masks[frames.has_mask].sum(0, dtype=np.float64),
         masked_frames=int(frames.has_mask.sum()),
-        pooled=Replicates.of(squares.reshape(len(squares), -1), drawn),
+        pooled=Replicates.of(both, drawn),
+        shape=shapes.sum(0),
         regions=Replicates.of(sums, drawn),
         region_sums=sums.sum(0),
         units=frozenset([units]),
@@ -401,39 +403,16 @@ def with_all_outcomes(cells: Mapping[CellKey, Cell]) -> dict[CellKey, Cell]:
     return dict(sorted(found.items()))
 
 
-def cell_arrays(
-    cells: Mapping[CellKey, Cell], *, from_originals: bool = False
-) -> list[CellArrays]:
-    """The arrays of cells that are stored.
-
-    The mean of each fake cell is tested against that of the real faces of its test set.
-    With `from_originals`, where real faces have no maps, it is tested against zero.
-    """
-    return [
-        _cell_arrays(key, cell, cells.get((*key[:2], REAL, 0, "all")), from_originals)
-        for key, cell in cells.items()
-    ]
+def cell_arrays(cells: Mapping[CellKey, Cell]) -> list[CellArrays]:
+    """The arrays of cells that are stored."""
+    return [_cell_arrays(key, cell) for key, cell in cells.items()]
 
 
-def _cell_arrays(
-    key: CellKey, cell: Cell, real: Cell | None, from_originals: bool
-) -> CellArrays:
+def _cell_arrays(key: CellKey, cell: Cell) -> CellArrays:
     dataset, compression, method, label, outcome = key
     mean = pool_maps(cell.signed.mean, POOLED_SIDE)
-    resampled = cell.pooled.means()
-    units = count_units(cell.units)
+    resampled = cell.pooled.means().reshape(-1, 2, *mean.shape).astype(np.float32)
     errors = mean_map_errors(cell)
-    significant, tested_units = np.zeros(mean.size, bool), 0
-    if label == 1 and from_originals:
-        tested_units = units
-        significant = significant_difference(mean.ravel(), resampled, units)
-    elif label == 1 and real is not None:
-        tested_units = min(units, count_units(real.units))
-        significant = significant_difference(
-            (mean - pool_maps(real.signed.mean, POOLED_SIDE)).ravel(),
-            resampled - real.pooled.means(),
-            tested_units,
-        )
     return CellArrays(
         dataset=dataset,
         compression=compression,
@@ -442,8 +421,7 @@ def _cell_arrays(
         outcome=outcome,
         frames=cell.signed.count,
         videos=len(cell.videos),
-        units=units,
-        tested_units=tested_units,
+        units=count_units(cell.units),
         lost=float(cell.region_sums[-1] / cell.signed.count),
         map_error=errors.integration,
         sampling_error=errors.sampling,
@@ -456,6 +434,7 @@ def _cell_arrays(
         face=np.rint(cell.face / cell.signed.count).astype(np.uint8),
         mask=(cell.mask / max(cell.masked_frames, 1)).astype(np.float32),
         pooled=mean.astype(np.float32),
-        replicates=resampled.reshape(-1, *mean.shape).astype(np.float32),
-        significant=significant.reshape(mean.shape),
+        replicates=resampled[:, 0],
+        shape=(cell.shape / cell.signed.count).astype(np.float32),
+        shape_replicates=resampled[:, 1],
     )

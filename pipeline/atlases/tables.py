@@ -9,7 +9,6 @@ from pipeline.statistics.resampling import count_units, unit_correlation, units_
 
 MIN_CHANGE = 0.5  # logits: attributions are not taken as a share of a smaller change
 ERRORS = ["map_error", "sampling_error"]  # of a cell's mean map
-OF_ARRAYS = [*ERRORS, "significant_share", "significant_logits"]
 
 
 def cell_table(frames: pd.DataFrame, arrays: Sequence[CellArrays]) -> pd.DataFrame:
@@ -18,9 +17,8 @@ def cell_table(frames: pd.DataFrame, arrays: Sequence[CellArrays]) -> pd.DataFra
     `frames` is the table of frames, `arrays` has the cells. `map_error` and
     `sampling_error` are those of the cell's mean map (`MeanMapErrors`), and
     `integration_ratio` is the first divided by the second. `median_map_error` is that
-    of the maps of single frames. `significant_share` and `significant_logits` are those
-    of `CellArrays`. `mean_lost` is the part of the maps that lies off
-    the grid after registration. `explained_share` is the sum of the cell's mean map as
+    of the maps of single frames. `mean_lost` is the part of the maps that lies off the
+    grid after registration. `explained_share` is the sum of the cell's mean map as
     a share of the mean change of the logit: 1 if the maps are complete and nothing is
     off the grid, NaN if the change is below MIN_CHANGE. `unit_correlation` is that of
     the videos' mean changes (`resampling.unit_correlation`).
@@ -51,8 +49,8 @@ def cell_table(frames: pd.DataFrame, arrays: Sequence[CellArrays]) -> pd.DataFra
     cells.insert(cells.columns.get_loc("mean_logit"), "units", units)
     cells = cells.assign(explained_share=share, unit_correlation=alike)
     of_arrays = pd.DataFrame(
-        [[getattr(one, name) for name in (*CELL_KEYS, *OF_ARRAYS)] for one in arrays],
-        columns=[*CELL_KEYS, *OF_ARRAYS],
+        [[getattr(one, name) for name in (*CELL_KEYS, *ERRORS)] for one in arrays],
+        columns=[*CELL_KEYS, *ERRORS],
     )
     ratio = of_arrays["map_error"] / of_arrays["sampling_error"]
     of_arrays = of_arrays.assign(integration_ratio=ratio)

@@ -384,7 +384,9 @@ class JobParameters:
     def detectors(self, wildcards: Wildcards) -> str:
         """JSON: model and protocol of each detector, in `of_each_detector`'s order."""
         names = self.config.detectors()
-        return json.dumps([{"model": m, "protocol": p} for m, p in names])
+        return json.dumps(
+            [{"model": m, "protocol": p, "trained_model": m} for m, p in names]
+        )
 
     def trained_runs(self, wildcards: Wildcards) -> str:
         """JSON: what each trained detector is and was trained on, for comparisons."""

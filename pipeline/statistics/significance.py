@@ -1,4 +1,14 @@
-"""Test where two mean maps differ, from bootstrap resamples of units."""
+"""Test where mean maps differ, over all pictures of a run together.
+
+A picture is a difference of two mean maps, or a mean map by itself, with its bootstrap
+resamples of units. All pictures of a run have the same resamples (`resampling.weights`
+depends on the seed and on the units' names only). So the largest |t| over all pictures
+is known for each resample, and one threshold holds for all of them: in at most 5 % of
+runs in which nothing differs, anything is called significant.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
@@ -9,34 +19,67 @@ MIN_TESTED_UNITS = 5  # with fewer, no difference is called significant
 SPREAD_POINTS = 20_000  # quantiles that represent the distribution of standard errors
 
 
-def significant_difference(
-    difference: np.ndarray, replicates: np.ndarray, units: int
-) -> np.ndarray:
-    """Where a difference of means (P,) is not zero, at 5 % over all P values together.
+@dataclass(frozen=True)
+class Picture:
+    """A difference that is tested in P places.
 
-    `replicates` (B, P) are the resampled values of the difference. Resamples that are
-    not finite are left out.
-
-    The threshold is the 95 % quantile of the largest |t| of the centred resamples
-    (Westfall and Young 1993, single-step maxT). t is the difference divided by the sum
-    of its standard error and the median of all standard errors (Tusher, Tibshirani and
-    Chu 2001). Thus a value does not become significant only because it hardly varies.
-    The threshold is higher for few `units`, whose standard errors are uncertain
-    (`widened_threshold`).
-
-    Returns (P,) bool; all are False with fewer than MIN_TESTED_UNITS units.
+    Attributes:
+        statistics: (P,) float64: |t| of each place.
+        largest: (B,) float64: the largest |t| of each centred resample; NaN for a
+            resample that has no value.
+        units: the number of units that the difference is estimated from.
     """
-    known = replicates[np.isfinite(replicates).all(1)]
-    nowhere = np.zeros(len(difference), bool)
-    if units < MIN_TESTED_UNITS or len(known) < 2 / SIGNIFICANCE_LEVEL:
-        return nowhere
-    error = known.std(0, ddof=1)
+
+    statistics: np.ndarray
+    largest: np.ndarray
+    units: int
+
+    def significant(self, threshold: float) -> np.ndarray:
+        """Where the difference is not zero, (P,) bool, for a `joint_threshold`.
+
+        The threshold is raised for few units (`widened_threshold`).
+        """
+        return self.statistics > widened_threshold(threshold, self.units)
+
+
+def picture(
+    difference: np.ndarray, replicates: np.ndarray, units: int
+) -> Picture | None:
+    """A difference of means (P,) with its resampled values `replicates` (B, P).
+
+    t is the difference divided by the sum of its standard error and the median of all
+    standard errors (Tusher, Tibshirani and Chu 2001). Thus a value does not become
+    significant only because it hardly varies. Resamples that are not finite are left
+    out. Returns None if nothing can be tested: with fewer than MIN_TESTED_UNITS units,
+    with fewer than 40 finite resamples, or if a standard error is zero.
+    """
+    known = np.isfinite(replicates).all(1)
+    if units < MIN_TESTED_UNITS or known.sum() < 2 / SIGNIFICANCE_LEVEL:
+        return None
+    values = replicates[known].astype(np.float64)
+    error = values.std(0, ddof=1)
     error += np.median(error)
     if not error.all():
-        return nowhere
-    largest = np.abs((known - known.mean(0)) / error).max(1)
-    threshold = float(np.quantile(largest, 1 - SIGNIFICANCE_LEVEL, method="higher"))
-    return np.abs(difference) / error > widened_threshold(threshold, units)
+        return None
+    largest = np.full(len(replicates), np.nan)
+    largest[known] = np.abs((values - values.mean(0)) / error).max(1)
+    return Picture(np.abs(difference) / error, largest, units)
+
+
+def joint_threshold(pictures: Iterable[Picture]) -> float:
+    """The threshold of |t| for all pictures together, at 5 %; NaN without pictures.
+
+    It is the 95 % quantile of the largest |t| over all pictures in each resample
+    (Westfall and Young 1993, single-step maxT). All pictures need the same number of
+    resamples, of the same seed.
+    """
+    rows = [one.largest for one in pictures]
+    if not rows:
+        return np.nan
+    stacked = np.stack(rows)
+    known = stacked[:, np.isfinite(stacked).any(0)]
+    largest = np.nanmax(known, axis=0)
+    return float(np.quantile(largest, 1 - SIGNIFICANCE_LEVEL, method="higher"))
 
 
 def widened_threshold(threshold: float, units: int) -> float:

@@ -1,7 +1,8 @@
 # In: the attributions and face shards of the test set, the thresholds of the detectors.
 # Out: atlases/<model>/<protocol>/<baseline>/*; atlases/<model>/<protocol>/baselines.*;
-#      atlases/models-<baseline>.*.
-# Steps: sum_attributions and cluster_maps (arrays and tables), draw_atlas (pictures);
+#      atlases/models-<baseline>.*; atlases/significance.csv.
+# Steps: sum_attributions and cluster_maps (arrays and tables); mark_significant (one
+#        test of all differences of the run); draw_atlas (pictures);
 #        compare_baselines and draw_baselines for each detector; compare_atlases and
 #        draw_comparison over the detectors; export_virelay on request.
 
@@ -76,8 +77,30 @@ rule cluster_maps:
         "--seed {params.seed} > {log:q} 2>&1"
 
 
+rule mark_significant:
+    input:
+        arrays=JOBS.of_each_atlas(rules.sum_attributions.output.arrays),
+    output:
+        "<results>/atlases/significance.csv",
+    log:
+        "<logs>/mark_significant.log",
+    benchmark:
+        "<benchmarks>/mark_significant.tsv"
+    resources:
+        **FIGURES,
+    params:
+        detectors=JOBS.detectors,
+        baselines=" ".join(CONFIG.attribution.baselines),
+        code=code_version("mark_significant"),
+    shell:
+        "python -m pipeline.mark_significant --arrays {input.arrays:q} "
+        "--table {output:q} --detectors {params.detectors:q} "
+        "--baselines {params.baselines:q} > {log:q} 2>&1"
+
+
 rule draw_atlas:
     input:
+        significance=rules.mark_significant.output,
         attributions=rules.sum_attributions.input.attributions,
         faces=rules.sum_attributions.input.faces,
         arrays=rules.sum_attributions.output.arrays,
@@ -90,6 +113,7 @@ rule draw_atlas:
         members=rules.cluster_maps.output.members,
     output:
         atlas="<atlas>/atlas.png",
+        outcomes="<atlas>/outcomes.png",
         statistics="<atlas>/statistics.png",
         ledger="<atlas>/regions.png",
         gallery="<atlas>/gallery.png",
@@ -108,9 +132,11 @@ rule draw_atlas:
         "--faces {input.faces:q} --arrays {input.arrays:q} --sample {input.sample:q} "
         "--frames {input.frames:q} --cells {input.cells:q} --regions {input.regions:q} "
         "--clusters {input.clusters:q} --cluster_cells {input.cluster_cells:q} "
-        "--members {input.members:q} --atlas {output.atlas:q} "
+        "--members {input.members:q} --significance {input.significance:q} "
+        "--atlas {output.atlas:q} --outcomes {output.outcomes:q} "
         "--statistics {output.statistics:q} --ledger {output.ledger:q} "
         "--gallery {output.gallery:q} --cluster_figure {output.cluster_figure:q} "
+        "--model {wildcards.model} --protocol {wildcards.protocol} "
         "--baseline {wildcards.baseline} "
         "--title '{wildcards.model}/{wildcards.protocol}, from {wildcards.baseline}' "
         "--config {params.config:q} > {log:q} 2>&1"
@@ -157,6 +183,7 @@ rule draw_baselines:
         ),
         frames=rules.compare_baselines.input.frames,
         agreement=rules.compare_baselines.output.agreement,
+        significance=rules.mark_significant.output,
         points=rules.choose_operating_point.output,
     output:
         "<results>/atlases/<detector>/baselines.png",
@@ -173,6 +200,7 @@ rule draw_baselines:
     shell:
         "python -m pipeline.draw_baselines --arrays {input.arrays:q} "
         "--frames {input.frames:q} --agreement {input.agreement:q} "
+        "--significance {input.significance:q} "
         "--points {input.points:q} --figure {output:q} --names {params.names:q} "
         "--title {wildcards.model}/{wildcards.protocol} --config {params.config:q} "
         "> {log:q} 2>&1"
@@ -181,6 +209,7 @@ rule draw_baselines:
 rule compare_atlases:
     input:
         arrays=JOBS.of_each_detector(rules.sum_attributions.output.arrays),
+        significance=rules.mark_significant.output,
     output:
         "<results>/atlases/models-{baseline}.csv",
     log:
@@ -194,12 +223,14 @@ rule compare_atlases:
         code=code_version("compare_atlases"),
     shell:
         "python -m pipeline.compare_atlases --arrays {input.arrays:q} "
-        "--table {output:q} --detectors {params.detectors:q} > {log:q} 2>&1"
+        "--significance {input.significance:q} --table {output:q} "
+        "--detectors {params.detectors:q} > {log:q} 2>&1"
 
 
 rule draw_comparison:
     input:
         arrays=rules.compare_atlases.input.arrays,
+        significance=rules.mark_significant.output,
     output:
         "<results>/atlases/models-{baseline}.png",
     log:
@@ -215,7 +246,7 @@ rule draw_comparison:
     shell:
         "python -m pipeline.draw_comparison --arrays {input.arrays:q} "
         "--figure {output:q} --detectors {params.detectors:q} "
-        "--config {params.config:q} > {log:q} 2>&1"
+        "--significance {input.significance:q} --config {params.config:q} > {log:q} 2>&1"
 
 
 rule export_virelay:
@@ -261,6 +292,7 @@ rule atlases:
         JOBS.summary_of_originals(rules.summarize_originals.output),
         JOBS.of_each_atlas(rules.draw_atlas.output),
         JOBS.of_each_atlas(rules.cluster_maps.output),
+        rules.mark_significant.output,
         JOBS.of_each_detector(rules.compare_baselines.output),
         JOBS.of_each_detector(rules.draw_baselines.output),
         JOBS.compared_atlases(rules.compare_atlases.output),
