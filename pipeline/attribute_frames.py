@@ -2,7 +2,6 @@
 
 import json
 import logging
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,14 +12,17 @@ import pandas as pd
 
 from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import explain
+from pipeline.attributions.face_sources import (
+    check_same_faces,
+    faces_for,
+    open_source,
+)
 from pipeline.attributions.frames import check_finite, choose_frames, frame_keys
 from pipeline.attributions.memory_plan import BatchSize, plan_batch
 from pipeline.attributions.originals import Originals
-from pipeline.attributions.real_faces import RealFaces
-from pipeline.attributions.references import References
 from pipeline.attributions.shards import writing_attributions
 from pipeline.config.attribution import AttributionConfig
-from pipeline.faces.shards import FaceShard, described, face_detector_of
+from pipeline.faces.shards import FaceShard, face_detector_of
 from pipeline.files.checksums import file_sha256
 from pipeline.files.finished_parts import finished_parts
 from pipeline.models.checkpoints import load_detector
@@ -29,7 +31,6 @@ from pipeline.models.precision import compute_exactly
 from pipeline.runtime.code_version import code_version
 from pipeline.runtime.command_line import run
 from pipeline.runtime.devices import pick_device, use_cores
-from pipeline.runtime.errors import StepError
 from pipeline.runtime.progress import progress
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,8 @@ MAX_CHUNK = {"cpu": 64, "cuda": 2048}
 # Crops in a chunk, for each gradient of a batch. The last batches of a chunk are not
 # full, so a chunk should fill several batches.
 CROPS_PER_GRADIENT = 4
-
-
-# What the faces of baselines are read from.
-FaceSource = References | RealFaces | Originals | None
+# The arrays of a shard, in the order of `AttributionShardWriter.add`.
+ARRAYS = ("maps", "nested_differences", "changes")
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,15 @@ def main(args: Arguments) -> None:
     provenance = provenance_of(args, detector.spec.timm)
     with (
         FaceShard(args.faces) as shard,
-        open_faces(args) as source,
+        open_source(
+            args.baseline,
+            references=args.references,
+            real_faces=args.real_faces,
+            originals=args.originals,
+        ) as source,
     ):
-        if isinstance(source, References | RealFaces):
-            check_same_faces(source, args, face_detector)
+        file = args.references or args.real_faces
+        check_same_faces(source, file, args.faces, face_detector)
         frames = choose_frames(shard.labelled_frames(), args.config.frames)
         if isinstance(source, Originals):
             frames = frames[source.aligned[frames["crop"]]]
@@ -112,46 +116,8 @@ def main(args: Arguments) -> None:
                 if part not in parts:
                     parts.save(part, explained(rows))
                 found = parts.load(part)
-                maps = found.pop("maps"), found.pop("nested_differences")
-                out.add(*maps, rows.assign(**found))
-
-
-def open_faces(args: Arguments) -> AbstractContextManager[FaceSource]:
-    """The file of the faces that the baseline is made from; None if it needs none."""
-    if args.originals:
-        return Originals(args.originals)
-    if args.real_faces:
-        return RealFaces(args.real_faces)
-    return References(args.references) if args.references else nullcontext()
-
-
-def check_same_faces(
-    source: References | RealFaces, args: Arguments, face_detector: dict[str, Any]
-) -> None:
-    """Raise StepError unless the faces of baselines and of crops were found alike."""
-    if source.face_detector != face_detector:
-        raise StepError(
-            f"{args.references or args.real_faces}: its faces were found with "
-            f"{described(source.face_detector)}, but those of {args.faces} with "
-            f"{described(face_detector)}; delete it and run Snakemake again"
-        )
-
-
-def faces_for(
-    source: FaceSource, crops: np.ndarray, rows: pd.DataFrame
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """The faces (N, S, S, 3) that the baselines of crops are made from, if any, and the
-    videos that they show, (N,) text: "" if it is not one video."""
-    nothing = np.full(len(rows), "")
-    if isinstance(source, Originals):
-        return source.crops_of(rows["crop"].to_numpy()), rows["original"].to_numpy(str)
-    if isinstance(source, RealFaces):
-        places = source.nearest(crops, rows)
-        videos = source.frames["video"].to_numpy(str)[places]
-        return source.crops_of(places), videos
-    if isinstance(source, References):
-        return np.broadcast_to(source.mean_face, crops.shape), nothing
-    return None, nothing
+                maps, nested, changes = (found.pop(name) for name in ARRAYS)
+                out.add(maps, nested, changes, rows.assign(**found))
 
 
 def provenance_of(args: Arguments, network: str) -> dict[str, Any]:

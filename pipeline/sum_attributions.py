@@ -35,6 +35,7 @@ class Arguments:
     attributions: list[Path]
     faces: list[Path]
     originals: tuple[Path, ...]  # of the shards whose fakes' originals are known
+    controls: tuple[Path, ...]  # of the shards on which controls are measured
     references: Path | None
     points: Path
     # Output files.
@@ -61,8 +62,8 @@ def main(args: Arguments) -> None:
         args.attributions,
         args.faces,
         args.originals,
-        # From its own original, any detector's map lies inside the forgery.
-        score_masks=not from_originals,
+        args.controls,
+        baseline=args.baseline,
         mean_mask=read_mean_mask(args.references),
         threshold=threshold,
         regions=regions,

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays
+from pipeline.atlases.scales import norms, on_one_scale
 from pipeline.config.baseline_names import ORIGINAL
-from pipeline.statistics.pooling import norms, on_one_scale
 from pipeline.statistics.significance import Picture, joint_threshold, picture
 from pipeline.videos.table import REAL
 

@@ -26,8 +26,8 @@ from pipeline.atlases.overlays import (
     overlay,
     row_label,
     shared_limit,
-    smooth,
 )
+from pipeline.atlases.scales import smooth
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
 from pipeline.statistics.significance import MIN_TESTED_UNITS

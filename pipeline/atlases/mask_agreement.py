@@ -1,8 +1,10 @@
 """How well attribution maps agree with the masks of manipulated pixels.
 
-A map can score well only because faces and masks are both in the middle of a crop. So
-every score is also computed for two controls that do not depend on the frame: a blob in
-the middle, and the training set's mean mask. Only the difference from them is evidence.
+A map can score well for reasons that have nothing to do with the detector: faces and
+masks are both in the middle of a crop, and an attribution is large where the frame
+differs from its baseline. So every score is also computed for controls that know no
+detector, or none that was trained (`heats.CONTROLS`). Only the difference from all of
+them is evidence.
 
 Notation: A is the heat, A+ its positive part, M the mask's pixels, Omega all pixels.
 There are two truths. The official mask may also mark pixels that were not changed: it
@@ -10,15 +12,23 @@ is the tracked face, or a rectangle, depending on the method. The changed pixels
 those in which the fake differs from its original (`changed_pixels`); they are known for
 frames that have an aligned original. The scores that compare a mask with other masks
 (`shuffled_auc`) are those of the official masks alone.
+
+`paired_specificity` is of fakes whose own real frame is known: the relevance mass of
+the fake's heat, minus that of the heat of its own real frame, in the same mask and from
+the same baseline. A heat that does not depend on the frame gets exactly 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.atlases.arrays import OUTCOMES
+from pipeline.atlases.heats import ABSOLUTE, ATTRIBUTION, CONTROLS
+from pipeline.atlases.scales import BLUR
 from pipeline.metrics.slices import ALL, SLICE_KEYS
 from pipeline.statistics.resampling import (
     UNIT_COLUMNS,
@@ -39,13 +49,24 @@ SCORES = (
     "shuffled_auc",
     "shuffled_auc_best",
 )
+PAIRED_SPECIFICITY = "paired_specificity"
+ALL_SCORES = (*SCORES, PAIRED_SPECIFICITY)
 OFFICIAL, CHANGED = "official mask", "changed pixels"  # the truths
-ATTRIBUTION = "attribution"
-CONTROLS = ("centre", "mean mask")
-# Scores whose difference from each control is in the table.
-PAIRED_SCORES = ("relevance_mass", "rank_accuracy", "auroc", "shuffled_auc")
-FRAME_COLUMNS = (*SLICE_KEYS, *UNIT_COLUMNS, "video", "truth", "heat", *SCORES)
-COLUMNS = (*SLICE_KEYS, *"truth heat score value low high frames units".split())
+# Scores whose difference from each control is in the table, and which are split by
+# outcome.
+COMPARED_SCORES = (
+    *("relevance_mass", "lift", "rank_accuracy", "auroc", "shuffled_auc"),
+    PAIRED_SPECIFICITY,
+)
+FRAME_COLUMNS = (
+    *(*SLICE_KEYS, *UNIT_COLUMNS, "video", "frame", "outcome"),
+    *("truth", "scale", "heat"),
+    *ALL_SCORES,
+)
+COLUMNS = (
+    *SLICE_KEYS,
+    *"outcome truth scale heat score value low high frames units".split(),
+)
 
 
 def mask_scores(
@@ -77,36 +98,65 @@ def mask_scores(
     positive, and the last two scores if `prior` is 0 everywhere. Raises ValueError if a
     heat is not finite.
     """
+    return ranked_scores(rank_heat(heat), mask, prior)
+
+
+@dataclass(frozen=True)
+class RankedHeat:
+    """The pixels of a heat map, sorted once for several masks.
+
+    Attributes:
+        positive: (S * S,) float64: the positive part of the heat.
+        level: (S * S,): the level of each pixel, of T levels of equal heat. Level 0 is
+            the hottest.
+        sizes: (T,): the number of pixels on each level.
+    """
+
+    positive: np.ndarray
+    level: np.ndarray
+    sizes: np.ndarray
+
+
+def rank_heat(heat: np.ndarray) -> RankedHeat:
+    """Sort the pixels of a heat (S, S). Raises ValueError if it is not finite."""
+    if not np.isfinite(heat).all():
+        raise ValueError("a heat map holds NaN or infinite values")
+    flat = heat.ravel()
+    if flat.dtype == np.float16:
+        flat = flat.astype(np.float32)  # sorts six times as fast
+    _, level, sizes = np.unique(-flat, return_inverse=True, return_counts=True)
+    return RankedHeat(np.clip(flat.astype(np.float64), 0, None), level, sizes)
+
+
+def ranked_scores(
+    heat: RankedHeat, mask: np.ndarray, prior: np.ndarray
+) -> dict[str, float]:
+    """`mask_scores` of a heat whose pixels are sorted already."""
     inside = mask.ravel() > 0
     if inside.all() or not inside.any():
         return dict.fromkeys(SCORES, np.nan)
-    if not np.isfinite(heat).all():
-        raise ValueError("a heat map holds NaN or infinite values")
     share = inside.mean()
-    mass = _relevance_mass(heat.ravel(), inside)
+    mass = relevance_mass(heat, mask)
     scores = {"relevance_mass": mass, "mask_share": share, "lift": mass / share}
-    scores |= _rank_scores(heat.ravel(), inside, prior.ravel())
+    scores |= _rank_scores(heat, inside, prior.ravel())
     return {name: float(scores[name]) for name in SCORES}
 
 
-def _relevance_mass(heat: np.ndarray, inside: np.ndarray) -> float:
-    positive = np.clip(heat.astype(np.float64), 0, None)
-    total = positive.sum()
-    return positive[inside].sum() / total if total > 0 else np.nan
+def relevance_mass(heat: RankedHeat, mask: np.ndarray) -> float:
+    """The share of the positive heat that lies in a mask (S, S); NaN if no heat is
+    positive."""
+    total = heat.positive.sum()
+    inside = mask.ravel() > 0
+    return float(heat.positive[inside].sum() / total) if total > 0 else np.nan
 
 
 def _rank_scores(
-    heat: np.ndarray, inside: np.ndarray, prior: np.ndarray
+    heat: RankedHeat, inside: np.ndarray, prior: np.ndarray
 ) -> dict[str, float]:
-    """The scores that depend only on the order of the pixels.
-
-    The pixels are sorted once, into T levels of equal heat, the hottest first.
-    """
-    if heat.dtype == np.float16:
-        heat = heat.astype(np.float32)  # sorts six times as fast
-    _, level, sizes = np.unique(-heat, return_inverse=True, return_counts=True)
-    marked = np.bincount(level, inside)  # (T,) pixels of M on each level
-    weights = np.bincount(level, prior)
+    """The scores that depend only on the order of the pixels."""
+    level, sizes = heat.level, heat.sizes
+    marked = np.bincount(level, inside, len(sizes))  # (T,) pixels of M on each level
+    weights = np.bincount(level, prior, len(sizes))
     marked_sum, size_sum = marked.cumsum(), sizes.cumsum()
     count = marked_sum[-1]  # |M|
     last = np.searchsorted(size_sum, count)  # the level of the last of the |M| hottest
@@ -129,57 +179,51 @@ def _area(positives: np.ndarray, negatives: np.ndarray) -> float:
     return (negatives * hotter).sum() / (positives.sum() * negatives.sum())
 
 
-def centre_prior(size: int) -> np.ndarray:
-    """An isotropic Gaussian in the middle, (size, size) float64, about 1 at its peak.
-
-    Its standard deviation is a quarter of the side, so that two of them reach the
-    edges. The width only matters for the mass scores.
-    """
-    away = (np.arange(size) - (size - 1) / 2) / (size / 4)
-    return np.exp(-(away[:, None] ** 2 + away**2) / 2)
-
-
-def control_heats(size: int, prior: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The `CONTROLS`, each (S, S) with S = `size`, for a mean training mask `prior`.
-
-    Without training videos `prior` is None, and the control of its name is missing.
-    """
-    heats = (centre_prior(size), prior)
-    controls = dict(zip(CONTROLS, heats, strict=True))
-    return {name: heat for name, heat in controls.items() if heat is not None}
-
-
 def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """Agreement with the masks: one row for each slice, truth, heat and score.
+    """Agreement with the masks: one row for each slice, outcome, truth, scale, heat and
+    score.
 
-    `frames` has one row for each frame, truth and heat, with the columns
-    `FRAME_COLUMNS`: `truth` is OFFICIAL or CHANGED, `heat` is "attribution" or one of
-    `CONTROLS`, `video` the video's id. Scores may be NaN. Returns the columns
-    `COLUMNS`:
+    `frames` has one row for each frame, truth, scale and heat, with the columns
+    `FRAME_COLUMNS`: `truth` is OFFICIAL or CHANGED, `scale` one of `heats.SCALES`,
+    `heat` one of `heats.HEATS`, `video` the video's id, and `frame` a name of the
+    frame. Scores may be NaN. Returns the columns `COLUMNS`:
 
     - dataset, compression, method: each value, and "all" of them. "all" data sets or
       compressions are there only if there are several; "all" methods are all fakes.
-    - heat: also "attribution - centre" and "attribution - mean mask": the differences
-      of a video's means, for `PAIRED_SCORES`.
+    - outcome: "all", and at the scale BLUR also "right" and "wrong", for the scores
+      that are compared with controls.
+    - heat: also "<heat> - <control>", such as "attribution - centre": the differences
+      of a video's means, for COMPARED_SCORES.
     - value: the mean over videos of each video's mean over its frames.
     - low, high: the 95 % interval over `resamples` resamples of units. With one seed,
       all heats, scores and slices use the same resamples.
     - frames, units: how many have the score. A score that no frame has is left out.
     """
-    scored = frames.dropna(subset=list(SCORES), how="all")
-    rows = [
-        (*row[:3], truth, *row[3:])
-        for truth, part in scored.groupby("truth", sort=False)
-        for row in _agreement_rows(part, resamples, seed)
-    ]
+    scored = frames.dropna(subset=list(ALL_SCORES), how="all")
+    rows: list[tuple[Any, ...]] = []
+    for (truth, scale), part in scored.groupby(["truth", "scale"], sort=False):
+        parts: list[tuple[str, pd.DataFrame, Sequence[str]]]
+        parts = [(ALL, part, ALL_SCORES)]
+        if scale == BLUR:
+            judged = part[part["heat"].isin([ATTRIBUTION, ABSOLUTE, *CONTROLS])]
+            by_outcome = dict(iter(judged.groupby("outcome")))
+            parts += [
+                (name, by_outcome[name], COMPARED_SCORES)
+                for name in OUTCOMES
+                if name in by_outcome
+            ]
+        for outcome, chosen, scores in parts:
+            for row in _agreement_rows(chosen, scores, resamples, seed):
+                rows.append((*row[:3], outcome, truth, scale, *row[3:]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _agreement_rows(
-    frames: pd.DataFrame, resamples: int, seed: int
+    frames: pd.DataFrame, scores: Sequence[str], resamples: int, seed: int
 ) -> list[tuple[Any, ...]]:
-    """The rows of `agreement_table` for one truth, without its column."""
-    means, counts = _by_video(frames)
+    """The rows of `agreement_table` for one outcome, truth and scale, without these
+    columns."""
+    means, counts = _by_video(frames, scores)
     rows: list[tuple[Any, ...]] = []
     for names, part in _slices(means.index):
         chosen = means[part]
@@ -199,25 +243,30 @@ def _agreement_rows(
     return rows
 
 
-def _by_video(scored: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _by_video(
+    scored: pd.DataFrame, scores: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each video's mean over its frames, and the number of these frames.
 
     Both have one row for each video, indexed by `SLICE_KEYS`, units and video. Their
-    columns are (heat, score): first of each heat, then of the differences.
+    columns are (heat, score): first of each heat, then of the differences. A difference
+    is of the frames that have both scores.
     """
-    keys = [*SLICE_KEYS, *UNIT_COLUMNS, "video", "heat"]
-    grouped = scored.groupby(keys)[list(SCORES)]
-    means = grouped.mean().unstack("heat").swaplevel(axis=1)
-    counts = grouped.count().unstack("heat", fill_value=0).swaplevel(axis=1)
-    heats = means.columns.unique(0)
-    order = list(product(sorted(heats), SCORES))
-    means, counts = means[order], counts[order]
-    for control, score in product(CONTROLS, PAIRED_SCORES):
-        if {control, ATTRIBUTION} <= set(heats):
-            name = (f"{ATTRIBUTION} - {control}", score)
-            means[name] = means[ATTRIBUTION, score] - means[control, score]
-            counts[name] = counts[ATTRIBUTION, score].where(means[name].notna(), 0)
-    return means, counts
+    keys = [*SLICE_KEYS, *UNIT_COLUMNS, "video"]
+    wide = scored.set_index([*keys, "frame", "heat"])[list(scores)].unstack("heat")
+    wide = wide.swaplevel(axis=1)
+    heats = set(wide.columns.get_level_values(0))
+    wide = wide[[(heat, name) for heat in sorted(heats) for name in scores]]
+    differences = {
+        (f"{heat} - {control}", name): wide[heat, name] - wide[control, name]
+        for heat in (ATTRIBUTION, ABSOLUTE)
+        for control in CONTROLS
+        for name in scores
+        if {heat, control} <= heats and name in COMPARED_SCORES
+    }
+    wide = pd.concat([wide, pd.DataFrame(differences, index=wide.index)], axis=1)
+    by_video = wide.groupby(level=keys)
+    return by_video.mean(), by_video.count()
 
 
 def _slices(videos: pd.MultiIndex) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:

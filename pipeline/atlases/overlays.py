@@ -14,11 +14,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 
 from pipeline.atlases.arrays import Slice
+from pipeline.atlases.scales import smooth
 from pipeline.files.figures import shortened
 from pipeline.videos.table import REAL
 
 MAX_LABEL = 26  # characters of a name next to a row or above a panel
-BLUR_SIGMA = 1 / 64  # as a share of the side, before a map is shown
 UNSIGNED_COLORMAP = cm.batlow
 SCALE_NOTE = "colours: thousandths of a logit per pixel; each row has its own scale"
 
@@ -29,12 +29,6 @@ class Look:
 
     colormap: str = "vik"
     opacity: float = 0.7
-
-
-def smooth(heatmap: np.ndarray) -> np.ndarray:
-    """Blur a map (S, S) a little before it is shown, because single pixels are
-    noise."""
-    return cv2.GaussianBlur(heatmap, (0, 0), heatmap.shape[0] * BLUR_SIGMA)
 
 
 def overlay(

@@ -7,9 +7,10 @@ are merged in the order of their names, so that the bits do not depend on the or
 the arguments.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +23,18 @@ from pipeline.atlases.cells import (
     mean_map_errors,
     merge_cells,
 )
-from pipeline.atlases.mask_agreement import (
-    ATTRIBUTION,
-    CHANGED,
-    OFFICIAL,
-    SCORES,
-    control_heats,
-    mask_scores,
-)
+from pipeline.atlases.heats import HEATS, FrameHeats
+from pipeline.atlases.mask_agreement import ALL_SCORES, CHANGED, OFFICIAL
+from pipeline.atlases.mask_scoring import MaskScorer, map_scores, no_scores
 from pipeline.atlases.regions import REGIONS
 from pipeline.atlases.registration import matrices_of, register, warp
+from pipeline.atlases.scales import SCALES, on_one_scale
+from pipeline.attributions.controls import ControlShard
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
-from pipeline.statistics.pooling import POOLED_SIDE, on_one_scale, pool_maps
+from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
 from pipeline.statistics.resampling import (
     UNIT_COLUMNS,
     Replicates,
@@ -142,35 +140,35 @@ def sum_shard(
     attributions: Path,
     faces: Path,
     originals: Path | None,
+    controls: Path | None,
     *,
+    baseline: str,
     mean_mask: np.ndarray | None,
     threshold: float,
     regions: np.ndarray,
     seed: int,
-    score_masks: bool = True,
 ) -> ShardSums:
     """Reduce one shard, with one video in memory at a time.
 
-    `originals` are the originals of the shard's fakes; None if none are known. Without
-    `mean_mask` (S, S), that of the training set, the scores that need it are NaN. From
-    the logit `threshold` on, a frame counts as fake. `regions` (G, G) is the region of
-    each pixel of the canonical grid, and `seed` that of the resamples. Unlabelled
-    frames are left out: no outcome is right or wrong. Without `score_masks`, all scores
-    are NaN.
+    `originals` are the originals of the shard's fakes, and `controls` the control maps
+    of a sample of them; None if there are none. `baseline` is the maps' baseline.
+    Without `mean_mask` (S, S), that of the training set, the scores that need it are
+    NaN. From the logit `threshold` on, a frame counts as fake. `regions` (G, G) is the
+    region of each pixel of the canonical grid, and `seed` that of the resamples.
+    Unlabelled frames are left out: no outcome is right or wrong.
     """
     cells: dict[CellKey, Cell] = {}
     with (
         AttributionShard(attributions) as shard,
         FaceShard(faces) as crops,
         open_originals(originals) as known,
+        open_controls(controls) as control,
     ):
-        size = shard.maps.shape[1]
-        heats = {ATTRIBUTION: None, **control_heats(size, mean_mask)}
-        prior = np.zeros((size, size)) if mean_mask is None else mean_mask
+        scorer = MaskScorer(shard.maps.shape[1], mean_mask)
         count = len(shard.frames)
         table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
         off_grid = np.zeros(count)
-        scores = np.full((count, len(TRUTHS), len(heats), len(SCORES)), np.nan)
+        scores = no_scores(count)
         kept = table["place"].to_numpy()
         chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
         sample_row = {place: number for number, place in enumerate(kept[chosen])}
@@ -191,21 +189,27 @@ def sum_shard(
             own = cells_of_video(frames, video, regions=regions, seed=seed)
             cells = merge_all_cells(cells, own)
             off_grid[places] = frames.off_grid
-            if score_masks:
-                changed = _changed(known, video, masks)
-                scores[places] = _scores_of_truths(
-                    raw, masks, changed, prior, heats.values()
+            changed = _changed(known, video, masks)
+            fakes = np.flatnonzero(video["label"].to_numpy() == 1)
+            for one in fakes:
+                crop = int(video["crop"].iloc[one])
+                real, random = _control_heats(control, known, baseline, crop)
+                change = shard.changes[places[one]]
+                heats = FrameHeats(raw[one], change, crops.crops[crop], random)
+                scores[places[one]] = scorer.score(
+                    heats, masks[one], changed[one], real
                 )
             for place, heatmap in zip(places, frames.maps, strict=True):
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
     scores = scores[kept]
-    map_scores = dict(zip(SCORES, scores[:, 0, 0].T, strict=True))
-    table = table.assign(**map_scores, lost=off_grid[kept]).reset_index(drop=True)
+    lost = pd.Series(off_grid[kept], table.index, name="lost")
+    own = pd.DataFrame(map_scores(scores), table.index)
+    table = pd.concat([table, own, lost], axis=1).reset_index(drop=True)
     return ShardSums(
         cells=cells,
         frames=table,
-        scores=_score_rows(table, scores, list(heats)),
+        scores=_score_rows(table, scores),
         sample=sample,
         sampled=table.iloc[chosen].reset_index(drop=True),
     )
@@ -214,6 +218,32 @@ def sum_shard(
 def open_originals(path: Path | None) -> AbstractContextManager[Originals | None]:
     """The originals of a shard's fakes; None if there is no file."""
     return Originals(path) if path else nullcontext()
+
+
+def open_controls(path: Path | None) -> AbstractContextManager[ControlShard | None]:
+    """The control maps of a shard's sample; None if there is no file."""
+    return ControlShard(path) if path else nullcontext()
+
+
+def _control_heats(
+    controls: ControlShard | None,
+    originals: Originals | None,
+    baseline: str,
+    crop: int,
+) -> tuple[FrameHeats | None, np.ndarray | None]:
+    """The heats of a fake's own real frame, and the map of a random network.
+
+    Both are None for fakes that are not in the sample. From the baseline `original`,
+    the own real frame is the baseline and has no heats.
+    """
+    found = controls.maps_of(baseline, crop) if controls else None
+    if found is None:
+        return None, None
+    real = None
+    if originals and found.real is not None and found.real_change is not None:
+        picture = originals.crops_of(np.array([crop]))[0]
+        real = FrameHeats(found.real, found.real_change, picture, found.random_real)
+    return real, found.random
 
 
 def _changed(
@@ -286,60 +316,20 @@ def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
 
 
-def _scores_of_truths(
-    maps: np.ndarray,
-    masks: np.ndarray,
-    changed: np.ndarray,
-    prior: np.ndarray,
-    heats: Collection[np.ndarray | None],
-) -> np.ndarray:
-    """Agreement of heats with masks and changed pixels: (n, TRUTHS, heats, SCORES).
+def _score_rows(table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
+    """One row for each frame, truth, scale and heat that has a score.
 
-    The arguments are as for `_scores`. `prior` is of official masks, so the scores that
-    need it are NaN for changed pixels.
+    `scores` is (n, TRUTHS, SCALES, HEATS, ALL_SCORES).
     """
-    official = _scores(maps, masks, prior, heats)
-    return np.stack(
-        [official, _scores(maps, changed, np.zeros_like(prior), heats)], axis=1
-    )
-
-
-def _scores(
-    maps: np.ndarray,
-    masks: np.ndarray,
-    prior: np.ndarray,
-    heats: Collection[np.ndarray | None],
-) -> np.ndarray:
-    """Agreement of heats with masks (n, S, S): (n, heats, SCORES).
-
-    A heat of None stands for the frame's own map, one of `maps` (n, S, S).
-    """
-    found = [
-        [mask_scores(own if heat is None else heat, mask, prior) for heat in heats]
-        for own, mask in zip(maps, masks, strict=True)
-    ]
-    return np.array(
-        [[[scores[name] for name in SCORES] for scores in frame] for frame in found]
-    )
-
-
-def _score_rows(
-    table: pd.DataFrame, scores: np.ndarray, heats: list[str]
-) -> pd.DataFrame:
-    """One row for each frame, truth and heat: the frame's keys and the heat's scores.
-
-    `scores` is (n, TRUTHS, heats, SCORES).
-    """
-    keys = table[["dataset", "compression", "method", *UNIT_COLUMNS, "video"]]
-    parts = [
-        keys.assign(
-            truth=truth,
-            heat=heat,
-            **dict(zip(SCORES, scores[:, one, other].T, strict=True)),
-        )
-        for one, truth in enumerate(TRUTHS)
-        for other, heat in enumerate(heats)
-    ]
+    columns = ["dataset", "compression", "method", *UNIT_COLUMNS, "video", "outcome"]
+    keys = table[columns].assign(frame=table["shard"] + " " + table["place"].map(str))
+    parts = []
+    for truth, scale, heat in product(TRUTHS, SCALES, HEATS):
+        place = TRUTHS.index(truth), SCALES.index(scale), HEATS.index(heat)
+        found = scores[:, *place]  # (n, ALL_SCORES)
+        known = np.isfinite(found).any(1)
+        values = dict(zip(ALL_SCORES, found[known].T, strict=True))
+        parts.append(keys[known].assign(truth=truth, scale=scale, heat=heat, **values))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -368,26 +358,29 @@ def sum_shards(
     attributions: Sequence[Path],
     faces: Sequence[Path],
     originals: Sequence[Path] = (),
+    controls: Sequence[Path] = (),
     *,
+    baseline: str = "black",
     mean_mask: np.ndarray | None,
     threshold: float,
     regions: np.ndarray,
     seed: int,
-    score_masks: bool = True,
 ) -> ShardSums:
     """Reduce all shards: see `sum_shard`. A shard has the same name in all folders."""
     faces_of = {path.stem: path for path in faces}
     originals_of = {path.stem: path for path in originals}
+    controls_of = {path.stem: path for path in controls}
     parts = (
         sum_shard(
             path,
             faces_of[path.stem],
             originals_of.get(path.stem),
+            controls_of.get(path.stem),
+            baseline=baseline,
             mean_mask=mean_mask,
             threshold=threshold,
             regions=regions,
             seed=seed,
-            score_masks=score_masks,
         )
         for path in sorted(attributions, key=lambda path: path.stem)
     )

@@ -152,3 +152,20 @@ def warp(picture: np.ndarray, matrix: np.ndarray, grid: int) -> np.ndarray:
     to_picture = np.column_stack([np.diag(ratio), _shift(ratio)])
     moved = matrix @ np.vstack([to_picture, [0, 0, 1]])
     return cv2.warpAffine(picture, moved, (grid, grid), flags=cv2.INTER_LINEAR)
+
+
+def labels_of_crops(
+    labels: np.ndarray, matrices: np.ndarray, size: int, *, beyond: int
+) -> np.ndarray:
+    """The label of each pixel of crops, (n, size, size) int8.
+
+    `labels` (G, G) int8 are those of the canonical grid, and `matrices` (n, 2, 3) are
+    the crops' `to_canonical`. Pixels that lie off the grid get the label `beyond`.
+    """
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    shifted = labels.astype(np.int16)
+    found = [
+        cv2.warpAffine(shifted, m, (size, size), flags=flags, borderValue=beyond)
+        for m in matrices
+    ]
+    return np.array(found, np.int8).reshape(len(matrices), size, size)

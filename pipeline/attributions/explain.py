@@ -35,18 +35,24 @@ def explain(
     `baselines` has the baselines of each crop, (D, S, S, 3) float32 in 0..1, as
     `make_baselines` yields them. Returns `maps`, (N, S, S) float16 in logits, the means
     over each crop's baselines; `nested_differences`, (N, S, S) float16 (see
-    `Attribution`; NaN with the engine captum); and all RESULT_COLUMNS except
-    `baseline_video`, (N,) each. `attribution_sum` and `completeness_error` are those of
-    the rounded maps.
+    `Attribution`; NaN with the engine captum); `changes`, (N, S, S) float16, the mean
+    over the baselines of |x - baseline|, summed over the colours; and all
+    RESULT_COLUMNS except `baseline_video`, (N,) each. `attribution_sum` and
+    `completeness_error` are those of the rounded maps.
     """
     device = detector.get_buffer("mean").device
-    pairs = (
-        (_to_images(crop[None], device)[0] / 255, _to_images(starts, device))
-        for crop, starts in zip(crops, baselines, strict=True)
-    )
-    found = _attribute(detector, pairs, config, batch_size)
+    changes = []
+
+    def pairs() -> Pairs:
+        for crop, starts in zip(crops, baselines, strict=True):
+            changes.append(np.abs(crop / np.float32(255) - starts).sum(-1).mean(0))
+            image = _to_images(crop[None], device)[0] / 255
+            yield image, _to_images(starts, device)
+
+    found = _attribute(detector, pairs(), config, batch_size)
     rows = [_row(attribution, config) for attribution in found]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {**columns, "changes": np.array(changes, np.float16)}
 
 
 def _attribute(

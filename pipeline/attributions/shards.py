@@ -1,10 +1,11 @@
 """Attribution shards: the HDF5 files that hold a test shard's attribution maps.
 
-Layout (version 4), N maps from one baseline:
+Layout (version 5), N maps from one baseline:
 
     maps              (N, S, S) float16: signed, summed over the colours, in logits
     nested_differences  (N, S, S) float16: the map minus that of every second node of
                       its path, in logits. NaN if the engine does not know it
+    changes           (N, S, S) float16 in 0..3: |x - baseline|, summed over the colours
     frames/<column>   (N,): see KEY_COLUMNS and RESULT_COLUMNS
     attributes        format, version, provenance (JSON), baseline
 """
@@ -21,7 +22,7 @@ import pandas as pd
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
 
-FORMAT, VERSION = "deepfake-atlas attributions", 4
+FORMAT, VERSION = "deepfake-atlas attributions", 5
 
 # Which frame a map is of, as in the face shard; `crop` is its row there.
 KEY_COLUMNS = (
@@ -53,14 +54,20 @@ class AttributionShardWriter:
         self.tables: list[pd.DataFrame] = []
         self.maps = _create_maps(file, "maps", size)
         self.nested_differences = _create_maps(file, "nested_differences", size)
+        self.changes = _create_maps(file, "changes", size)
 
     def add(
-        self, maps: np.ndarray, nested_differences: np.ndarray, frames: pd.DataFrame
+        self,
+        maps: np.ndarray,
+        nested_differences: np.ndarray,
+        changes: np.ndarray,
+        frames: pd.DataFrame,
     ) -> None:
-        """Append maps (B, S, S), their nested differences (B, S, S) and their rows of
-        the table, in the same order."""
+        """Append maps, their nested differences and the changes, (B, S, S) each, and
+        their rows of the table, in the same order."""
         _append(self.maps, maps)
         _append(self.nested_differences, nested_differences)
+        _append(self.changes, changes)
         self.tables.append(frames)
 
 
@@ -101,14 +108,15 @@ def writing_attributions(
 class AttributionShard:
     """Reads an attribution shard. Open it in a `with` block.
 
-    Attributes: `maps` and `nested_differences` (h5py datasets: index them to get
-    arrays) and `frames` (a DataFrame with one row for each map).
+    Attributes: `maps`, `nested_differences` and `changes` (h5py datasets: index them to
+    get arrays) and `frames` (a DataFrame with one row for each map).
     """
 
     def __init__(self, path: str | Path) -> None:
         self.file = open_marked(path, FORMAT, VERSION)
         self.maps: h5py.Dataset = self.file["maps"]
         self.nested_differences: h5py.Dataset = self.file["nested_differences"]
+        self.changes: h5py.Dataset = self.file["changes"]
         self.frames = read_table(self.file["frames"])
 
     def __enter__(self) -> "AttributionShard":

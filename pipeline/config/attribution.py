@@ -57,6 +57,13 @@ class AttributionConfig(Section):
     frames: int | None = Field(1, ge=1)
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
+    control_frames: Annotated[int, Reruns("measure_controls")] = Field(
+        16, ge=0, le=10_000
+    )
+    """Number of fakes of each test shard on which controls are measured: maps of the
+    same network with random weights, maps of the fake's own real frame, and the logits
+    of crops that are partly fake and partly original. They take about as long as the
+    maps of a frame. 0 measures none."""
     tolerance: float = Field(0.05, gt=0, le=1)
     """Largest completeness error: the error of the sum of a map, as a share of the
     change of the logit, or of a quarter of the sum of the absolute attributions if this

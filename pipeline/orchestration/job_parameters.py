@@ -439,6 +439,32 @@ class JobParameters:
         baseline = wildcards.baseline
         return self.config.attribution.json_for("attribute_frames", baseline=baseline)
 
+    @not_a_trigger
+    def control_config(self, wildcards: Wildcards) -> str:
+        """JSON of the `attribution` section. The maps, which controls read, cover the
+        changes that matter."""
+        return self.config.attribution.model_dump_json()
+
+    def control_shards(self) -> list[str]:
+        """The test shards on which controls are measured."""
+        return self.shards("test") if self.config.attribution.control_frames else []
+
+    def control_references(self, wildcards: Wildcards) -> str | list[str]:
+        """The references of a protocol, if a baseline is made from them."""
+        if "mean_face" not in self.config.attribution.baselines:
+            return []
+        return self.references_file(wildcards)
+
+    def control_faces(self, wildcards: Wildcards) -> str | list[str]:
+        """The file of real validation faces, if a baseline is made from them."""
+        file = f"{self.config.results}/attributions/real_faces.h5"
+        return file if "nearest_real" in self.config.attribution.baselines else []
+
+    def control_originals(self, wildcards: Wildcards) -> str | list[str]:
+        """The file of a shard's originals, if the original of a test fake is known."""
+        file = f"{self.config.results}/attributions/originals/{wildcards.shard}.h5"
+        return file if self.shards_with_originals() else []
+
     def atlases_config(self, step: str) -> Callable[[Wildcards], str]:
         """JSON of the keys of the `atlases` section that a step depends on."""
         return lambda wildcards: self.config.atlases.json_for(step)

@@ -26,14 +26,3 @@ def square_weights(size: int, side: int = POOLED_SIDE) -> np.ndarray:
     pixels = np.arange(size)
     ends = np.minimum(pixels + 1, edges[1:, None])
     return np.clip(ends - np.maximum(pixels, edges[:-1, None]), 0, None)
-
-
-def norms(pooled: np.ndarray) -> np.ndarray:
-    """The L1 norms of maps in squares (..., P, P), (..., 1, 1) float64; 1 if 0."""
-    found = np.abs(pooled).sum((-2, -1), keepdims=True, dtype=np.float64)
-    return np.where(found > 0, found, 1.0)
-
-
-def on_one_scale(pooled: np.ndarray) -> np.ndarray:
-    """Maps in squares (..., P, P), each divided by its L1 norm: float64."""
-    return pooled / norms(pooled)

@@ -19,6 +19,11 @@ rule sum_attributions:
         originals=expand(
             rules.align_originals.output, shard=JOBS.shards_with_originals()
         ),
+        controls=expand(
+            rules.measure_controls.output,
+            shard=JOBS.control_shards(),
+            allow_missing=True,
+        ),
         references=JOBS.references_file,
         points=rules.choose_operating_point.output,
     output:
@@ -43,7 +48,7 @@ rule sum_attributions:
     shell:
         "python -m pipeline.sum_attributions --attributions {input.attributions:q} "
         "--faces {input.faces:q} --originals {input.originals:q} "
-        "--references={input.references:q} --baseline {wildcards.baseline} "
+        "--controls {input.controls:q} --references={input.references:q} --baseline {wildcards.baseline} "
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "

@@ -1,10 +1,12 @@
 # In: a model's weights, the face shards, the originals' videos.
 # Out: attributions/references/<protocol>.h5, attributions/real_faces.h5,
 #      attributions/originals/<shard>.h5, attributions/originals.csv,
-#      attributions/<model>/<protocol>/<baseline>/<shard>.h5.
+#      attributions/<model>/<protocol>/<baseline>/<shard>.h5,
+#      attributions/<model>/<protocol>/controls/<shard>.h5.
 # Steps: collect_references, collect_real_faces and align_originals (images that
 #        baselines are made of), summarize_originals, attribute_frames for each test
-#        shard (the GPU's work).
+#        shard and measure_controls on a sample of its
+#        fakes (the GPU's work).
 
 
 rule collect_references:
@@ -125,6 +127,48 @@ rule attribute_frames:
         "--threads {threads} > {log:q} 2>&1"
 
 
+rule measure_controls:
+    input:
+        weights=JOBS.detector_file,
+        faces=rules.extract_faces.output,
+        attributions=expand(
+            rules.attribute_frames.output,
+            baseline=CONFIG.attribution.baselines,
+            allow_missing=True,
+        ),
+        references=JOBS.control_references,
+        real_faces=JOBS.control_faces,
+        originals=JOBS.control_originals,
+    output:
+        ensure(
+            "<results>/attributions/<detector>/controls/{shard}.h5",
+            non_empty=True,
+        ),
+    log:
+        "<logs>/measure_controls/<detector>/{shard}.log",
+    benchmark:
+        "<benchmarks>/measure_controls/<detector>/{shard}.tsv"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=growing(16000),
+        runtime=growing(120),
+    params:
+        config=JOBS.control_config,
+        frames=CONFIG.attribution.control_frames,
+        margin=CONFIG.faces.margin,
+        seed=CONFIG.seed,
+        code=code_version("measure_controls"),
+    shell:
+        "python -m pipeline.measure_controls --weights {input.weights:q} "
+        "--faces {input.faces:q} --attributions {input.attributions:q} "
+        "--references={input.references:q} --real_faces={input.real_faces:q} "
+        "--originals={input.originals:q} --output {output:q} "
+        "--config {params.config:q} --frames {params.frames} "
+        "--margin {params.margin} --seed {params.seed} --threads {threads} "
+        "> {log:q} 2>&1"
+
+
 rule attributions:
     input:
         JOBS.needed_for("attributions"),
@@ -132,6 +176,13 @@ rule attributions:
             expand(
                 rules.attribute_frames.output,
                 shard=JOBS.shards("test"),
+                allow_missing=True,
+            )
+        ),
+        JOBS.of_each_detector(
+            expand(
+                rules.measure_controls.output,
+                shard=JOBS.control_shards(),
                 allow_missing=True,
             )
         ),

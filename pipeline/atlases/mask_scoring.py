@@ -1,0 +1,92 @@
+"""Score the heats of frames against the masks of the same frames."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.atlases.heats import HEATS, FrameHeats, constant_heats
+from pipeline.atlases.mask_agreement import (
+    ALL_SCORES,
+    PAIRED_SPECIFICITY,
+    SCORES,
+    RankedHeat,
+    rank_heat,
+    ranked_scores,
+    relevance_mass,
+)
+from pipeline.atlases.scales import (
+    SCALES,
+    SQUARES,
+    at_scale,
+    mask_at_scale,
+    share_of_squares,
+)
+
+
+class MaskScorer:
+    """Scores frames. What all frames share is computed once: it is slow to sort."""
+
+    def __init__(self, size: int, mean_mask: np.ndarray | None) -> None:
+        """For crops of `size` px. Without `mean_mask` (S, S), that of the training set,
+        the scores that need it are NaN."""
+        prior = np.zeros((size, size)) if mean_mask is None else mean_mask
+        self.priors = [
+            share_of_squares(prior) if s == SQUARES else prior for s in SCALES
+        ]
+        constant = constant_heats(size, mean_mask)
+        self.constant: list[dict[str, RankedHeat]] = [
+            {name: rank_heat(at_scale(heat, s)) for name, heat in constant.items()}
+            for s in SCALES
+        ]
+
+    def score(
+        self,
+        frame: FrameHeats,
+        official: np.ndarray,
+        changed: np.ndarray,
+        real: FrameHeats | None = None,
+    ) -> np.ndarray:
+        """The scores of a frame: (truths, SCALES, HEATS, ALL_SCORES); NaN if unknown.
+
+        `official` and `changed` (S, S) are the two truths, in this order. The mean mask
+        is of official masks, so the scores that need it are NaN for changed pixels.
+        `real` are the heats of the fake's own real frame.
+        """
+        found = np.full((2, len(SCALES), len(HEATS), len(ALL_SCORES)), np.nan)
+        for number, (scale, prior) in enumerate(zip(SCALES, self.priors, strict=True)):
+            constant = self.constant[number]
+            heats = {n: rank_heat(h) for n, h in frame.at_scale(scale).items()}
+            others = {}
+            if real is not None:
+                others = {n: rank_heat(h) for n, h in real.at_scale(scale).items()}
+            masks = [mask_at_scale(mask, scale) for mask in (official, changed)]
+            for truth, mask in enumerate(masks):
+                shown = prior if truth == 0 else np.zeros_like(prior)
+                for name, heat in (heats | constant).items():
+                    scores = ranked_scores(heat, mask, shown)
+                    other = others.get(name) or (constant.get(name) if real else None)
+                    scores[PAIRED_SPECIFICITY] = _specificity(heat, other, mask)
+                    place = truth, number, HEATS.index(name)
+                    found[place] = [scores[score] for score in ALL_SCORES]
+        return found
+
+
+def _specificity(heat: RankedHeat, other: RankedHeat | None, mask: np.ndarray) -> float:
+    """The heat's relevance mass in a mask, minus that of `other`; NaN if unknown."""
+    if other is None or mask.all() or not mask.any():
+        return np.nan
+    return relevance_mass(heat, mask) - relevance_mass(other, mask)
+
+
+def no_scores(count: int) -> np.ndarray:
+    """Unknown scores of frames: (count, truths, SCALES, HEATS, ALL_SCORES) NaN."""
+    return np.full((count, 2, len(SCALES), len(HEATS), len(ALL_SCORES)), np.nan)
+
+
+def map_scores(scores: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of frames' own maps in pixels against official masks, by name.
+
+    `scores` are those of n frames, as in `no_scores`; each value is (n,).
+    """
+    names: Sequence[str] = SCORES
+    return {name: scores[:, 0, 0, 0, n] for n, name in enumerate(names)}
