@@ -30,8 +30,9 @@ from pipeline.atlases.mask_agreement import (
     control_heats,
     mask_scores,
 )
-from pipeline.atlases.regions import REGIONS
+from pipeline.atlases.regions import region_sums
 from pipeline.atlases.registration import matrices_of, register, warp
+from pipeline.atlases.registration_check import LOGITS, face_states, frame_sums
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
@@ -66,6 +67,7 @@ class ShardSums:
         scores: one row for each frame, truth and heat: agreement with the truth's mask.
         sample: (n, P, P) float32: pooled maps of a sample of the frames.
         sampled: the rows of these frames.
+        frame_sums: (N, 1 + LOGITS) float64: `frame_sums` of each frame.
     """
 
     cells: dict[CellKey, Cell]
@@ -73,6 +75,7 @@ class ShardSums:
     scores: pd.DataFrame
     sample: np.ndarray
     sampled: pd.DataFrame
+    frame_sums: np.ndarray
 
 
 def make_cell(
@@ -167,7 +170,9 @@ def sum_shard(
         prior = np.zeros((size, size)) if mean_mask is None else mean_mask
         count = len(shard.frames)
         table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
-        off_grid = np.zeros(count)
+        states = face_states(crops, table["crop"].to_numpy())
+        table = table.assign(**{name: states[name].to_numpy() for name in states})
+        sums = np.zeros((count, 1 + len(LOGITS)))
         scores = np.full((count, len(TRUTHS), len(heats), len(SCORES)), np.nan)
         kept = table["place"].to_numpy()
         chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
@@ -188,7 +193,7 @@ def sum_shard(
             )
             own = cells_of_video(frames, video, regions=regions, seed=seed)
             cells = merge_all_cells(cells, own)
-            off_grid[places] = frames.off_grid
+            sums[places] = frame_sums(frames, regions)
             if score_masks:
                 changed = _changed(known, video, masks)
                 scores[places] = _scores_of_truths(
@@ -199,13 +204,14 @@ def sum_shard(
                     sample[sample_row[place]] = pool_maps(heatmap)
     scores = scores[kept]
     map_scores = dict(zip(SCORES, scores[:, 0, 0].T, strict=True))
-    table = table.assign(**map_scores, lost=off_grid[kept]).reset_index(drop=True)
+    table = table.assign(**map_scores, lost=sums[kept, -1]).reset_index(drop=True)
     return ShardSums(
         cells=cells,
         frames=table,
         scores=_score_rows(table, scores, list(heats)),
         sample=sample,
         sampled=table.iloc[chosen].reset_index(drop=True),
+        frame_sums=sums[kept],
     )
 
 
@@ -278,12 +284,6 @@ def _warp_all(pictures: np.ndarray, matrices: np.ndarray, grid: int) -> np.ndarr
     return np.stack([warp(picture, matrix, grid) for picture, matrix in pairs])
 
 
-def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Sums of maps (n, G, G) over each region of `regions` (G, G) int: (n, R)."""
-    inside = regions.ravel()[:, None] == np.arange(len(REGIONS))
-    return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
-
-
 def _scores_of_truths(
     maps: np.ndarray,
     masks: np.ndarray,
@@ -352,6 +352,7 @@ def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
         scores=_concat(one.scores, other.scores),
         sample=maps[kept],
         sampled=rows[kept].reset_index(drop=True),
+        frame_sums=np.concatenate([one.frame_sums, other.frame_sums]),
     )
 
 

@@ -27,6 +27,7 @@ rule sum_attributions:
         cells="<atlas>/cells.csv",
         regions="<atlas>/regions.csv",
         masks="<atlas>/masks.csv",
+        registration="<atlas>/registration.csv",
     log:
         "<logs>/sum_attributions/<detector>/{baseline}.log",
     benchmark:
@@ -46,6 +47,7 @@ rule sum_attributions:
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "
+        "--registration {output.registration:q} "
         "--margin {params.margin} --resamples {params.resamples} "
         "--seed {params.seed} > {log:q} 2>&1"
 
