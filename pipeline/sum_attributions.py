@@ -15,7 +15,12 @@ from pipeline.atlases.reduction import (
     sum_shards,
     with_all_outcomes,
 )
-from pipeline.atlases.regions import region_grid, usual_points
+from pipeline.atlases.regions import (
+    moved_region_grids,
+    region_grid,
+    usual_points,
+)
+from pipeline.atlases.registration_check import registration_table
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions.references import References
 from pipeline.attributions.shards import AttributionShard
@@ -45,6 +50,7 @@ class Arguments:
     cells: Path
     regions: Path
     masks: Path
+    registration: Path
 
     baseline: str
     margin: float
@@ -56,7 +62,8 @@ def main(args: Arguments) -> None:
     threshold = read_points(args.points)["frame"].threshold
     grid = min(map_side(args.attributions[0]), MAX_GRID_SIDE)
     has_landmarks = any_landmarks(args.faces)
-    regions = region_grid(grid, args.margin, usual_points(has_landmarks))
+    points = usual_points(has_landmarks)
+    regions = region_grid(grid, args.margin, points)
     from_originals = args.baseline == ORIGINAL
     found = sum_shards(
         args.attributions,
@@ -79,7 +86,10 @@ def main(args: Arguments) -> None:
     write_sample(args.sample, found.sample, rows, has_landmarks=has_landmarks)
     write_csv(found.frames, args.frames)
     write_csv(cell_table(found.frames, arrays), args.cells)
-    write_csv(ledger(cells, regions), args.regions)
+    moved = moved_region_grids(grid, args.margin, points)
+    write_csv(ledger(cells, regions, moved), args.regions)
+    check = registration_table(found.frames, found.frame_sums, cells, regions)
+    write_csv(check, args.registration)
     agreement = agreement_table(found.scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)
     log.info("%d frames, %d cells", len(found.frames), len(cells))

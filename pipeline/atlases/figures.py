@@ -27,6 +27,7 @@ from pipeline.atlases.overlays import (
     row_label,
     shared_limit,
 )
+from pipeline.atlases.regions import MOVE
 from pipeline.atlases.scales import smooth
 from pipeline.files.figures import counted, save
 from pipeline.models.predictions import probability
@@ -146,9 +147,10 @@ def plot_ledger(ledger: pd.DataFrame, *, title: str, look: Look, path: Path) -> 
     """Draw how much each region adds to the logit: a panel per method, a bar per
     region.
 
-    `ledger` has the columns outcome, dataset, compression, method, region, logits, low
-    and high. Only the outcome "all" is drawn. The regions of a panel add up to the mean
-    change of the logit.
+    `ledger` has the columns outcome, dataset, compression, method, region, logits, low,
+    high, moved_low and moved_high. Only the outcome "all" is drawn. The regions of a
+    panel add up to the mean change of the logit. The upper line at a bar's end is its
+    interval, the lower one is its range if the regions are moved.
     """
     ledger = ledger[(ledger["outcome"] == "all") & (ledger["region"] != "all")]
     keys = ["dataset", "compression", "method"]
@@ -171,9 +173,12 @@ def plot_ledger(ledger: pd.DataFrame, *, title: str, look: Look, path: Path) -> 
         part = by_slice[shown]
         values = part["logits"].to_numpy()
         spread = np.abs(part[["low", "high"]].to_numpy().T - values)
-        error = {"elinewidth": 0.8, "ecolor": "0.3"}
         colours = ends[(values > 0).astype(int)]
-        axes.barh(part["region"], values, xerr=spread, color=colours, error_kw=error)
+        axes.barh(part["region"], values, color=colours)
+        places = np.arange(len(part))
+        axes.errorbar(values, places - 0.15, xerr=spread, fmt="none", lw=0.8, c="0.3")
+        moved = part[["moved_low", "moved_high"]].to_numpy().T
+        axes.hlines(places + 0.2, *moved, color="0.6", lw=2.5)
         axes.axvline(0, color="0.3", lw=0.8)
         axes.set_title(
             f"{row_label(shown, slices)}\nsum {values.sum():+.2f}", fontsize=9
@@ -184,7 +189,10 @@ def plot_ledger(ledger: pd.DataFrame, *, title: str, look: Look, path: Path) -> 
         axes.set_visible(False)
     panels[0, 0].invert_yaxis()
     figure.supxlabel("logits: ← real   fake →, with 95 % intervals", fontsize=9)
-    figure.suptitle(title, fontsize=11)
+    note = (
+        f"grey: with all regions moved by {MOVE:.0%} of the distance between the eyes"
+    )
+    figure.suptitle(f"{title}\n{note}", fontsize=11)
     save(figure, path)
 
 

@@ -26,8 +26,9 @@ from pipeline.atlases.cells import (
 from pipeline.atlases.heats import HEATS, FrameHeats
 from pipeline.atlases.mask_agreement import ALL_SCORES, CHANGED, OFFICIAL
 from pipeline.atlases.mask_scoring import MaskScorer, map_scores, no_scores
-from pipeline.atlases.regions import REGIONS
+from pipeline.atlases.regions import region_sums
 from pipeline.atlases.registration import matrices_of, register, warp
+from pipeline.atlases.registration_check import LOGITS, face_states, frame_sums
 from pipeline.atlases.scales import SCALES, on_one_scale
 from pipeline.attributions.controls import ControlShard
 from pipeline.attributions.originals import Originals
@@ -63,6 +64,7 @@ class ShardSums:
         scores: one row for each frame, truth and heat: agreement with the truth's mask.
         sample: (n, P, P) float32: pooled maps of a sample of the frames.
         sampled: the rows of these frames.
+        frame_sums: (N, 1 + LOGITS) float64: `frame_sums` of each frame.
     """
 
     cells: dict[CellKey, Cell]
@@ -70,6 +72,7 @@ class ShardSums:
     scores: pd.DataFrame
     sample: np.ndarray
     sampled: pd.DataFrame
+    frame_sums: np.ndarray
 
 
 def make_cell(
@@ -167,7 +170,9 @@ def sum_shard(
         scorer = MaskScorer(shard.maps.shape[1], mean_mask)
         count = len(shard.frames)
         table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
-        off_grid = np.zeros(count)
+        states = face_states(crops, table["crop"].to_numpy())
+        table = table.assign(**{name: states[name].to_numpy() for name in states})
+        sums = np.zeros((count, 1 + len(LOGITS)))
         scores = no_scores(count)
         kept = table["place"].to_numpy()
         chosen = np.flatnonzero(keep_sample(table[FRAME_KEYS], MAX_SAMPLE))
@@ -188,7 +193,7 @@ def sum_shard(
             )
             own = cells_of_video(frames, video, regions=regions, seed=seed)
             cells = merge_all_cells(cells, own)
-            off_grid[places] = frames.off_grid
+            sums[places] = frame_sums(frames, regions)
             changed = _changed(known, video, masks)
             fakes = np.flatnonzero(video["label"].to_numpy() == 1)
             for one in fakes:
@@ -203,7 +208,7 @@ def sum_shard(
                 if place in sample_row:
                     sample[sample_row[place]] = pool_maps(heatmap)
     scores = scores[kept]
-    lost = pd.Series(off_grid[kept], table.index, name="lost")
+    lost = pd.Series(sums[kept, -1], table.index, name="lost")
     own = pd.DataFrame(map_scores(scores), table.index)
     table = pd.concat([table, own, lost], axis=1).reset_index(drop=True)
     return ShardSums(
@@ -212,6 +217,7 @@ def sum_shard(
         scores=_score_rows(table, scores),
         sample=sample,
         sampled=table.iloc[chosen].reset_index(drop=True),
+        frame_sums=sums[kept],
     )
 
 
@@ -310,12 +316,6 @@ def _warp_all(pictures: np.ndarray, matrices: np.ndarray, grid: int) -> np.ndarr
     return np.stack([warp(picture, matrix, grid) for picture, matrix in pairs])
 
 
-def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Sums of maps (n, G, G) over each region of `regions` (G, G) int: (n, R)."""
-    inside = regions.ravel()[:, None] == np.arange(len(REGIONS))
-    return maps.reshape(len(maps), -1) @ inside.astype(np.float64)
-
-
 def _score_rows(table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
     """One row for each frame, truth, scale and heat that has a score.
 
@@ -344,6 +344,7 @@ def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
         scores=_concat(one.scores, other.scores),
         sample=maps[kept],
         sampled=rows[kept].reset_index(drop=True),
+        frame_sums=np.concatenate([one.frame_sums, other.frame_sums]),
     )
 
 

@@ -30,6 +30,9 @@ REGIONS = (
 HAAR_POINTS = np.array(
     [[0.285, 0.31], [0.715, 0.31], [0.5, 0.535], [0.3, 0.725], [0.7, 0.725]]
 )
+# How far regions are moved to see how much their sums depend on their places.
+MOVE = 0.05  # distances between the eyes
+DIRECTIONS = 8
 
 
 def usual_points(has_landmarks: bool) -> np.ndarray:
@@ -84,3 +87,23 @@ def region_grid(grid: int, margin: float, points: np.ndarray = PLACES) -> np.nda
     for name, pixels in layers.items():
         regions[pixels] = REGIONS.index(name)
     return regions
+
+
+def moved_region_grids(
+    grid: int, margin: float, points: np.ndarray = PLACES
+) -> np.ndarray:
+    """Region grids that are moved by MOVE: (DIRECTIONS, grid, grid) int8.
+
+    The directions are evenly spaced, and the first is to the right. The arguments are
+    as for `region_grid`. Each pixel still is in exactly one region.
+    """
+    reach = MOVE * np.linalg.norm(points[1] - points[0])
+    angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    moves = reach * np.column_stack([np.cos(angles), np.sin(angles)])
+    return np.stack([region_grid(grid, margin, points + move) for move in moves])
+
+
+def region_sums(maps: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Sums of maps (n, G, G) over each region of `regions` (G, G) int: (n, R)."""
+    inside = regions.ravel()[:, None] == np.arange(len(REGIONS))
+    return maps.reshape(len(maps), -1) @ inside.astype(np.float64)

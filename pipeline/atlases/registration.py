@@ -41,10 +41,22 @@ def to_canonical(
     matrices = scale * (np.asarray(alignments, float) @ to_frame)
     matrices[:, :, 2] += _shift(scale)
     unaligned = np.array([[scale, 0, _shift(scale)], [0, scale, _shift(scale)]])
-    with np.errstate(invalid="ignore"):
-        scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2]))) / scale
-        is_valid = (scales > SCALE_RANGE[0]) & (scales < SCALE_RANGE[1])
+    is_valid = are_valid(boxes, alignments, size=size)
     return np.where(is_valid[:, None, None], matrices, unaligned)
+
+
+def are_valid(boxes: np.ndarray, alignments: np.ndarray, *, size: int) -> np.ndarray:
+    """Whether each alignment is finite and its scale within SCALE_RANGE: (N,) bool.
+
+    The arguments are as for `to_canonical`. The scale is that from a crop to an aligned
+    picture.
+    """
+    left, top, right, bottom = np.asarray(boxes, float).T
+    areas = (right - left) * (bottom - top) / size**2  # px of the frame in one of crops
+    with np.errstate(invalid="ignore"):
+        turns = np.linalg.det(np.asarray(alignments, float)[:, :, :2])
+        scales = np.sqrt(np.abs(turns) * areas)
+        return (scales > SCALE_RANGE[0]) & (scales < SCALE_RANGE[1])
 
 
 def matrices_of(

@@ -13,7 +13,7 @@ from pipeline.atlases.gallery import cosine_similarity, pick_examples, read_fram
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.overlays import Look, overlay
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
-from pipeline.atlases.regions import region_grid
+from pipeline.atlases.regions import moved_region_grids, region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.attributions import originals
 from pipeline.faces.shards import FaceShard
@@ -98,7 +98,8 @@ def test_a_cells_map_adds_up_to_the_mean_change_of_the_logit(shards):
     table = cell_table(found.frames, cell_arrays(cells))
     summary = table.set_index(CELL_KEYS)
     assert set(summary.index) == set(cells)
-    parts = ledger(cells, region_grid(MAP_SIZE, 1.3)).set_index([*CELL_KEYS, "region"])
+    grids = region_grid(MAP_SIZE, 1.3), moved_region_grids(MAP_SIZE, 1.3)
+    parts = ledger(cells, *grids).set_index([*CELL_KEYS, "region"])
     for key, cell in cells.items():
         total = cell.signed.mean.sum() + cell.region_sums[-1] / cell.signed.count
         assert total == pytest.approx(summary.loc[key, "mean_attribution_sum"])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from pipeline.atlases.model_comparison import differences
 
 from pipeline.atlases.baseline_audit import agreement, audit
 from pipeline.atlases.baseline_figure import plot_baselines
@@ -27,10 +28,9 @@ from pipeline.atlases.figures import (
 )
 from pipeline.atlases.gallery import pick_examples, read_frames
 from pipeline.atlases.ledger import ledger
-from pipeline.atlases.model_comparison import differences
 from pipeline.atlases.overlays import Look, frame_name, hatch_others, hide_axes
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
-from pipeline.atlases.regions import region_grid
+from pipeline.atlases.regions import moved_region_grids, region_grid
 from pipeline.atlases.tables import cell_table
 from pipeline.faces.shards import FaceShard
 from pipeline.files.figures import counted, shortened
@@ -209,7 +209,8 @@ def test_statistics_of_one_frame_show_its_absolute_map(reduced, tmp_path):
 
 
 def test_ledger(reduced, tmp_path):
-    table = ledger(reduced.cells, reduced.regions)
+    moved = moved_region_grids(SIZE, 1.3)
+    table = ledger(reduced.cells, reduced.regions, moved)
     known = table["units"] >= MIN_UNITS
     assert table.loc[~known, ["low", "high"]].isna().all(axis=None)
     assert table.loc[known, ["low", "high"]].notna().all(axis=None)

@@ -7,7 +7,7 @@ import torch
 from pipeline.atlases.clusters import cluster_maps, cluster_summary
 from pipeline.atlases.ledger import ledger
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
-from pipeline.atlases.regions import REGIONS, region_grid
+from pipeline.atlases.regions import REGIONS, moved_region_grids, region_grid
 from pipeline.attributions.baselines import make_baselines
 from pipeline.attributions.explain import explain
 from pipeline.attributions.frames import choose_frames, frame_keys
@@ -105,7 +105,7 @@ def test_the_atlas_shows_the_mark(planted):
     frames = found.frames
     assert ((frames["logit"] > 0) == (frames["label"] == 1)).mean() > 0.9
     cells = with_all_outcomes(found.cells)
-    parts = ledger(cells, regions)
+    parts = ledger(cells, regions, moved_region_grids(SIZE, 1.3))
     fakes = parts[(parts["method"] == "A") & (parts["outcome"] == "all")]
     fakes = fakes[fakes["region"] != "all"].set_index("region")["logits"]
     assert fakes.idxmax() == "outside the face"

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.atlases.regions import HAAR_POINTS, REGIONS, region_grid
+from pipeline.atlases.regions import (
+    DIRECTIONS,
+    HAAR_POINTS,
+    MOVE,
+    REGIONS,
+    moved_region_grids,
+    region_grid,
+)
 from pipeline.faces.alignment import PLACES
 
 LANDMARKS = ("eyes", "eyes", "nose", "mouth", "mouth")
@@ -70,3 +77,19 @@ def test_the_areas_of_regions_do_not_depend_on_the_grid():
     )
     assert np.abs(coarse - fine).max() < 0.003
     assert wide[:-1] == pytest.approx(fine[:-1] * (1.3 / 1.6) ** 2, abs=0.001)
+
+
+def test_all_regions_move_by_the_same_distance_in_all_directions():
+    regions, moved = region_grid(400, 1.3), moved_region_grids(400, 1.3)
+    reach = MOVE * (PLACES[1, 0] - PLACES[0, 0]) / 1.3 * 400
+    angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    wanted = reach * np.column_stack([np.cos(angles), np.sin(angles)])
+    for name in ("eyes", "nose", "mouth"):
+        place = middle(regions, name)
+        moves = [middle(grid, name) - place for grid in moved]
+        assert np.abs(np.array(moves) - wanted).max() < 0.5  # px
+
+
+def middle(regions, name):
+    """The centre of a region, (x, y) in px."""
+    return np.argwhere(regions == REGIONS.index(name)).mean(0)[::-1]

@@ -100,6 +100,7 @@ def test_a_shard_without_videos_passes_all_steps(finished, tmp_path):
             points=results / "metrics/small/all/operating_point.csv",
             **{k: f"{k}.h5" for k in ("arrays", "sample")},
             **{k: f"{k}.csv" for k in ("frames", "cells", "regions", "masks")},
+            registration="registration.csv",
             margin=1.3,
             resamples=100,
             seed=0,

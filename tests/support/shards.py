@@ -27,11 +27,13 @@ def write_faces(
     masks: list[np.ndarray],
     alignment: np.ndarray | None = None,
     provenance: dict = PROVENANCE,
+    landmarks: np.ndarray | None = None,
 ) -> None:
     """Write a face shard.
 
     `videos` are rows of the table. `crops` has an array (N, S, S, 3) uint8 for each
-    video, and `masks` an array (N, S, S) uint8. `alignment` is (2, 3) or (N, 2, 3).
+    video, and `masks` an array (N, S, S) uint8. `alignment` is (2, 3) or (N, 2, 3), and
+    `landmarks` (N, 5, 2), the same for all videos.
     """
     size = crops[0].shape[1]
     with writing_faces(path, size, provenance, COLUMNS | {"label": int}) as shard:
@@ -44,7 +46,9 @@ def write_faces(
                 "timestamp": np.arange(count) / 25,
                 "box": np.tile([0, 0, size, size], (count, 1)),
                 "face": np.zeros((count, 4)),
-                "landmarks": np.full((count, 5, 2), np.nan),
+                "landmarks": (
+                    np.full((count, 5, 2), np.nan) if landmarks is None else landmarks
+                ),
                 "alignment": np.broadcast_to(matrix, (count, 2, 3)),
                 "score": np.ones(count),
                 "interpolated": np.zeros(count, bool),

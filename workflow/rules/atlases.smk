@@ -33,6 +33,7 @@ rule sum_attributions:
         cells="<atlas>/cells.csv",
         regions="<atlas>/regions.csv",
         masks="<atlas>/masks.csv",
+        registration="<atlas>/registration.csv",
     log:
         "<logs>/sum_attributions/<detector>/{baseline}.log",
     benchmark:
@@ -52,6 +53,7 @@ rule sum_attributions:
         "--points {input.points:q} --arrays {output.arrays:q} "
         "--sample {output.sample:q} --frames {output.frames:q} "
         "--cells {output.cells:q} --regions {output.regions:q} --masks {output.masks:q} "
+        "--registration {output.registration:q} "
         "--margin {params.margin} --resamples {params.resamples} "
         "--seed {params.seed} > {log:q} 2>&1"
 
