@@ -20,8 +20,7 @@ the same baseline. A heat that does not depend on the frame gets exactly 0.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,14 +28,9 @@ import pandas as pd
 from pipeline.atlases.arrays import OUTCOMES
 from pipeline.atlases.heats import ABSOLUTE, ATTRIBUTION, CONTROLS
 from pipeline.atlases.scales import BLUR
+from pipeline.atlases.video_means import VIDEO_KEYS, video_means
 from pipeline.metrics.slices import ALL, SLICE_KEYS
-from pipeline.statistics.resampling import (
-    UNIT_COLUMNS,
-    count_units,
-    interval,
-    resampled_means,
-    units_of,
-)
+from pipeline.statistics.resampling import UNIT_COLUMNS
 
 SCORES = (
     "relevance_mass",
@@ -193,7 +187,7 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
     - outcome: "all", and at the scale BLUR also "right" and "wrong", for the scores
       that are compared with controls.
     - heat: also "<heat> - <control>", such as "attribution - centre": the differences
-      of a video's means, for COMPARED_SCORES.
+      of each frame, for COMPARED_SCORES.
     - value: the mean over videos of each video's mean over its frames.
     - low, high: the 95 % interval over `resamples` resamples of units. With one seed,
       all heats, scores and slices use the same resamples.
@@ -220,41 +214,22 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
 
 def _agreement_rows(
     frames: pd.DataFrame, scores: Sequence[str], resamples: int, seed: int
-) -> list[tuple[Any, ...]]:
+) -> Iterator[tuple[Any, ...]]:
     """The rows of `agreement_table` for one outcome, truth and scale, without these
     columns."""
-    means, counts = _by_video(frames, scores)
-    rows: list[tuple[Any, ...]] = []
-    for names, part in _slices(means.index):
-        chosen = means[part]
-        values = chosen.to_numpy()  # (V, K)
-        units = units_of(chosen.index.to_frame())
-        scored_frames = counts[part].to_numpy().sum(0)  # (K,)
-        resampled = resampled_means(values, units, resamples, seed)
-        for column, (heat, score) in enumerate(chosen.columns):
-            known = np.flatnonzero(np.isfinite(values[:, column]))
-            if not len(known):
-                continue
-            value = round(float(values[known, column].mean()), 12)  # like the interval
-            number = count_units(units[video] for video in known)
-            bounds = interval(value, resampled[:, column], number)
-            numbers = int(scored_frames[column]), number
-            rows.append((*names, heat, score, value, *bounds, *numbers))
-    return rows
+    for one in video_means(_by_heat(frames, scores), resamples, seed):
+        heat, score = cast("tuple[str, str]", one.column)
+        numbers = (one.value, one.low, one.high, one.frames, one.units)
+        yield (*one.names, heat, score, *numbers)
 
 
-def _by_video(
-    scored: pd.DataFrame, scores: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each video's mean over its frames, and the number of these frames.
+def _by_heat(scored: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
+    """One row for each frame, indexed by VIDEO_KEYS and frame.
 
-    Both have one row for each video, indexed by `SLICE_KEYS`, units and video. Their
-    columns are (heat, score): first of each heat, then of the differences. A difference
-    is of the frames that have both scores.
+    Its columns are (heat, score): first of each heat, then of the differences.
     """
-    keys = [*SLICE_KEYS, *UNIT_COLUMNS, "video"]
-    wide = scored.set_index([*keys, "frame", "heat"])[list(scores)].unstack("heat")
-    wide = wide.swaplevel(axis=1)
+    rows = scored.set_index([*VIDEO_KEYS, "frame", "heat"])[list(scores)]
+    wide = rows.unstack("heat").swaplevel(axis=1)
     heats = set(wide.columns.get_level_values(0))
     wide = wide[[(heat, name) for heat in sorted(heats) for name in scores]]
     differences = {
@@ -264,19 +239,4 @@ def _by_video(
         for name in scores
         if {heat, control} <= heats and name in COMPARED_SCORES
     }
-    wide = pd.concat([wide, pd.DataFrame(differences, index=wide.index)], axis=1)
-    by_video = wide.groupby(level=keys)
-    return by_video.mean(), by_video.count()
-
-
-def _slices(videos: pd.MultiIndex) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
-    """The names of each slice that is not empty, and which videos it has, (V,) bool."""
-    values = [videos.get_level_values(name) for name in SLICE_KEYS]
-    datasets, compressions, methods = (sorted(v.unique()) for v in values)
-    wide = [n if len(n) == 1 else [ALL, *n] for n in (datasets, compressions)]
-    for names in product(*wide, [ALL, *methods]):
-        part = np.ones(len(videos), bool)
-        for name, value in zip(names, values, strict=True):
-            part &= (name == ALL) | (value == name)
-        if part.any():
-            yield names, part
+    return pd.concat([wide, pd.DataFrame(differences, index=wide.index)], axis=1)

@@ -449,6 +449,11 @@ class JobParameters:
         """The test shards on which controls are measured."""
         return self.shards("test") if self.config.attribution.control_frames else []
 
+    def with_interventions(self, files: Iterable[str]) -> list[str]:
+        """A rule's files of every detector, if interventions are measured."""
+        known = self.shards_with_originals() and self.control_shards()
+        return self.of_each_detector(files) if known else []
+
     def control_references(self, wildcards: Wildcards) -> str | list[str]:
         """The references of a protocol, if a baseline is made from them."""
         if "mean_face" not in self.config.attribution.baselines:

@@ -1,9 +1,10 @@
 # In: the attributions and face shards of the test set, the thresholds of the detectors.
 # Out: atlases/<model>/<protocol>/<baseline>/*; atlases/<model>/<protocol>/baselines.*;
+#      atlases/<model>/<protocol>/interventions.*; atlases/<model>/<protocol>/curves.csv;
 #      atlases/models-<baseline>.*; atlases/significance.csv.
 # Steps: sum_attributions and cluster_maps (arrays and tables); mark_significant (one
 #        test of all differences of the run); draw_atlas (pictures);
-#        compare_baselines and draw_baselines for each detector; compare_atlases and
+#        compare_baselines, draw_baselines and summarize_controls for each detector; compare_atlases and
 #        draw_comparison over the detectors; export_virelay on request.
 
 
@@ -213,6 +214,30 @@ rule draw_baselines:
         "> {log:q} 2>&1"
 
 
+rule summarize_controls:
+    input:
+        controls=rules.sum_attributions.input.controls,
+    output:
+        regions="<results>/atlases/<detector>/interventions.csv",
+        curves="<results>/atlases/<detector>/curves.csv",
+        figure="<results>/atlases/<detector>/interventions.png",
+    log:
+        "<logs>/summarize_controls/<detector>.log",
+    benchmark:
+        "<benchmarks>/summarize_controls/<detector>.tsv"
+    resources:
+        **TABLES,
+    params:
+        resamples=CONFIG.evaluation.bootstrap,
+        seed=CONFIG.seed,
+        code=code_version("summarize_controls"),
+    shell:
+        "python -m pipeline.summarize_controls --controls {input.controls:q} "
+        "--regions {output.regions:q} --curves {output.curves:q} "
+        "--figure {output.figure:q} --title {wildcards.model}/{wildcards.protocol} "
+        "--resamples {params.resamples} --seed {params.seed} > {log:q} 2>&1"
+
+
 rule compare_atlases:
     input:
         arrays=JOBS.of_each_detector(rules.sum_attributions.output.arrays),
@@ -302,5 +327,6 @@ rule atlases:
         rules.mark_significant.output,
         JOBS.of_each_detector(rules.compare_baselines.output),
         JOBS.of_each_detector(rules.draw_baselines.output),
+        JOBS.with_interventions(rules.summarize_controls.output),
         JOBS.compared_atlases(rules.compare_atlases.output),
         JOBS.compared_atlases(rules.draw_comparison.output),

@@ -1,0 +1,47 @@
+"""Summarize the interventions of all test shards (rule `summarize_controls`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.atlases.intervention_figure import plot_interventions
+from pipeline.atlases.intervention_tables import curve_effect_table, region_effect_table
+from pipeline.attributions.controls import ControlShard
+from pipeline.files.tables import write_csv
+from pipeline.runtime.command_line import run
+
+
+@dataclass(frozen=True)
+class Arguments:
+    controls: list[Path]
+    regions: Path
+    curves: Path
+    figure: Path
+    title: str
+    resamples: int
+    seed: int
+
+
+def main(args: Arguments) -> None:
+    regions, curves = [], []
+    for path in args.controls:
+        with ControlShard(path) as shard:
+            regions.append(shard.regions)
+            curves.append(shard.curves)
+    region_table = region_effect_table(all_rows(regions), args.resamples, args.seed)
+    curve_table = curve_effect_table(all_rows(curves), args.resamples, args.seed)
+    write_csv(region_table, args.regions)
+    write_csv(curve_table, args.curves)
+    title = f"{args.title}: parts of fakes put into their originals, and taken out"
+    plot_interventions(region_table, curve_table, title=title, path=args.figure)
+
+
+def all_rows(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all tables. An empty table would change the dtypes of the others."""
+    filled = [table for table in tables if len(table)] or tables[:1]
+    return pd.concat(filled, ignore_index=True)
+
+
+if __name__ == "__main__":
+    run(main, Arguments)
