@@ -90,7 +90,7 @@ def main(args: Arguments) -> None:
     write_csv(ledger(cells, regions, moved), args.regions)
     check = registration_table(found.frames, found.frame_sums, cells, regions)
     write_csv(check, args.registration)
-    agreement = agreement_table(found.scores, args.resamples, args.seed)
+    agreement = agreement_table(found.frames, found.scores, args.resamples, args.seed)
     write_csv(agreement, args.masks)
     log.info("%d frames, %d cells", len(found.frames), len(cells))
 

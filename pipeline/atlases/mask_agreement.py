@@ -18,19 +18,18 @@ the fake's heat, minus that of the heat of its own real frame, in the same mask 
 the same baseline. A heat that does not depend on the frame gets exactly 0.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from pipeline.atlases.arrays import OUTCOMES
-from pipeline.atlases.heats import ABSOLUTE, ATTRIBUTION, CONTROLS
-from pipeline.atlases.scales import BLUR
+from pipeline.atlases.heats import ABSOLUTE, ATTRIBUTION, CONTROLS, HEATS
+from pipeline.atlases.scales import BLUR, SCALES
 from pipeline.atlases.video_means import VIDEO_KEYS, video_means
 from pipeline.metrics.slices import ALL, SLICE_KEYS
-from pipeline.statistics.resampling import UNIT_COLUMNS
 
 SCORES = (
     "relevance_mass",
@@ -51,11 +50,6 @@ OFFICIAL, CHANGED = "official mask", "changed pixels"  # the truths
 COMPARED_SCORES = (
     *("relevance_mass", "lift", "rank_accuracy", "auroc", "shuffled_auc"),
     PAIRED_SPECIFICITY,
-)
-FRAME_COLUMNS = (
-    *(*SLICE_KEYS, *UNIT_COLUMNS, "video", "frame", "outcome"),
-    *("truth", "scale", "heat"),
-    *ALL_SCORES,
 )
 COLUMNS = (
     *SLICE_KEYS,
@@ -173,14 +167,15 @@ def _area(positives: np.ndarray, negatives: np.ndarray) -> float:
     return (negatives * hotter).sum() / (positives.sum() * negatives.sum())
 
 
-def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+def agreement_table(
+    frames: pd.DataFrame, scores: np.ndarray, resamples: int, seed: int
+) -> pd.DataFrame:
     """Agreement with the masks: one row for each slice, outcome, truth, scale, heat and
     score.
 
-    `frames` has one row for each frame, truth, scale and heat, with the columns
-    `FRAME_COLUMNS`: `truth` is OFFICIAL or CHANGED, `scale` one of `heats.SCALES`,
-    `heat` one of `heats.HEATS`, `video` the video's id, and `frame` a name of the
-    frame. Scores may be NaN. Returns the columns `COLUMNS`:
+    `frames` has the columns VIDEO_KEYS and `outcome`, and `scores` the scores of the
+    same N frames: (N, TRUTHS, SCALES, HEATS, ALL_SCORES), NaN where unknown. Returns
+    the columns `COLUMNS`:
 
     - dataset, compression, method: each value, and "all" of them. "all" data sets or
       compressions are there only if there are several; "all" methods are all fakes.
@@ -193,50 +188,40 @@ def agreement_table(frames: pd.DataFrame, resamples: int, seed: int) -> pd.DataF
       all heats, scores and slices use the same resamples.
     - frames, units: how many have the score. A score that no frame has is left out.
     """
-    scored = frames.dropna(subset=list(ALL_SCORES), how="all")
     rows: list[tuple[Any, ...]] = []
-    for (truth, scale), part in scored.groupby(["truth", "scale"], sort=False):
-        parts: list[tuple[str, pd.DataFrame, Sequence[str]]]
-        parts = [(ALL, part, ALL_SCORES)]
+    outcomes = frames["outcome"].to_numpy(str)
+    for (place, truth), (level, scale) in product(enumerate(TRUTHS), enumerate(SCALES)):
+        found = _by_heat(frames, scores[:, place, level])
+        compared = [name for name in found if name[1] in COMPARED_SCORES]
+        parts = [(ALL, found)]
         if scale == BLUR:
-            judged = part[part["heat"].isin([ATTRIBUTION, ABSOLUTE, *CONTROLS])]
-            by_outcome = dict(iter(judged.groupby("outcome")))
-            parts += [
-                (name, by_outcome[name], COMPARED_SCORES)
-                for name in OUTCOMES
-                if name in by_outcome
-            ]
-        for outcome, chosen, scores in parts:
-            for row in _agreement_rows(chosen, scores, resamples, seed):
-                rows.append((*row[:3], outcome, truth, scale, *row[3:]))
+            split = found[compared]
+            parts += [(name, split[outcomes == name]) for name in OUTCOMES]
+        for outcome, part in parts:
+            known = part.dropna(how="all").dropna(how="all", axis=1)
+            for one in video_means(known, resamples, seed):
+                heat, score = cast("tuple[str, str]", one.column)
+                names = (*one.names, outcome, truth, scale, heat, score)
+                rows.append(
+                    (*names, one.value, one.low, one.high, one.frames, one.units)
+                )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _agreement_rows(
-    frames: pd.DataFrame, scores: Sequence[str], resamples: int, seed: int
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of `agreement_table` for one outcome, truth and scale, without these
-    columns."""
-    for one in video_means(_by_heat(frames, scores), resamples, seed):
-        heat, score = cast("tuple[str, str]", one.column)
-        numbers = (one.value, one.low, one.high, one.frames, one.units)
-        yield (*one.names, heat, score, *numbers)
-
-
-def _by_heat(scored: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
-    """One row for each frame, indexed by VIDEO_KEYS and frame.
+def _by_heat(frames: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
+    """The scores (N, HEATS, ALL_SCORES) as a table, indexed by VIDEO_KEYS.
 
     Its columns are (heat, score): first of each heat, then of the differences.
     """
-    rows = scored.set_index([*VIDEO_KEYS, "frame", "heat"])[list(scores)]
-    wide = rows.unstack("heat").swaplevel(axis=1)
-    heats = set(wide.columns.get_level_values(0))
-    wide = wide[[(heat, name) for heat in sorted(heats) for name in scores]]
-    differences = {
-        (f"{heat} - {control}", name): wide[heat, name] - wide[control, name]
-        for heat in (ATTRIBUTION, ABSOLUTE)
-        for control in CONTROLS
-        for name in scores
-        if {heat, control} <= heats and name in COMPARED_SCORES
+    index = pd.MultiIndex.from_frame(frames[VIDEO_KEYS])
+    columns = {
+        (heat, name): scores[:, n, k].astype(np.float64)
+        for n, heat in enumerate(HEATS)
+        for k, name in enumerate(ALL_SCORES)
     }
-    return pd.concat([wide, pd.DataFrame(differences, index=wide.index)], axis=1)
+    for heat, control, name in product(
+        (ATTRIBUTION, ABSOLUTE), CONTROLS, COMPARED_SCORES
+    ):
+        difference = columns[heat, name] - columns[control, name]
+        columns[f"{heat} - {control}", name] = difference
+    return pd.DataFrame(columns, index)

@@ -9,6 +9,7 @@ from pipeline.atlases.mask_agreement import (
     ALL_SCORES,
     PAIRED_SPECIFICITY,
     SCORES,
+    TRUTHS,
     RankedHeat,
     rank_heat,
     ranked_scores,
@@ -46,13 +47,13 @@ class MaskScorer:
         changed: np.ndarray,
         real: FrameHeats | None = None,
     ) -> np.ndarray:
-        """The scores of a frame: (truths, SCALES, HEATS, ALL_SCORES); NaN if unknown.
+        """The scores of a frame: (TRUTHS, SCALES, HEATS, ALL_SCORES); NaN if unknown.
 
         `official` and `changed` (S, S) are the two truths, in this order. The mean mask
         is of official masks, so the scores that need it are NaN for changed pixels.
         `real` are the heats of the fake's own real frame.
         """
-        found = np.full((2, len(SCALES), len(HEATS), len(ALL_SCORES)), np.nan)
+        found = no_scores(1)[0]
         for number, (scale, prior) in enumerate(zip(SCALES, self.priors, strict=True)):
             constant = self.constant[number]
             heats = {n: rank_heat(h) for n, h in frame.at_scale(scale).items()}
@@ -79,8 +80,10 @@ def _specificity(heat: RankedHeat, other: RankedHeat | None, mask: np.ndarray) -
 
 
 def no_scores(count: int) -> np.ndarray:
-    """Unknown scores of frames: (count, truths, SCALES, HEATS, ALL_SCORES) NaN."""
-    return np.full((count, 2, len(SCALES), len(HEATS), len(ALL_SCORES)), np.nan)
+    """Unknown scores of frames: (count, TRUTHS, SCALES, HEATS, ALL_SCORES)
+    float32 NaN."""
+    shape = (count, len(TRUTHS), len(SCALES), len(HEATS), len(ALL_SCORES))
+    return np.full(shape, np.nan, np.float32)
 
 
 def map_scores(scores: np.ndarray) -> dict[str, np.ndarray]:

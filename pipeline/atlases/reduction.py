@@ -10,7 +10,6 @@ the arguments.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +22,12 @@ from pipeline.atlases.cells import (
     mean_map_errors,
     merge_cells,
 )
-from pipeline.atlases.heats import HEATS, FrameHeats
-from pipeline.atlases.mask_agreement import ALL_SCORES, CHANGED, OFFICIAL
+from pipeline.atlases.heats import FrameHeats
 from pipeline.atlases.mask_scoring import MaskScorer, map_scores, no_scores
 from pipeline.atlases.regions import region_sums
 from pipeline.atlases.registration import matrices_of, register, warp
 from pipeline.atlases.registration_check import LOGITS, face_states, frame_sums
-from pipeline.atlases.scales import SCALES, on_one_scale
+from pipeline.atlases.scales import on_one_scale
 from pipeline.attributions.controls import ControlShard
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
@@ -37,7 +35,6 @@ from pipeline.faces.shards import FaceShard
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
 from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
 from pipeline.statistics.resampling import (
-    UNIT_COLUMNS,
     Replicates,
     Units,
     count_units,
@@ -51,7 +48,6 @@ MAX_GRID_SIDE = 128  # px of the canonical face
 RESAMPLES = 400
 MAX_SAMPLE = 2000  # maps that are kept for clusters and ranks
 FRAME_KEYS = ["video", "subject", "number"]
-TRUTHS = (OFFICIAL, CHANGED)  # in the order of the scores of a frame
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,8 @@ class ShardSums:
     Attributes:
         cells: by data set, compression, method, label and outcome.
         frames: one row for each frame.
-        scores: one row for each frame, truth and heat: agreement with the truth's mask.
+        scores: (N, TRUTHS, SCALES, HEATS, ALL_SCORES) float32: agreement of the frames'
+            heats with masks. NaN for real frames.
         sample: (n, P, P) float32: pooled maps of a sample of the frames.
         sampled: the rows of these frames.
         frame_sums: (N, 1 + LOGITS) float64: `frame_sums` of each frame.
@@ -69,7 +66,7 @@ class ShardSums:
 
     cells: dict[CellKey, Cell]
     frames: pd.DataFrame
-    scores: pd.DataFrame
+    scores: np.ndarray
     sample: np.ndarray
     sampled: pd.DataFrame
     frame_sums: np.ndarray
@@ -214,7 +211,7 @@ def sum_shard(
     return ShardSums(
         cells=cells,
         frames=table,
-        scores=_score_rows(table, scores),
+        scores=scores,
         sample=sample,
         sampled=table.iloc[chosen].reset_index(drop=True),
         frame_sums=sums[kept],
@@ -316,23 +313,6 @@ def _warp_all(pictures: np.ndarray, matrices: np.ndarray, grid: int) -> np.ndarr
     return np.stack([warp(picture, matrix, grid) for picture, matrix in pairs])
 
 
-def _score_rows(table: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:
-    """One row for each frame, truth, scale and heat that has a score.
-
-    `scores` is (n, TRUTHS, SCALES, HEATS, ALL_SCORES).
-    """
-    columns = ["dataset", "compression", "method", *UNIT_COLUMNS, "video", "outcome"]
-    keys = table[columns].assign(frame=table["shard"] + " " + table["place"].map(str))
-    parts = []
-    for truth, scale, heat in product(TRUTHS, SCALES, HEATS):
-        place = TRUTHS.index(truth), SCALES.index(scale), HEATS.index(heat)
-        found = scores[:, *place]  # (n, ALL_SCORES)
-        known = np.isfinite(found).any(1)
-        values = dict(zip(ALL_SCORES, found[known].T, strict=True))
-        parts.append(keys[known].assign(truth=truth, scale=scale, heat=heat, **values))
-    return pd.concat(parts, ignore_index=True)
-
-
 def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
     """The sums over the shards of both."""
     maps = np.concatenate([one.sample, other.sample])
@@ -341,7 +321,7 @@ def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
     return ShardSums(
         cells=merge_all_cells(one.cells, other.cells),
         frames=_concat(one.frames, other.frames),
-        scores=_concat(one.scores, other.scores),
+        scores=np.concatenate([one.scores, other.scores]),
         sample=maps[kept],
         sampled=rows[kept].reset_index(drop=True),
         frame_sums=np.concatenate([one.frame_sums, other.frame_sums]),

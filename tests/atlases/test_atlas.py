@@ -10,7 +10,9 @@ import pytest
 import pipeline.atlases.reduction
 from pipeline.atlases.arrays import CELL_KEYS, read_cells, write_cells
 from pipeline.atlases.gallery import cosine_similarity, pick_examples, read_frames
+from pipeline.atlases.heats import HEATS
 from pipeline.atlases.ledger import ledger
+from pipeline.atlases.mask_agreement import SCORES
 from pipeline.atlases.overlays import Look, overlay
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import moved_region_grids, region_grid
@@ -28,6 +30,7 @@ from tests.support.shards import (
     write_faces,
     write_maps,
 )
+from tests.support.significance import significant_squares
 
 
 def reduced(shards, seed=0, reverse=False):
@@ -141,7 +144,9 @@ def test_unlabelled_frames_are_left_out(tmp_path):
     fakes = found.frames[found.frames["label"] == 1]
     assert fakes["relevance_mass"].notna().any()
     assert found.frames["shuffled_auc"].isna().all()
-    assert set(found.scores["heat"]) == {"attribution", "centre"}
+    scored = np.isfinite(found.scores).any((0, 1, 2, 4))
+    unknown = {"mean mask", "random weights"}
+    assert set(np.array(HEATS)[scored]) == set(HEATS) - unknown
 
 
 def test_maps_of_faces_with_landmarks_are_moved_and_keep_their_sum(tmp_path):
@@ -170,21 +175,21 @@ def test_shards_in_any_order_give_the_same_bits(shards, tmp_path):
         found = reduced(shards, reverse=reverse)
         path = tmp_path / f"{reverse}.h5"
         write_cells(path, cell_arrays(with_all_outcomes(found.cells)), {})
-        tables = [found.frames, found.scores, found.sampled]
-        written.append((path.read_bytes(), *(t.to_csv() for t in tables)))
+        tables = [found.frames.to_csv(), found.sampled.to_csv()]
+        written.append((path.read_bytes(), found.scores.tobytes(), *tables))
         assert len(read_cells(path)) == len(with_all_outcomes(found.cells))
     assert written[0] == written[1]
 
 
 def test_only_squares_that_differ_from_real_faces_are_significant(shards):
     arrays = cell_arrays(with_all_outcomes(reduced(shards).cells))
-    (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
+    found = significant_squares(arrays)
     spot = np.zeros((MAP_SIZE, MAP_SIZE))
     spot[30:33, 15:21] = 1
     is_spot = pool_maps(spot) > 0.5
-    assert cell.significant[is_spot].mean() > 0.6
-    assert cell.significant[pool_maps(spot) == 0].mean() < 0.01
-    assert not any(c.significant.any() for c in arrays if c.method == "real")
+    assert found["A", "all"][is_spot].mean() > 0.6
+    assert found["A", "all"][pool_maps(spot) == 0].mean() < 0.01
+    assert {method for method, _ in found} == {"A"}  # real faces are not tested
 
 
 def test_with_many_people_a_difference_of_four_standard_errors_is_significant(tmp_path):
@@ -196,21 +201,22 @@ def test_with_many_people_a_difference_of_four_standard_errors_is_significant(tm
     assert cell.units == 60
     square = np.zeros((MAP_SIZE, MAP_SIZE))
     square[30:33, 15:21] = 1
-    assert cell.significant[pool_maps(square) > 0.5].mean() > 0.7
-    assert cell.significant[pool_maps(square) == 0].mean() < 0.01
+    found = significant_squares(arrays)["A", "all"]
+    assert found[pool_maps(square) > 0.5].mean() > 0.7
+    assert found[pool_maps(square) == 0].mean() < 0.01
 
 
 def test_maps_from_originals_are_tested_against_zero(shards):
     """Real faces have no maps from originals."""
     cells = with_all_outcomes(reduced(shards).cells)
     fakes = {key: cell for key, cell in cells.items() if key[3] == 1}
-    arrays = cell_arrays(fakes, from_originals=True)
-    (cell,) = [c for c in arrays if c.method == "A" and c.outcome == "all"]
+    arrays = cell_arrays(fakes)
+    found = significant_squares(arrays, "original")["A", "all"]
     spot = np.zeros((MAP_SIZE, MAP_SIZE))
     spot[30:33, 15:21] = 1
-    assert cell.significant[pool_maps(spot) > 0.5].mean() > 0.6
-    assert cell.significant[pool_maps(spot) == 0].mean() < 0.01
-    assert not any(c.significant.any() for c in cell_arrays(fakes))
+    assert found[pool_maps(spot) > 0.5].mean() > 0.6
+    assert found[pool_maps(spot) == 0].mean() < 0.01
+    assert not significant_squares(arrays)  # from black they need real faces
 
 
 def test_changed_pixels_are_a_second_truth(shards, tmp_path):
@@ -226,10 +232,9 @@ def test_changed_pixels_are_a_second_truth(shards, tmp_path):
         file["changed"], file["crops"] = changed, np.repeat(changed[..., None], 3, 3)
         file["frames/aligned"] = changed.any((1, 2))
     found = sums_of([maps], [faces], mean_mask=0.5, known=[path])
-    shares = found.scores[found.scores["heat"] == "attribution"].groupby("truth")
-    shares = shares["mask_share"].apply(lambda values: values.dropna().tolist())
-    assert shares["changed pixels"] == [0.25]
-    assert set(shares["official mask"]) == {0.5}
+    official, changed = found.scores[:, :, 0, 0, SCORES.index("mask_share")].T
+    assert changed[np.isfinite(changed)].tolist() == [0.25]
+    assert set(official[np.isfinite(official)]) == {0.5}
     assert found.frames["mask_share"].max() == 0.5  # that of the official mask
 
 
@@ -254,7 +259,9 @@ def test_mean_masks_are_means_over_the_frames_whose_mask_is_known(tmp_path):
 def test_with_few_people_nothing_is_significant(tmp_path):
     shards = [make_map_shard(tmp_path, "data-test-000", [1, 2], 0, spot=5.0)]
     arrays = cell_arrays(with_all_outcomes(reduced(shards).cells))
-    assert not any(cell.significant.any() for cell in arrays)
+    found = significant_squares(arrays)
+    assert found
+    assert not any(squares.any() for squares in found.values())
 
 
 def test_forty_times_more_maps_do_not_need_more_memory(tmp_path, monkeypatch):

@@ -1,16 +1,30 @@
 """The audit of baselines, and comparisons of detectors, in cases worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
 from pipeline.atlases.baseline_audit import agreement, audit
-from pipeline.atlases.model_comparison import difference_table, differences
+from pipeline.atlases.differences import (
+    MODEL,
+    SIGNIFICANCE_COLUMNS,
+    TRAINING,
+    Detector,
+    comparison_table,
+    model_differences,
+    outcome_differences,
+    read_threshold,
+    significance_table,
+    survivors,
+)
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
 from pipeline.faces.shards import FaceShard
 from pipeline.statistics.pooling import pool_maps
+from pipeline.statistics.significance import joint_threshold
 from tests.support.shards import row, write_faces, write_maps
 
 SIZE = 32
@@ -91,20 +105,27 @@ def cells_of(folder, spot, scale=1):
     return cell_arrays(with_all_outcomes(found.cells))
 
 
+def compared(**cells):
+    """The differences of detectors, by their names, and the table of them."""
+    detectors = {Detector(name, "all", name.strip("_")): c for name, c in cells.items()}
+    found = model_differences(detectors)
+    threshold = joint_threshold(one.picture for *_, one in found if one.picture)
+    return found, threshold, comparison_table(found, threshold)
+
+
 def test_a_detector_does_not_differ_from_itself(tmp_path):
     one = cells_of(tmp_path / "a", 0.0)
-    found = differences({"one": one, "same": one})
-    assert {d.cell.method for d in found} == {"A", "real"}
-    table = difference_table(found)
+    found, _, table = compared(one=one, same=one)
+    assert {d.cell.method for *_, d in found} == {"A", "real"}
     assert (table["distance"] == 0).all()
     assert (table["norm_ratio"] == 1).all()
     assert table["correlation"].to_numpy() == pytest.approx(1)
-    assert (table["significant_share"] == 0).all()
+    assert table["significant_share"].isna().all()  # nothing varies
 
 
 def test_a_detector_does_not_differ_from_itself_at_another_scale(tmp_path):
     one, twice = cells_of(tmp_path / "a", 0.02), cells_of(tmp_path / "b", 0.02, scale=2)
-    table = difference_table(differences({"one": one, "twice": twice}))
+    *_, table = compared(one=one, twice=twice)
     assert (table["distance"] < 0.01).all()
     assert table["norm_ratio"].to_numpy() == pytest.approx(0.5, rel=1e-3)
     assert (table["significant_share"] == 0).all()
@@ -112,17 +133,87 @@ def test_a_detector_does_not_differ_from_itself_at_another_scale(tmp_path):
 
 def test_only_squares_where_two_detectors_differ_are_significant(tmp_path):
     one, other = cells_of(tmp_path / "a", 0.0), cells_of(tmp_path / "b", 0.02)
-    for found in differences({"one": one, "other": other}):
-        assert found.significant[4:8, 4:8].all()
+    differences, threshold, table = compared(one=one, other=other)
+    for (*_, found), row_of in zip(differences, table.itertuples(), strict=True):
+        significant = found.significant(threshold)
+        assert significant[4:8, 4:8].all()
         # All others have a smaller share of the map with the spot.
-        assert found.significant.sum() <= 16 + 8
-        mean = found.cell.mean.astype(float), found.other_cell.mean.astype(float)
+        assert significant.sum() <= 16 + 8
+        mean = found.cell.mean.astype(float), found.other.mean.astype(float)
         norms = [np.abs(pool_maps(m)).sum() for m in mean]
         apart = mean[0] / norms[0] - mean[1] / norms[1]
-        assert found.heatmap == pytest.approx(apart)
-        assert (found.heatmap[4:8, 4:8] < 0).all()
-        apart = pool_maps(apart)
-        row_of = difference_table([found]).iloc[0]
-        assert row_of["distance"] == pytest.approx(np.abs(apart).sum())
-        assert row_of["norm_ratio"] == pytest.approx(norms[0] / norms[1])
-        assert (row_of["detector"], row_of["other"]) == ("one", "other")
+        assert found.mean == pytest.approx(pool_maps(apart), abs=1e-6)
+        assert (found.mean[4:8, 4:8] < 0).all()
+        assert row_of.distance == pytest.approx(np.abs(apart).sum(), rel=1e-3)
+        assert row_of.norm_ratio == pytest.approx(norms[0] / norms[1], rel=1e-3)
+        assert row_of.significant_share == significant.mean()
+        assert (row_of.detector, row_of.other) == ("one/all", "other/all")
+
+
+def test_trainings_of_one_model_are_compared_beside_models(tmp_path):
+    one, other = cells_of(tmp_path / "a", 0.0), cells_of(tmp_path / "b", 0.02)
+    *_, table = compared(one=one, one_=other, two=other, two_=one)
+    pairs = table.drop_duplicates(["detector", "other"])
+    found = {(r.detector, r.other): r.comparison for r in pairs.itertuples()}
+    assert found == {
+        ("one/all", "one_/all"): TRAINING,
+        ("one/all", "two/all"): MODEL,
+        ("one/all", "two_/all"): MODEL,
+        ("two/all", "two_/all"): TRAINING,
+    }
+
+
+def test_right_and_wrong_frames_are_compared_in_shape(tmp_path):
+    """Twice as strong maps of the same shape do not differ; a moved spot does."""
+    cell = cells_of(tmp_path / "a", 0.02)[0]
+    drawn = np.random.default_rng(0).normal(0, 1e-4, (2, 400, SIZE, SIZE))
+    shape = cell.shape.astype(float)
+    right = replace(cell, outcome="right", shape_replicates=shape + drawn[0])
+    stronger = replace(right, outcome="wrong", pooled=2 * cell.pooled)
+    stronger = replace(stronger, shape_replicates=shape + drawn[1])
+    moved = np.roll(shape, 10, axis=1)
+    elsewhere = replace(stronger, shape=moved, shape_replicates=moved + drawn[1])
+    (same,), (different,) = (
+        outcome_differences([right, wrong]) for wrong in (stronger, elsewhere)
+    )
+    threshold = joint_threshold([same.picture, different.picture])
+    assert not same.significant(threshold).any()
+    assert different.significant(threshold)[4:8, 4:8].all()
+    assert different.significant(threshold)[4:8, 14:18].all()
+
+
+def test_what_survives_every_baseline_has_one_sign_in_all(tmp_path):
+    spots = cells_of(tmp_path / "a", 0.02)
+    (fake,) = [c for c in spots if c.method == "A" and c.outcome == "all"]
+    real = [c for c in spots if c.method == "real"]
+    spot = np.zeros((SIZE, SIZE))
+    spot[4:8, 4:8], spot[20:24, 20:24] = 1.0, 1.0
+    noise = np.random.default_rng(1).normal(0, 0.02, (400, SIZE, SIZE))
+
+    def atlas(values):
+        return [replace(fake, pooled=values, replicates=values + noise), *real]
+
+    black, turned = spot.copy(), spot.copy()
+    turned[20:24, 20:24] = -1.0
+    found = survivors({"black": atlas(black), "grey": atlas(turned)}, 2.0)
+    (squares,) = found.values()
+    assert squares[4:8, 4:8].all()
+    assert squares.sum() == 16
+    assert not survivors({"black": atlas(black), "original": real}, 2.0)
+
+
+def test_all_differences_of_a_run_have_a_row_and_one_threshold(tmp_path):
+    one, other = cells_of(tmp_path / "a", 0.02), cells_of(tmp_path / "b", 0.0)
+    detectors = Detector("one", "all", "one"), Detector("two", "all", "two")
+    cells = {(detectors[0], "black"): one, (detectors[1], "black"): other}
+    table = significance_table(cells)
+    assert list(table) == SIGNIFICANCE_COLUMNS
+    assert table["joint_threshold"].nunique() == 1
+    assert read_threshold(table) == table["joint_threshold"][0]
+    fakes = table[(table["comparison"] == "real faces") & (table["outcome"] == "all")]
+    fakes = fakes.set_index("model")
+    assert fakes["tested"].all()
+    assert fakes.loc["one", "significant_share"] >= 16 / SIZE**2
+    assert fakes.loc["one", "significant_logits"] == pytest.approx(16 * 0.02, rel=0.3)
+    assert fakes.loc["two", "significant_share"] == 0
+    assert read_threshold(table.iloc[:0]) == np.inf

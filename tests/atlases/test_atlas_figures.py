@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from pipeline.atlases.model_comparison import differences
 
 from pipeline.atlases.baseline_audit import agreement, audit
 from pipeline.atlases.baseline_figure import plot_baselines
@@ -20,6 +19,12 @@ from pipeline.atlases.clusters import (
     typical_members,
 )
 from pipeline.atlases.comparison_figure import plot_differences
+from pipeline.atlases.differences import (
+    Detector,
+    model_differences,
+    outcome_differences,
+    significance_table,
+)
 from pipeline.atlases.figures import (
     plot_atlas,
     plot_gallery,
@@ -87,6 +92,10 @@ class Reduced:
         )
         self.cells = with_all_outcomes(self.sums.cells)
         self.arrays = cell_arrays(self.cells)
+        detector = Detector("m", "all", "m")
+        self.significance = significance_table({(detector, "black"): self.arrays})
+        self.table = cell_table(self.sums.frames, self.arrays)
+        self.captions = cell_captions(self.table, self.significance)
 
 
 @pytest.fixture(scope="module", params=[(1, 1), (9, 2)], ids=["one frame", "some"])
@@ -102,9 +111,10 @@ def colours(path, left=0.0) -> int:
 
 
 def test_atlas(reduced, tmp_path):
-    words = cell_captions(cell_table(reduced.sums.frames, reduced.arrays))
     path = tmp_path / "a.png"
-    plot_atlas(reduced.arrays, words, title="$title$", look=Look(), path=path)
+    squares = {(*reduced.arrays[0].slice, "right"): np.zeros((32, 32), bool)}
+    words = reduced.captions
+    plot_atlas(reduced.arrays, words, squares, title="$title$", look=Look(), path=path)
     assert colours(path) > 100
 
 
@@ -112,7 +122,8 @@ def test_captions_count_the_maps_that_did_not_converge(reduced):
     frames = reduced.sums.frames.assign(converged=True)
     first = frames["method"] == "real"
     frames.loc[frames[first].index[0], "converged"] = False
-    words = cell_captions(cell_table(frames, reduced.arrays))
+    table = cell_table(frames, reduced.arrays)
+    words = cell_captions(table, reduced.significance)
     affected = [key for key, text in words.items() if "not converged" in text]
     assert len(affected) == 2  # its own outcome, and all
     assert all(key[2] == "real" for key in affected)
@@ -122,50 +133,45 @@ def test_captions_count_the_maps_that_did_not_converge(reduced):
 
 
 def test_captions_say_if_the_integration_error_is_not_small(reduced):
-    table = cell_table(reduced.sums.frames, reduced.arrays)
     errors = {"map_error": 0.04, "integration_ratio": 0.5}
-    for words in cell_captions(table.assign(**errors)).values():
+    table = reduced.table.assign(**errors)
+    for words in cell_captions(table, reduced.significance).values():
         assert "map error 4.0%, 0.50 of the sampling error: NOT SMALL" in words
-    for words in cell_captions(table.assign(map_error=np.nan)).values():
+    table = reduced.table.assign(map_error=np.nan)
+    for words in cell_captions(table, reduced.significance).values():
         assert "map error unknown" in words
 
 
 def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
-    arrays = []
-    for cell in reduced.arrays:
-        marked = np.zeros_like(cell.significant)
-        marked[:4, :8] = True
-        tested = 5 * cell.label if cell.outcome == "all" else 4 * cell.label
-        arrays.append(replace(cell, significant=marked, tested_units=tested))
-    table = cell_table(reduced.sums.frames, arrays)
-    found = {(*cell.slice, cell.outcome): cell for cell in arrays}
-    words = cell_captions(table)
-    assert any(cell.is_tested for cell in arrays)
-    for row in table.itertuples():
-        key = row.dataset, row.compression, row.method, row.outcome
-        cell, text = found[key], words[key]
-        assert ("not tested" in text) == (row.label == 1 and row.outcome != "all")
-        assert ("significant: " in text) == (row.label == 1 and row.outcome == "all")
-        if cell.is_tested:
-            share, inside = cell.significant.mean(), cell.pooled[:4, :8].sum()
-            assert row.significant_share == share
-            assert row.significant_logits == pytest.approx(inside, abs=1e-6)
-            marked = f"{share:.1%} of the squares, with {inside:+.2f} logits"
-            assert f"significant: {marked}" in text
-        else:
-            assert np.isnan([row.significant_share, row.significant_logits]).all()
-    none = cell_captions(table.assign(significant_share=0.0))
-    for (_, _, method, _), text in none.items():
-        assert ("no square is significant" in text) == (method != "real")
+    fakes = reduced.significance["comparison"] == "real faces"
+    rows = reduced.significance[fakes].reset_index(drop=True)
+    assert set(rows["method"]) == set(METHODS) - {"real"}
+    shares = [np.nan, 0.0, 0.25]
+    values = pd.Series(shares)[rows.index % 3].to_numpy()
+    rows = rows.assign(significant_share=values, significant_logits=-0.5)
+    texts = {
+        np.nan: "not tested: too few units",
+        0.0: "no square is significant",
+        0.25: "significant: 25.0% of the squares, with -0.50 logits",
+    }
+    words = cell_captions(reduced.table, rows)
+    for row in rows.itertuples():
+        text = words[row.dataset, row.compression, row.method, row.outcome]
+        share = np.nan if np.isnan(row.significant_share) else row.significant_share
+        for other, expected in zip(shares, texts.values(), strict=True):
+            is_own = share == other or (np.isnan(share) and np.isnan(other))
+            assert (expected in text) == is_own
+    for key, text in words.items():
+        assert ("significant" in text or "not tested" in text) == (key[2] != "real")
 
 
 def test_cells_of_fewer_than_five_units_are_not_drawn(reduced, tmp_path):
-    words = cell_captions(cell_table(reduced.sums.frames, reduced.arrays))
+    words = reduced.captions
     row = [c for c in reduced.arrays if c.slice == reduced.arrays[0].slice]
     few, enough = ([replace(cell, units=n) for cell in row] for n in (4, 5))
     for name, cells in (("few", few), ("enough", enough)):
         path = tmp_path / f"{name}.png"
-        plot_atlas(cells, words, title="t", look=Look(), path=path)
+        plot_atlas(cells, words, {}, title="t", look=Look(), path=path)
     # Grey text and the colour bars, against faces and heatmaps.
     assert colours(tmp_path / "few.png") < colours(tmp_path / "enough.png") / 2
 
@@ -230,9 +236,15 @@ def test_gallery(reduced, tmp_path):
 
 
 def test_differences(reduced, tmp_path):
-    found = differences({"one$_$": reduced.arrays, "$^$": reduced.arrays})
-    plot_differences(found, Look(), tmp_path / "d.png")
+    names = ("one$_$", "$^$")
+    cells = {Detector(name, "all", name): reduced.arrays for name in names}
+    found = [one for *_, one in model_differences(cells)]
+    drawn = {"title": "$title$", "look": Look()}
+    plot_differences(found, 2.0, **drawn, path=tmp_path / "d.png")
     assert colours(tmp_path / "d.png") > 100
+    outcomes = outcome_differences(reduced.arrays)
+    plot_differences(outcomes, 2.0, **drawn, path=tmp_path / "o.png")
+    assert (colours(tmp_path / "o.png") > 100) == bool(outcomes)
 
 
 def test_baselines(reduced, tmp_path):
@@ -251,6 +263,7 @@ def test_baselines(reduced, tmp_path):
         frames,
         agreement(samples),
         threshold=0.0,
+        joint_threshold=2.0,
         title="$title$",
         look=Look(),
         path=tmp_path / "b.png",

@@ -5,18 +5,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from pipeline.atlases.heats import HEATS, centre_prior, constant_heats
 from pipeline.atlases.mask_agreement import (
+    ALL_SCORES,
     CHANGED,
     COLUMNS,
-    CONTROLS,
-    FRAME_COLUMNS,
     OFFICIAL,
     SCORES,
+    TRUTHS,
     agreement_table,
-    centre_prior,
-    control_heats,
     mask_scores,
 )
+from pipeline.atlases.mask_scoring import no_scores
+from pipeline.atlases.scales import SCALES
 
 FLAT = np.ones((4, 4))
 
@@ -130,7 +131,7 @@ def test_scores_of_random_perfect_and_opposite_heats():
 def test_shuffled_auc_gives_the_controls_no_advantage():
     masks = discs(200, 0)
     prior = masks.mean(0)
-    heats = control_heats(len(prior), prior) | {"mask": None}
+    heats = constant_heats(len(prior), prior) | {"mask": None}
     means = {
         name: pd.DataFrame(
             mask_scores(mask.astype(float) if heat is None else heat, mask, prior)
@@ -138,8 +139,7 @@ def test_shuffled_auc_gives_the_controls_no_advantage():
         ).mean()
         for name, heat in heats.items()
     }
-    assert list(heats) == [*CONTROLS, "mask"]
-    for control in CONTROLS:
+    for control in ("centre", "mean mask"):
         assert means[control]["auroc"] > 0.9
         assert means[control]["shuffled_auc"] == pytest.approx(0.5, abs=0.005)
     assert means["mask"]["shuffled_auc"] > 0.6
@@ -163,6 +163,25 @@ def test_the_centre_prior_is_a_round_blob_in_the_middle():
         assert blob[0, 0] == pytest.approx(np.exp(-((middle / deviation) ** 2)))
 
 
+def table_of(frames, resamples=100, seed=0):
+    """`agreement_table` of a table of frames, which has a column for each score."""
+    keys = ["video", "unit", "name", "outcome"]
+    rows = frames.drop_duplicates(keys).reset_index(drop=True)
+    places = rows.reset_index().set_index(keys)["index"]
+    scores = no_scores(len(rows))
+    levels = (TRUTHS, SCALES, HEATS)
+    for row in frames.itertuples():
+        at = [level.index(getattr(row, name)) for level, name in zip(levels, LEVELS)]
+        values = [getattr(row, score, np.nan) for score in ALL_SCORES]
+        scores[places[row.video, row.unit, row.name, row.outcome], *at] = values
+    return agreement_table(rows, scores, resamples, seed)
+
+
+LEVELS = ("truth", "scale", "heat")
+KEYS = {"dataset": "data", "compression": "c23", "second_unit": "", "outcome": "right"}
+KEYS |= {"truth": OFFICIAL, "scale": "pixels"}
+
+
 def some_frames(targets=12, seed=0):
     """Fakes of some targets by two methods: two heats, one to four frames a video."""
     rng = np.random.default_rng(seed)
@@ -171,14 +190,14 @@ def some_frames(targets=12, seed=0):
         alone = target % 3 == 0  # has one fake, and a better map than the others
         quality = rng.normal(0.6, 0.1) + 0.3 * alone
         for method in ("A",) if alone else ("A", "B"):
-            for _ in range(rng.integers(1, 5)):
+            for frame in range(rng.integers(1, 5)):
                 for heat, bonus in (("attribution", 0.1), ("centre", 0.0)):
-                    scores = quality + bonus + rng.normal(0, 0.02, len(SCORES))
-                    video = f"{method}/{target}"
-                    unit = (f"data/t{target}", "")
-                    place = ("data", "c23", method, *unit, video, OFFICIAL, heat)
-                    rows.append((*place, *scores))
-    return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
+                    scores = quality + bonus + rng.normal(0, 0.02, len(ALL_SCORES))
+                    names = {"method": method, "unit": f"data/t{target}", "heat": heat}
+                    names |= {"video": f"{method}/{target}", "name": str(frame)}
+                    found = dict(zip(ALL_SCORES, scores, strict=True))
+                    rows.append(KEYS | names | found)
+    return pd.DataFrame(rows)
 
 
 def chosen(table, **names):
@@ -201,13 +220,10 @@ def test_videos_have_equal_weights_and_frames_with_a_score_are_counted():
         ("real", "t2", "v4", np.nan),
     ]
     columns = ["method", "unit", "video", "relevance_mass"]
-    frames = pd.DataFrame(rows, columns=columns).assign(
-        dataset="data", compression="c23", second_unit="", truth=OFFICIAL
-    )
-    frames = frames.assign(heat="attribution")
-    frames = frames.reindex(columns=list(FRAME_COLUMNS)).assign(mask_share=0.2)
+    frames = pd.DataFrame(rows, columns=columns).assign(**KEYS, heat="attribution")
+    frames = frames.assign(name=frames.index.map(str), mask_share=0.2)
     frames.loc[7, "mask_share"] = np.nan
-    table = agreement_table(frames, 100, 0)
+    table = table_of(frames, 100, 0)
     assert list(table) == list(COLUMNS)
     assert set(table["method"]) == {"all", "A", "B"}
     assert set(table["score"]) == {"relevance_mass", "mask_share"}
@@ -222,7 +238,7 @@ def test_videos_have_equal_weights_and_frames_with_a_score_are_counted():
 
 def test_intervals_are_those_of_resampled_units_by_hand():
     frames = some_frames(targets=40)
-    table = agreement_table(frames, 2000, 0)
+    table = table_of(frames, 2000, 0)
     row = chosen(table, method="all", heat="centre", score="auroc")
     videos = frames[frames.heat == "centre"].groupby(["unit", "video"])["auroc"].mean()
     by_unit = [part.to_numpy() for _, part in videos.groupby("unit")]
@@ -237,7 +253,7 @@ def test_intervals_are_those_of_resampled_units_by_hand():
     assert row["high"] == pytest.approx(high, abs=0.15 * width)
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
-    few = agreement_table(some_frames(targets=4), 2000, 0)
+    few = table_of(some_frames(targets=4), 2000, 0)
     assert few["value"].notna().all()
     assert few[["low", "high"]].isna().all(axis=None)
 
@@ -245,17 +261,32 @@ def test_intervals_are_those_of_resampled_units_by_hand():
 def test_each_truth_has_its_own_rows():
     frames = some_frames()
     changed = frames.assign(truth=CHANGED, auroc=frames["auroc"] + 0.1)
-    table = agreement_table(pd.concat([frames, changed]), 100, 0)
+    table = table_of(pd.concat([frames, changed]), 100, 0)
     official = table[table["truth"] == OFFICIAL].reset_index(drop=True)
-    pd.testing.assert_frame_equal(official, agreement_table(frames, 100, 0))
+    pd.testing.assert_frame_equal(official, table_of(frames, 100, 0))
     names = {"method": "all", "heat": "centre", "score": "auroc"}
     values = [chosen(table, truth=t, **names)["value"] for t in (OFFICIAL, CHANGED)]
     assert values[1] - values[0] == pytest.approx(0.1)
 
 
+def test_at_the_shown_scale_compared_scores_are_split_by_outcome():
+    frames = some_frames()
+    wrong = frames.assign(video="w" + frames["video"], outcome="wrong", auroc=0.1)
+    both = pd.concat([frames, wrong]).assign(scale="blur")
+    table = table_of(both, 100, 0)
+    names = {"method": "all", "heat": "attribution", "score": "auroc"}
+    values = {o: chosen(table, outcome=o, **names) for o in ("all", "right", "wrong")}
+    assert values["wrong"]["value"] == pytest.approx(0.1)
+    assert values["right"]["value"] > 0.6
+    counts = {name: row["frames"] for name, row in values.items()}
+    assert counts["all"] == counts["right"] + counts["wrong"]
+    assert "pointing_game" not in set(table[table["outcome"] == "right"]["score"])
+    assert set(table_of(frames, 100, 0)["outcome"]) == {"all"}
+
+
 def test_differences_are_paired():
     frames = some_frames()
-    table = agreement_table(frames, 1000, 0)
+    table = table_of(frames, 1000, 0)
     rows = {
         heat: chosen(table, method="A", heat=heat, score="auroc")
         for heat in ("attribution", "centre", "attribution - centre")
@@ -270,7 +301,7 @@ def test_differences_are_paired():
     assert paired["low"] > 0
     assert not (table["heat"] == "attribution - mean mask").any()
     alone = (frames["heat"] == "centre") & (frames["video"] == "A/1")
-    table = agreement_table(frames.assign(auroc=frames["auroc"].mask(alone)), 100, 0)
+    table = table_of(frames.assign(auroc=frames["auroc"].mask(alone)), 100, 0)
     left = chosen(table, method="A", heat="attribution - centre", score="auroc")
     assert left["frames"] == paired["frames"] - alone.sum()
     assert left["units"] == 11
@@ -278,10 +309,10 @@ def test_differences_are_paired():
 
 def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
     frames = some_frames()
-    table = agreement_table(frames, 200, 3)
+    table = table_of(frames, 200, 3)
     shuffled = frames.sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(table, agreement_table(shuffled, 200, 3))
-    assert not table["low"].equals(agreement_table(frames, 200, 4)["low"])
+    pd.testing.assert_frame_equal(table, table_of(shuffled, 200, 3))
+    assert not table["low"].equals(table_of(frames, 200, 4)["low"])
     both = pd.concat(
         [
             frames,
@@ -290,7 +321,7 @@ def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
             ),
         ]
     )
-    wide = agreement_table(both, 200, 3)
+    wide = table_of(both, 200, 3)
     assert set(wide["dataset"]) == {"all", "data", "other"}
     own = wide[wide["dataset"] == "data"].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, table)
@@ -299,8 +330,8 @@ def test_the_order_of_rows_does_not_matter_and_data_sets_are_separate():
 
 
 def test_no_frames_give_an_empty_table_with_a_header():
-    table = agreement_table(pd.DataFrame(columns=list(FRAME_COLUMNS)), 100, 0)
+    table = table_of(some_frames().iloc[:0])
     assert table.empty
     assert list(table) == list(COLUMNS)
-    unknown = some_frames().assign(**dict.fromkeys(SCORES, np.nan))
-    assert list(agreement_table(unknown, 100, 0)) == list(COLUMNS)
+    unknown = some_frames().assign(**dict.fromkeys(ALL_SCORES, np.nan))
+    assert list(table_of(unknown, 100, 0)) == list(COLUMNS)

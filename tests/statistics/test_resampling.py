@@ -15,7 +15,12 @@ from pipeline.statistics.resampling import (
     units_of,
     weights,
 )
-from pipeline.statistics.significance import MIN_TESTED_UNITS, significant_difference
+from pipeline.statistics.significance import (
+    MIN_TESTED_UNITS,
+    joint_threshold,
+    picture,
+)
+from tests.support.significance import significant_places
 
 
 def units(count: int, first=0) -> list[tuple[str, str]]:
@@ -145,7 +150,7 @@ def test_a_planted_difference_is_found_at_its_place():
     one, other = rng.normal(size=(2, 40, 64))
     one[:, 5] += 3
     drawn = replicates(one, 2) - replicates(other, 2, first=100)
-    found = significant_difference(one.mean(0) - other.mean(0), drawn, 40)
+    found = significant_places(one.mean(0) - other.mean(0), drawn, 40)
     assert found[5]
     assert found.sum() <= 2
 
@@ -168,17 +173,44 @@ def test_false_positives_are_rare_over_all_values_together(pairs, paired):
             resampled_means(values, units(pairs, first), 400, trial)
             for values, first in ((one, 0), (other, 0 if paired else 100))
         ]
-        where = significant_difference(
+        where = significant_places(
             one.mean(0) - other.mean(0), drawn[0] - drawn[1], pairs
         )
         false_positives += where.any()
     assert false_positives <= 7  # 2 are expected; 8 or more have a probability < 0.1 %
 
 
+def test_false_positives_are_rare_over_all_pictures_of_a_run():
+    """Eight pictures of one run: each by itself would be false in 5 % of the runs."""
+    rng = np.random.default_rng(4)
+    alone = together = 0
+    for trial in range(40):
+        pictures = []
+        for _ in range(8):
+            values = rng.normal(size=(20, 64))
+            drawn = resampled_means(values, units(20, 0), 400, trial)
+            pictures.append(picture(values.mean(0), drawn, 20))
+        joint = joint_threshold(pictures)
+        together += any(one.significant(joint).any() for one in pictures)
+        alone += any(one.significant(joint_threshold([one])).any() for one in pictures)
+    assert together <= 7  # 2 are expected; 8 or more have a probability < 0.1 %
+    assert alone > together
+
+
+def test_a_resample_without_values_counts_for_the_other_pictures():
+    rng = np.random.default_rng(5)
+    drawn = rng.normal(size=(2, 100, 8))
+    drawn[0, :50] = np.nan
+    one, other = (picture(d[60], d, 10) for d in drawn)
+    assert np.isnan(one.largest[:50]).all()
+    assert joint_threshold([one, other]) >= joint_threshold([other])
+    assert np.isnan(joint_threshold([]))
+
+
 def test_with_few_units_or_without_spread_no_difference_is_significant():
     drawn = replicates(np.ones((3, 8)))
-    assert not significant_difference(np.ones(8), drawn, 3).any()
-    assert not significant_difference(np.ones(8), np.ones((400, 8)), 30).any()
+    assert not significant_places(np.ones(8), drawn, 3).any()
+    assert not significant_places(np.ones(8), np.ones((400, 8)), 30).any()
 
 
 def test_units_of_tables_are_read_by_row():

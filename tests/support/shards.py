@@ -81,7 +81,7 @@ def write_maps(
     found |= {"draw_error": np.nan, "steps": 9, "baseline_video": ""}
     rows = frames.assign(crop=np.arange(len(frames)))[KEY_COLUMNS].assign(**found)
     with writing_attributions(path, maps.shape[1], {}, "black") as out:
-        out.add(stored, 0.1 * stored, rows)
+        out.add(stored, 0.1 * stored, np.abs(stored), rows)
 
 
 def row(number: int, method: str, dataset: str = "data") -> dict:
