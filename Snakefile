@@ -60,7 +60,7 @@ workflow.global_resources.setdefault("fetching", Resource("fetching", 1))
 
 
 wildcard_constraints:
-    model="|".join(CONFIG.models),
+    model="|".join(training.name for training in CONFIG.trainings()),
     protocol="|".join(dict.fromkeys(protocol for _, protocol in CONFIG.detectors())),
     baseline="|".join(CONFIG.attribution.baselines),
     network=r"[\w.-]+",

@@ -32,8 +32,12 @@ def main(args: Arguments) -> None:
         predicted = {row.model: labelled(read_csv(row.predicted)) for row in rows}
         points = {row.model: read_points(row.points)["video"] for row in rows}
         table = differences(predicted, points, args.config.bootstrap, args.seed)
-        table.insert(0, "protocol", protocol)
-        tables.append(table)
+        trained = dict(zip(members["model"], members["trained_model"], strict=True))
+        table = table.assign(
+            protocol=protocol,
+            same_model=table["model"].map(trained) == table["other"].map(trained),
+        )
+        tables.append(table[DIFFERENCE_COLUMNS])
     found = [table for table in tables if len(table)] or tables[:1]
     write_csv(pd.concat(found, ignore_index=True), args.differences)
 

@@ -44,7 +44,8 @@ SCORES = (
 )
 PAIRED_SPECIFICITY = "paired_specificity"
 ALL_SCORES = (*SCORES, PAIRED_SPECIFICITY)
-OFFICIAL, CHANGED = "official mask", "changed pixels"  # the truths
+OFFICIAL, CHANGED = "official mask", "changed pixels"
+TRUTHS = (OFFICIAL, CHANGED)
 # Scores whose difference from each control is in the table, and which are split by
 # outcome.
 COMPARED_SCORES = (

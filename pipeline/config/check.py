@@ -55,6 +55,13 @@ def _environment_faults(config: RunConfig) -> list[Fault]:
     if FINISHED in config.protocols and any(m.finished for m in config.models.values()):
         problem = "this name stands for the models with `weights`; choose another name"
         faults.append((("protocols", FINISHED), FINISHED, problem))
+    for training in config.trainings():
+        if training.number > 1 and training.name in config.models:
+            problem = (
+                f"with seeds: {config.seeds}, this is the name of training "
+                f"{training.number} of {training.model}; choose another name"
+            )
+            faults.append((("models", training.name), training.name, problem))
     weights = config.faces.retinaface_weights
     if weights is not None and not Path(weights).is_file():
         problem = "no such file; give the path of retinaface.pth, or null to fetch it"

@@ -1,6 +1,6 @@
 """The configuration of a run: all sections together."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -20,9 +20,30 @@ from pipeline.config.sources import FolderConfig, SourcesConfig
 DEMO_AUGMENT = AugmentConfig(jpeg=0.0, rescale=0.0, blur=0.0, noise=0.0)
 DEMO_EPOCHS = 2
 
+SEED_LIMIT = 2**31  # every `seed` is below it
+
 
 def _demo_model(timm: str) -> ModelConfig:
     return ModelConfig(timm=timm, epochs=DEMO_EPOCHS, augment=DEMO_AUGMENT)
+
+
+class Training(NamedTuple):
+    """One training of a model, or the one use of a model that is not trained.
+
+    Attributes:
+        model: the model's name in the configuration.
+        number: of the training, from 1.
+    """
+
+    model: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        """The detector's name in folders, tables and figures."""
+        if self.number == 1:
+            return self.model
+        return f"{self.model}-training{self.number}"
 
 
 class RunConfig(Section):
@@ -36,8 +57,19 @@ class RunConfig(Section):
             *("train_model", "evaluate_model", "compare_models", "attribute_frames"),
             *("sum_attributions", "cluster_maps"),
         ),
-    ] = Field(0, ge=0, lt=2**31)
+    ] = Field(0, ge=0, lt=SEED_LIMIT)
     """Seed of all random numbers in training and evaluation."""
+    seeds: Annotated[
+        int,
+        Reruns(
+            *("collect_metrics", "compare_models", "compare_atlases"),
+            "draw_comparison",
+        ),
+    ] = Field(1, ge=1, le=20)
+    """Number of trainings of each model, which differ in their random numbers alone.
+    The first one has the model's name and uses `seed`. The others are further
+    detectors, called `<name>-training2` and so on. A finished detector (`weights`) and
+    a model with `epochs: 0` are there once."""
     sources: SourcesConfig = SourcesConfig(miniature=MiniatureConfig())
     """The data sets, and where their videos are. If you name any, the default data set
     is not used. Several data sets are used together, in training and in the test."""
@@ -58,7 +90,7 @@ class RunConfig(Section):
         {"all": ProtocolConfig()}, min_length=1
     )
     """The sets of videos that detectors are trained on. Each has a name of your choice.
-    Each model is trained once for each protocol, except finished detectors (`weights`).
+    Each model is trained for each protocol, except finished detectors (`weights`).
     If you name any, the default protocol is not used, which trains on all videos of the
     training split."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -70,25 +102,42 @@ class RunConfig(Section):
     atlases: AtlasesConfig = AtlasesConfig()
     """How attributions are shown. A change here runs no model again."""
 
-    def trained(self) -> list[tuple[str, str]]:
-        """Model and protocol of each detector that is trained, model by model."""
+    def trainings(self) -> list[Training]:
+        """The trainings of all models, model by model.
+
+        A model of which all trainings would be the same has one: a finished detector,
+        or one with `epochs: 0`.
+        """
         return [
-            (name, protocol)
+            Training(name, number)
             for name, model in self.models.items()
-            if not model.finished
-            for protocol in self.protocols
+            for number in range(1, self._repeats(model) + 1)
         ]
 
-    def detectors(self) -> list[tuple[str, str]]:
-        """Model and protocol of each detector, model by model.
+    def _repeats(self, model: ModelConfig) -> int:
+        return self.seeds if model.epochs and not model.finished else 1
+
+    def trained(self) -> list[tuple[Training, str]]:
+        """Training and protocol of each detector that is trained, model by model."""
+        return [
+            (training, protocol)
+            for training, protocol in self.detectors()
+            if not self.models[training.model].finished
+        ]
+
+    def detectors(self) -> list[tuple[Training, str]]:
+        """Training and protocol of each detector, model by model.
 
         A finished detector is there once; FINISHED stands for its protocol.
         """
         return [
-            (name, protocol)
-            for name, model in self.models.items()
-            for protocol in ([FINISHED] if model.finished else self.protocols)
+            (training, protocol)
+            for training in self.trainings()
+            for protocol in self._protocols_of(self.models[training.model])
         ]
+
+    def _protocols_of(self, model: ModelConfig) -> list[str]:
+        return [FINISHED] if model.finished else list(self.protocols)
 
 
 # Keys that hold one section for each name that the user chooses.

@@ -16,8 +16,9 @@ import pandas as pd
 
 from pipeline.config.baseline_names import ORIGINAL
 from pipeline.config.miniature import MiniatureConfig
+from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import FINISHED, ProtocolConfig
-from pipeline.config.run import RunConfig
+from pipeline.config.run import SEED_LIMIT, RunConfig, Training
 from pipeline.config.source import SourceConfig
 from pipeline.orchestration.needed_videos import (
     MissingVideosError,
@@ -27,6 +28,7 @@ from pipeline.orchestration.needed_videos import (
     missing_kinds,
 )
 from pipeline.runtime.allocation import extraction_mb
+from pipeline.statistics.seeds import stable_number
 from pipeline.videos.listing import list_source
 from pipeline.videos.protocols import protocol_rows, resolve_protocol
 from pipeline.videos.shard_table import files_of
@@ -104,6 +106,15 @@ class JobParameters:
         """Whether there are real training videos; thousands of jobs ask for it."""
         return has_references(self.videos)
 
+    @cached_property
+    def trainings(self) -> dict[str, Training]:
+        """The training of each detector, by the wildcard `model`."""
+        return {training.name: training for training in self.config.trainings()}
+
+    def model_of(self, wildcards: Wildcards) -> ModelConfig:
+        """The section of the model that a detector is a training of."""
+        return self.config.models[self.trainings[wildcards.model].model]
+
     # Names of files.
 
     def shards(self, *splits: str) -> list[str]:
@@ -128,13 +139,13 @@ class JobParameters:
         return self._of_detectors(files, self.config.trained())
 
     def _of_detectors(
-        self, files: Iterable[str] | str, detectors: list[tuple[str, str]]
+        self, files: Iterable[str] | str, detectors: list[tuple[Training, str]]
     ) -> list[str]:
         files = [files] if isinstance(files, str) else list(files)
         return [
-            str(file).replace("{model}", model).replace("{protocol}", protocol)
+            str(file).replace("{model}", training.name).replace("{protocol}", protocol)
             for file in files
-            for model, protocol in detectors
+            for training, protocol in detectors
         ]
 
     def of_each_baseline(self, files: Iterable[str] | str) -> list[str]:
@@ -318,20 +329,29 @@ class JobParameters:
 
     def model_config(self, wildcards: Wildcards) -> str:
         """JSON of a model's section, with the file that its weights are fetched to."""
-        config = self.config.models[wildcards.model]
         given = self.weights_file(wildcards) or False
-        config = config.model_copy(update={"pretrained": given})
+        config = self.model_of(wildcards).model_copy(update={"pretrained": given})
         return config.json_for("train_model")
+
+    def training_seed(self, wildcards: Wildcards) -> int:
+        """The seed of a training: the first one of a model has the seed of the run.
+
+        Seeds of the others are from SEED_LIMIT to twice that, where no run's seed is.
+        """
+        number, seed = self.trainings[wildcards.model].number, self.config.seed
+        if number == 1:
+            return seed
+        return SEED_LIMIT + stable_number(f"{seed} training {number}") % SEED_LIMIT
 
     def detector_file(self, wildcards: Wildcards) -> str:
         """The weights of a detector: the user's finished file, or those of training."""
         folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
-        given = self.config.models[wildcards.model].weights
+        given = self.model_of(wildcards).weights
         return given or f"{folder}/weights.safetensors"
 
     def history_file(self, wildcards: Wildcards) -> str | list[str]:
         """The training history of a detector; a finished detector has none."""
-        if self.config.models[wildcards.model].finished:
+        if self.model_of(wildcards).finished:
             return []
         folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
         return f"{folder}/history.csv"
@@ -341,13 +361,13 @@ class JobParameters:
         return [m.weights for m in self.config.models.values() if m.weights is not None]
 
     def trained_models(self) -> str:
-        """A pattern of the names of models that are trained; it may match nothing."""
-        names = dict.fromkeys(model for model, _ in self.config.trained())
+        """A pattern of the wildcard `model` of trained detectors, or of nothing."""
+        names = dict.fromkeys(training.name for training, _ in self.config.trained())
         return "|".join(names) or "(?!)"
 
     def weights_file(self, wildcards: Wildcards) -> str | list[str]:
         """The weights that training starts from: the user's file, or a fetched one."""
-        config = self.config.models[wildcards.model]
+        config = self.model_of(wildcards)
         if config.pretrained is True:
             return f"{self.config.results}/models/weights/{config.timm}.safetensors"
         return config.pretrained or []
@@ -369,7 +389,7 @@ class JobParameters:
 
     def for_each_device(self, amount: int) -> Callable[..., int]:
         """A resource that grows with the number of GPUs that a model is trained on."""
-        return lambda wildcards: amount * self.config.models[wildcards.model].devices
+        return lambda wildcards: amount * self.model_of(wildcards).devices
 
     def training_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of a training job. Attempts after the second are for more time alone."""
@@ -382,19 +402,25 @@ class JobParameters:
         return self.config.evaluation.model_dump_json()
 
     def detectors(self, wildcards: Wildcards) -> str:
-        """JSON: model and protocol of each detector, in `of_each_detector`'s order."""
-        names = self.config.detectors()
-        return json.dumps(
-            [{"model": m, "protocol": p, "trained_model": m} for m, p in names]
-        )
+        """JSON: the names of each detector, in `of_each_detector`'s order.
+
+        They are the keys `model` and `protocol`, as in the wildcards. `trained_model`
+        is the model's name in the configuration: detectors of the same `trained_model`
+        and protocol differ only in the random numbers of their trainings.
+        """
+        names = [
+            {"model": t.name, "protocol": protocol, "trained_model": t.model}
+            for t, protocol in self.config.detectors()
+        ]
+        return json.dumps(names)
 
     def trained_runs(self, wildcards: Wildcards) -> str:
         """JSON: what each trained detector is and was trained on, for comparisons."""
         runs = []
-        for name, protocol in self.config.trained():
-            model = self.config.models[name]
+        for training, protocol in self.config.trained():
+            model = self.config.models[training.model]
             run = {
-                "model": name,
+                "model": training.name,
                 "protocol": protocol,
                 "network": model.timm,
                 "face_detector": self.config.faces.detector,

@@ -110,7 +110,7 @@ def message_about(asked: str, config: RunConfig, videos: pd.DataFrame) -> str:
 
 
 def _training(config: RunConfig, videos: pd.DataFrame) -> Iterator[str]:
-    models = list(dict.fromkeys(model for model, _ in config.trained()))
+    models = [name for name, model in config.models.items() if not model.finished]
     missing = missing_kinds(videos, "train", "val") if models else ""
     if missing:
         keys = ", ".join(f"models.{model}.weights" for model in models)

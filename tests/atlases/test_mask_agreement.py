@@ -171,7 +171,10 @@ def table_of(frames, resamples=100, seed=0):
     scores = no_scores(len(rows))
     levels = (TRUTHS, SCALES, HEATS)
     for row in frames.itertuples():
-        at = [level.index(getattr(row, name)) for level, name in zip(levels, LEVELS)]
+        at = [
+            level.index(getattr(row, name))
+            for level, name in zip(levels, LEVELS, strict=True)
+        ]
         values = [getattr(row, score, np.nan) for score in ALL_SCORES]
         scores[places[row.video, row.unit, row.name, row.outcome], *at] = values
     return agreement_table(rows, scores, resamples, seed)

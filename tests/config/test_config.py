@@ -121,6 +121,16 @@ FAULTS = [
     ({"protocols": {"p": {"method": ["FaceSwap"]}}}, "did you mean methods"),
     ({"evaluation": {"threshold": 0.5}}, "evaluation.threshold = 0.5: unknown key"),
     ({"seed": True}, "seed = True: Input should be a valid integer"),
+    ({"seeds": 0}, "seeds = 0: Input should be greater than or equal to 1"),
+    ({"seeds": 21}, "seeds = 21: Input should be less than or equal to 20"),
+    (
+        {
+            "seeds": 3,
+            "models": {"a": {"timm": "resnet18"}, "a-training3": {"timm": "resnet18"}},
+        },
+        "models.a-training3 = 'a-training3': with seeds: 3, this is the name of "
+        "training 3 of a; choose another name",
+    ),
     (
         {"models": {"m": {"timm": "resnet18", "learning_rate": "1e-5"}}},
         "models.m.learning_rate = '1e-5': YAML reads this as text; write 1.0e-05",
@@ -260,8 +270,16 @@ def test_a_faulty_value_of_the_command_line_is_attributed_to_config_option(tmp_p
 
 def test_all_faults_are_named_in_one_error():
     with pytest.raises(ConfigError) as caught:
-        check_config({"faces": {"frames": 0, "sise": 3}, "seeds": 1}, [])
-    assert all(k in str(caught.value) for k in ("faces.frames", "faces.sise", "seeds"))
+        check_config({"faces": {"frames": 0, "sise": 3}, "sede": 1}, [])
+    assert all(k in str(caught.value) for k in ("faces.frames", "faces.sise", "sede"))
+
+
+def test_names_of_trainings_are_free_if_no_training_has_them():
+    models = {"a": {"timm": "resnet18"}, "a-training3": {"timm": "resnet18"}}
+    models["a-training1"] = {"timm": "resnet18"}
+    config = check_config({"seeds": 2, "models": models}, [])
+    names = [training.name for training in config.trainings()]
+    assert len(names) == len(set(names)) == 6
 
 
 def test_shipped_configurations_are_valid():

@@ -6,7 +6,10 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from pipeline.metrics.comparison import differences
+from pipeline.compare_models import Arguments, main
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.files.tables import write_csv
+from pipeline.metrics.comparison import DIFFERENCE_COLUMNS, differences
 from pipeline.metrics.operating_point import (
     LEVELS,
     OperatingPoint,
@@ -333,6 +336,29 @@ def test_differences_are_paired():
     expected = single.value - roc_auc_score(blind["label"], blind["logit"])
     assert far.difference == pytest.approx(expected)
     assert far.low > 0
+
+
+def test_the_table_of_differences_marks_the_trainings_of_one_model(tmp_path):
+    names = {"one": "one", "one-training2": "one", "other": "other"}
+    items = items_table()
+    runs, files, points = [], [], tmp_path / "points.csv"
+    write_csv(points_table(dict.fromkeys(LEVELS, items)), points)
+    for number, (name, model) in enumerate(names.items()):
+        runs.append({"model": name, "protocol": "all", "trained_model": model})
+        files.append(tmp_path / f"{name}.csv")
+        logits = items["logit"] + np.random.default_rng(number).normal(size=len(items))
+        write_csv(items.assign(logit=logits), files[-1])
+    config = EvaluationConfig(bootstrap=100)
+    table = tmp_path / "differences.csv"
+    main(Arguments(files, [points] * 3, table, runs, config, seed=0))
+    found = pd.read_csv(table)
+    assert list(found.columns) == DIFFERENCE_COLUMNS
+    pairs = found.groupby(["model", "other"])["same_model"].agg(["min", "max"])
+    assert pairs.T.to_dict("list") == {
+        ("one", "one-training2"): [True, True],
+        ("one", "other"): [False, False],
+        ("one-training2", "other"): [False, False],
+    }
 
 
 def test_overview_has_a_row_per_slice():

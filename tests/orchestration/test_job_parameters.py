@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from pipeline.config.atlases import AtlasesConfig
 from pipeline.config.attribution import AttributionConfig
@@ -99,6 +99,45 @@ def test_files_of_each_detector_are_in_the_order_of_the_detectors(jobs):
     ]
     names = [f"{d['model']}/{d['protocol']}" for d in json.loads(jobs.detectors(None))]
     assert found == [f"{name}/a.csv" for name in names]
+
+
+def test_each_training_of_a_model_is_a_detector():
+    once = {"timm": "test_resnet", "pretrained": "own.pth", "epochs": 0}
+    models = {"kept": once, "given": {"weights": "w.safetensors"}}
+    jobs = make_jobs({"seeds": 3, "models": models})
+    trained = [
+        *("small", "small-training2", "small-training3"),
+        *("other", "other-training2", "other-training3"),
+        "kept",
+    ]
+    files = [f"{name}/{protocol}" for name in trained for protocol in ("all", "unseen")]
+    assert jobs.of_each_training("{model}/{protocol}") == files
+    assert jobs.of_each_detector("{model}/{protocol}") == [*files, "given/finished"]
+    assert jobs.trained_models() == "|".join(trained)
+    detectors = json.loads(jobs.detectors(None))
+    assert [f"{d['model']}/{d['protocol']}" for d in detectors] == [
+        *(*files, "given/finished"),
+    ]
+    assert [d["trained_model"] for d in detectors] == [
+        *(["small"] * 6 + ["other"] * 6 + ["kept"] * 2 + ["given"]),
+    ]
+
+
+def test_trainings_of_a_model_differ_in_their_seed_alone():
+    jobs = make_jobs({"seed": 7, "seeds": 20, "models": {"small": {"devices": 2}}})
+    first, second = Names(), Names(model="small-training2")
+    for read in (jobs.model_config, jobs.protocol_config, jobs.for_each_device(8)):
+        assert read(first) == read(second)
+    assert jobs.training_state(second) == "out/models/small-training2/all/state.pt"
+    names = [training.name for training in jobs.config.trainings()]
+    seeds = [jobs.training_seed(Names(model=name)) for name in names]
+    assert seeds[:20] == seeds[20:]  # of both models
+    assert len(set(seeds)) == 20
+    assert seeds[0] == 7
+    # No run can have such a seed, which would repeat the training.
+    with pytest.raises(ValidationError):
+        make_jobs({"seed": min(seeds[1:20])})
+    assert max(seeds) < 2**32
 
 
 def test_files_of_each_atlas_have_all_baselines(jobs):
@@ -413,6 +452,13 @@ def test_training_asks_for_its_videos_and_names_finished_detectors():
         assert message.endswith("can be made now: videos, faces.")
 
 
+def test_a_missing_training_video_is_said_once_for_all_trainings():
+    jobs = run_on_clips("real", "fake", small={"timm": "resnet18"})
+    several = jobs.config.model_copy(update={"seeds": 2})
+    message = missing_for(JobParameters(several, jobs.listed, PUBLISHED), "models")
+    assert message == missing_for(jobs, "models")
+
+
 def test_baselines_of_training_faces_ask_for_them():
     jobs = run_on_clips("real", "fake")
     attribution = AttributionConfig(baselines=["black", "mean_face"])
@@ -494,6 +540,8 @@ TRIGGERS: dict[str, Callable[[JobParameters], str]] = {
     "protocol": lambda jobs: jobs.protocol_config(Names()),
     "evaluation": lambda jobs: jobs.evaluation_config(Names()),
     "trained runs": lambda jobs: jobs.trained_runs(Names()),
+    "detectors": lambda jobs: jobs.detectors(Names()),
+    "seed": lambda jobs: str(jobs.training_seed(Names())),
     "black": lambda jobs: jobs.attribution_config(Names(baseline="black")),
     "noise": lambda jobs: jobs.attribution_config(Names(baseline="noise")),
     "draw_atlas": lambda jobs: jobs.atlases_config("draw_atlas")(Names()),
@@ -632,8 +680,8 @@ def test_the_expectations_cover_each_key_of_a_section(section):
 
 def test_the_expectations_cover_each_section():
     sections = {name.split(".")[0] for name in SECTIONS}
-    # The rules read `seed` directly; `results` is in all names of files.
-    assert sections | {"results", "seed"} == set(RunConfig.model_fields)
+    # `results` is in all names of files; for `seed` and `seeds` see the next tests.
+    assert sections | {"results", "seed", "seeds"} == set(RunConfig.model_fields)
     assert issubclass(MiniatureConfig, SourceConfig)
 
 
@@ -644,6 +692,17 @@ def nested(section: str, key: str, value: object) -> dict:
         result = {name: result}
     assert isinstance(result, dict)
     return result
+
+
+def test_another_seed_is_a_parameter_of_training(jobs):
+    """The rules of other steps read `seed` directly."""
+    assert changed_triggers(jobs, make_jobs({"seed": 1})) == {"seed"}
+
+
+def test_further_trainings_change_only_what_compares_detectors(jobs):
+    assert changed_triggers(jobs, make_jobs({"seeds": 2})) == {
+        *("detectors", "trained runs"),
+    }
 
 
 @pytest.mark.parametrize(

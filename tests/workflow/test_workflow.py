@@ -236,6 +236,13 @@ def test_third_model_adds_only_its_own_jobs(run):
     assert run.stale() == {"train_model third all"} | of_model("third")
 
 
+def test_second_trainings_add_only_their_own_jobs(run):
+    run.configure({"seeds": 2})
+    second = [f"{model}-training2" for model in MODELS]
+    added = {f"train_model {model} all" for model in second}
+    assert run.stale() == added.union(*map(of_model, second))
+
+
 @pytest.mark.slow
 def test_more_test_shards_leave_training_alone(run):
     run.configure({"sources": {"miniature": {"shards": {"test": 3}}}})

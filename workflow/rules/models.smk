@@ -51,7 +51,7 @@ rule train_model:
         config=JOBS.model_config,
         protocol=JOBS.protocol_config,
         state=JOBS.training_state,
-        seed=CONFIG.seed,
+        seed=JOBS.training_seed,
         code=code_version("train_model"),
     # `exec`: a shell in between would end at SIGTERM before the step has saved.
     shell:
