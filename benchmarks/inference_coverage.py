@@ -30,7 +30,7 @@ from pipeline.statistics.resampling import (
     interval,
     resampled_means,
 )
-from pipeline.statistics.significance import significant_difference
+from pipeline.statistics.significance import joint_threshold, picture
 
 SQUARES = 256
 RESAMPLES = 400  # of maps
@@ -183,7 +183,10 @@ def found_effects(runs: int) -> pd.DataFrame:
 def marked(values: np.ndarray, seed: int) -> np.ndarray:
     """Which squares (P,) of maps (n, P) of n units differ from zero."""
     drawn = resampled_means(values, names(len(values)), RESAMPLES, seed)
-    return significant_difference(values.mean(0), drawn, len(values))
+    found = picture(values.mean(0), drawn, len(values))
+    if found is None:
+        return np.zeros(values.shape[1], bool)
+    return found.significant(joint_threshold([found]))
 
 
 def main() -> None:

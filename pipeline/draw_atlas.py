@@ -35,7 +35,10 @@ ORIGINAL_NOTE = (
     "whether\nthe detector finds the forgery; hatched: not significantly different "
     "from zero"
 )
-OTHER_NOTE = "hatched: not significantly different from real faces"
+OTHER_NOTE = (
+    "hatched: not significantly different from real faces; right and wrong frames are "
+    "not\ntested, because the logit that a map adds up to decides which they are"
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Measure controls on a sample of a test shard's fakes (rule `measure_controls`)."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.atlases.regions import REGIONS, region_grid, usual_points
 from pipeline.atlases.registration import labels_of_crops, matrices_of
 from pipeline.atlases.scales import smooth
 from pipeline.attributions.baselines import make_baselines
-from pipeline.attributions.controls import NETWORKS, choose_sample, write_controls
+from pipeline.attributions.controls import choose_sample, write_controls
 from pipeline.attributions.explain import explain
 from pipeline.attributions.face_sources import (
     check_same_faces,
@@ -45,6 +45,11 @@ from pipeline.runtime.devices import pick_device, use_cores
 
 log = logging.getLogger(__name__)
 
+# Explains crops (N, S, S, 3) at some places of a sample with a network.
+Explainer = Callable[
+    [ForgeryDetector, np.ndarray, np.ndarray, AttributionConfig, BatchSize],
+    dict[str, np.ndarray],
+]
 PLACE_OUTSIDE = "beside the picture"  # of crop pixels that the canonical grid lacks
 MAX_GRID_SIDE = 128  # px of the canonical face
 
@@ -93,10 +98,7 @@ def main(args: Arguments) -> None:
         args.config.batch_size or plan_batch(detector, sample.fakes.shape[1])
     )
     log.info("%d fakes, %d gradients at once", len(sample.rows), batch.images)
-    maps: dict[str, dict[str, np.ndarray]] = {
-        baseline: control_maps(args, baseline, detector, sample, batch)
-        for baseline in args.config.baselines
-    }
+    maps = control_maps(args, detector, sample, batch)
     regions, curves = measure_interventions(args, detector, sample, batch.images)
     provenance = {
         "attribution": args.config.model_dump(),
@@ -151,30 +153,25 @@ def maps_of(path: Path, crops: np.ndarray, side: int) -> np.ndarray:
     return found
 
 
-def control_maps(
-    args: Arguments,
-    baseline: str,
-    detector: ForgeryDetector,
-    sample: Sample,
-    batch: BatchSize,
-) -> dict[str, np.ndarray]:
-    """The control maps of the sample from a baseline: see the layout of the shard."""
+def explainer_from(args: Arguments, baseline: str, sample: Sample) -> Explainer:
+    """A function that explains crops of the sample from a baseline."""
     with open_source(
         baseline,
         references=args.references,
         real_faces=args.real_faces,
         originals=args.originals,
     ) as source:
-        detector_name = face_detector_of(args.faces)
         file = args.references if baseline == "mean_face" else args.real_faces
-        check_same_faces(source, file, args.faces, detector_name)
-        known = sample.rows
-        if baseline == ORIGINAL and sample.originals is None:
-            known = known[:0]
-        faces, _ = faces_for(source, sample.fakes[: len(known)], known)
+        check_same_faces(source, file, args.faces, face_detector_of(args.faces))
+        faces, _ = faces_for(source, sample.fakes, sample.rows)
+    keys = frame_keys(sample.rows)
 
     def explained(
-        network: ForgeryDetector, crops: np.ndarray, places: np.ndarray
+        network: ForgeryDetector,
+        crops: np.ndarray,
+        places: np.ndarray,
+        config: AttributionConfig,
+        batch: BatchSize,
     ) -> dict[str, np.ndarray]:
         baselines = make_baselines(
             baseline,
@@ -185,36 +182,45 @@ def control_maps(
             seed=args.seed,
         )
         return explain(
-            network, crops[places], baselines, config=args.config, batch_size=batch
+            network, crops[places], baselines, config=config, batch_size=batch
         )
 
-    keys = frame_keys(sample.rows)
+    return explained
+
+
+def control_maps(
+    args: Arguments, detector: ForgeryDetector, sample: Sample, batch: BatchSize
+) -> dict[str, dict[str, np.ndarray]]:
+    """The control maps of each baseline: see the layout of the shard."""
+    every = np.arange(len(sample.rows))
+    if not len(every):
+        return {}
     shape = sample.fakes.shape[:3]
-    found = {"random": np.full(shape, np.nan, np.float16)}
-    pictures = {"random": sample.fakes}
-    if sample.originals is not None and baseline != ORIGINAL:
-        every = np.arange(len(sample.rows))
-        real = explained(detector, sample.originals, every)
-        found |= {"real": real["maps"], "real_change": real["changes"]}
-        found["random_real"] = np.full(shape, np.nan, np.float16)
-        pictures["random_real"] = sample.originals
-    for number in range(NETWORKS):
-        places = np.flatnonzero(known["network"] == number)
-        if not len(places):
+    found: dict[str, dict[str, np.ndarray]] = {}
+    jobs: list[tuple[str, str, np.ndarray, Explainer]] = []
+    for baseline in args.config.baselines:
+        if baseline == ORIGINAL and sample.originals is None:
             continue
-        network = random_network_for(args, number, detector, sample)
-        for name, crops in pictures.items():
-            found[name][places] = explained(network, crops, places)["maps"]
-    return found
-
-
-def random_network_for(
-    args: Arguments, number: int, detector: ForgeryDetector, sample: Sample
-) -> ForgeryDetector:
-    """A network with random weights of the detector's architecture."""
+        explainer = explainer_from(args, baseline, sample)
+        found[baseline] = {"random": np.zeros(shape, np.float16)}
+        jobs.append((baseline, "random", sample.fakes, explainer))
+        if sample.originals is None or baseline == ORIGINAL:
+            continue
+        real = explainer(detector, sample.originals, every, args.config, batch)
+        found[baseline] |= {"real": real["maps"], "real_change": real["changes"]}
+        found[baseline]["random_real"] = np.zeros(shape, np.float16)
+        jobs.append((baseline, "random_real", sample.originals, explainer))
     device = detector.get_buffer("mean").device
     images = to_images(torch.from_numpy(sample.fakes).to(device))
-    return random_network(detector.spec, number, args.seed, images)
+    steps = {"max_steps": args.config.first_steps}
+    config = args.config.model_copy(update=steps)
+    for number, part in sample.rows.groupby("network"):
+        network = random_network(detector.spec, int(str(number)), args.seed, images)
+        places = part.index.to_numpy()
+        for start, name, crops, explainer in jobs:
+            maps = explainer(network, crops, places, config, batch)["maps"]
+            found[start][name][places] = maps
+    return found
 
 
 def measure_interventions(

@@ -33,7 +33,7 @@ def cell_captions(summary: pd.DataFrame, significance: pd.DataFrame) -> Captions
             f"sum {c.mean_attribution_sum - c.mean_lost:+.2f} of "
             f"{c.mean_change:+.2f} logits{_off_grid(c.mean_lost)}\n"
             f"{_error(c.map_error, c.integration_ratio)}"
-            f"{_significant(c) if c.label == 1 else ''}"
+            f"{_significant(c) if c.label == 1 and c.outcome == 'all' else ''}"
         )
         for c in summary.itertuples()
     }

@@ -2,12 +2,13 @@
 
 All differences of a run are tested together: see `pipeline/statistics/significance.py`.
 
-- Fakes are compared with the real faces of the same test set, and from the baseline
-  `original`, which real faces do not have, with zero.
+- The fakes of a method are compared with the real faces of the same test set, and from
+  the baseline `original`, which real faces do not have, with zero. Only all frames of a
+  method are compared: a map adds up to the logit that decides whether its frame is
+  classified right, so that frames chosen by the outcome differ from others anyway.
 - Frames that were classified right are compared with those that were classified wrong,
   by the shapes of their maps: each map is divided by the sum of its absolute values on
-  squares (its L1 norm). The strengths of maps are not compared: a map adds up to the
-  logit that decides whether the frame is right or wrong.
+  squares (its L1 norm), so that strengths are not compared.
 - Two detectors are compared by their mean maps, each divided by its norm, because two
   detectors do not have the same scale of logits. The ratio of the norms is a number of
   its own.
@@ -106,7 +107,7 @@ class Difference:
 
 
 def fake_differences(cells: Sequence[CellArrays], baseline: str) -> list[Difference]:
-    """Each cell of fakes against the real faces of its test set.
+    """The fakes of each method against the real faces of their test set.
 
     From the baseline `original` against zero. Without real faces there is no
     difference.
@@ -115,7 +116,8 @@ def fake_differences(cells: Sequence[CellArrays], baseline: str) -> list[Differe
     found = []
     for cell in cells:
         other = None if baseline == ORIGINAL else real.get(cell.slice[:2])
-        if cell.label == 0 or (other is None and baseline != ORIGINAL):
+        untested = other is None and baseline != ORIGINAL
+        if cell.label == 0 or cell.outcome != "all" or untested:
             continue
         mean, replicates, units = cell.pooled.astype(float), cell.replicates, cell.units
         if other is not None:
@@ -199,7 +201,7 @@ def survivors(
     found: dict[tuple[str, str, str], list[np.ndarray]] = {}
     for baseline, arrays in cells.items():
         for one in fake_differences(arrays, baseline):
-            if one.cell.outcome == "all" and one.picture is not None:
+            if one.picture is not None:
                 signed = np.sign(one.mean) * one.significant(threshold)
                 found.setdefault(one.cell.slice, []).append(signed)
     return {

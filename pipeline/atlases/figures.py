@@ -54,46 +54,47 @@ def plot_atlas(
     look: Look,
     path: Path,
 ) -> None:
-    """Draw mean heatmaps: a row for each method of a test set, a column per outcome.
+    """Draw mean heatmaps: a row for each method of a test set.
 
-    A dashed line surrounds the pixels that are in at least half of the cell's masks.
-    `significant` has the squares of each cell that is tested which differ significantly
-    from real faces (from the baseline `original`: from zero). The others are hatched.
-    Real faces are compared with nothing.
-    Cells of fewer than MIN_TESTED_UNITS units are listed, and not drawn.
+    From the left: the mean face; the mean map of all frames; that of frames which were
+    classified right; that of the others. A dashed line surrounds the pixels that are in
+    at least half of the cell's masks. `significant` has the squares of each method that
+    is tested which differ significantly from real faces (from the baseline `original`:
+    from zero). The others are hatched. Real faces, and frames chosen by their outcome,
+    are compared with nothing. Cells of fewer than MIN_TESTED_UNITS units are listed,
+    and not drawn.
     """
     found = {(*cell.slice, cell.outcome): cell for cell in cells}
     slices = figure_rows(cell.slice for cell in cells)
+    outcomes = ("all", *OUTCOMES)
     figure, panels = plt.subplots(
         len(slices),
-        2 * len(OUTCOMES),
-        figsize=(9.6, 2.5 * len(slices) + 1.0),
+        1 + len(outcomes),
+        figsize=(10.6, 2.6 * len(slices) + 1.0),
         layout="constrained",
         squeeze=False,
     )
     for row, shown in zip(panels, slices, strict=True):
+        whole = found[*shown, "all"]
         row[0].set_ylabel(row_label(shown, slices), fontsize=11)
-        own = [found[key] for o in OUTCOMES if (key := (*shown, o)) in found]
-        # The cell with the most frames sets the row's scale: few frames are noisy.
-        drawn = [cell for cell in own if cell.units >= MIN_TESTED_UNITS] or own
-        limit = shared_limit([max(drawn, key=lambda cell: cell.frames).mean])
-        for (left, right), outcome in zip(row.reshape(-1, 2), OUTCOMES, strict=True):
-            hide_axes(left)
-            hide_axes(right)
+        hide_axes(row[0])
+        row[0].imshow(whole.face)
+        limit = shared_limit([whole.mean])
+        for axes, outcome in zip(row[1:], outcomes, strict=True):
+            hide_axes(axes)
             cell = found.get((*shown, outcome))
             if cell is None:
-                left.set_title(f"{outcome}: none", fontsize=9, loc="left", color="grey")
+                axes.set_title(f"{outcome}: none", fontsize=7, loc="left", color="grey")
                 continue
-            left.set_title(captions[(*shown, outcome)], fontsize=9, loc="left")
+            axes.set_title(captions[*shown, outcome], fontsize=7, loc="left")
             if cell.units < MIN_TESTED_UNITS:
-                left.text(0.05, 0.9, "too few units to draw", color="grey", va="top")
+                axes.text(0.05, 0.9, "too few units to draw", color="grey", va="top")
                 continue
-            left.imshow(cell.face)
-            right.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
-            outline_mask(right, cell.mask)
+            axes.imshow(overlay(cell.mean, cell.face, limit=limit, look=look))
+            outline_mask(axes, cell.mask)
             if (*shown, outcome) in significant:
                 squares = significant[*shown, outcome]
-                hatch_others(right, squares, len(cell.face))
+                hatch_others(axes, squares, len(cell.face))
         colour_bar(figure, row, limit=limit, look=look)
     figure.suptitle(f"{title}\n{SCALE_NOTE}", fontsize=11)
     save(figure, path)

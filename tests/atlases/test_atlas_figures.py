@@ -112,7 +112,7 @@ def colours(path, left=0.0) -> int:
 
 def test_atlas(reduced, tmp_path):
     path = tmp_path / "a.png"
-    squares = {(*reduced.arrays[0].slice, "right"): np.zeros((32, 32), bool)}
+    squares = {(*reduced.arrays[0].slice, "all"): np.zeros((32, 32), bool)}
     words = reduced.captions
     plot_atlas(reduced.arrays, words, squares, title="$title$", look=Look(), path=path)
     assert colours(path) > 100
@@ -162,7 +162,8 @@ def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
             is_own = share == other or (np.isnan(share) and np.isnan(other))
             assert (expected in text) == is_own
     for key, text in words.items():
-        assert ("significant" in text or "not tested" in text) == (key[2] != "real")
+        named = "significant" in text or "not tested" in text
+        assert named == (key[2] != "real" and key[3] == "all")
 
 
 def test_cells_of_fewer_than_five_units_are_not_drawn(reduced, tmp_path):
