@@ -33,7 +33,8 @@ def plot_interventions(
     `regions` and `curves` are the tables of `region_effect_table` and
     `curve_effect_table`; both may be empty.
     """
-    slices = list(dict.fromkeys(regions[SLICE_KEYS].itertuples(index=False, name=None)))
+    by_slice = dict(iter(regions.groupby(SLICE_KEYS, sort=False)))
+    slices = list(by_slice)
     columns = min(max(len(slices), 2), MAX_COLUMNS)
     lines = max(-(-len(slices) // columns), 1)
     figure = plt.figure(
@@ -44,8 +45,7 @@ def plot_interventions(
     )[:, 0]
     panels = above.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for axes, shown in zip(panels.flat, slices, strict=False):
-        part = regions[(regions[SLICE_KEYS] == shown).all(1)]
-        _plot_regions(axes, part, row_label(shown, slices))
+        _plot_regions(axes, by_slice[shown], row_label(shown, slices))
     for axes in panels.flat[len(slices) :]:
         axes.set_visible(False)
     if slices:
@@ -54,7 +54,7 @@ def plot_interventions(
     above.supxlabel("logits, with 95 % intervals", fontsize=9)
     chosen = curves[curves["fraction"] != MEAN_FRACTION]
     if slices:
-        chosen = chosen[(chosen[SLICE_KEYS] == slices[0]).all(1)]
+        chosen = dict(iter(chosen.groupby(SLICE_KEYS)))[slices[0]]
     pair = zip(below.subplots(1, 2), (INSERTION, DELETION), strict=True)
     for axes, name in pair:
         _plot_curves(axes, chosen[chosen["curve"] == name], name)

@@ -41,6 +41,8 @@ def region_effect_table(
     - correlation: of the map with the mean of removal and insertion, over the regions
       of a frame. NaN for frames in which one of them is constant.
     """
+    if regions.empty:
+        return pd.DataFrame(columns=REGION_EFFECT_COLUMNS)
     frame = [*VIDEO_KEYS, "subject", "number"]
     values = regions.rename(columns={"map_logits": MAP})
     change = values["fake_logit"] - values["original_logit"]
@@ -74,6 +76,8 @@ def curve_effect_table(curves: pd.DataFrame, resamples: int, seed: int) -> pd.Da
     - curve: "insertion", the logit above that of the original; "deletion", the logit
       below that of the fake. In both, more is better.
     """
+    if curves.empty:
+        return pd.DataFrame(columns=CURVE_EFFECT_COLUMNS)
     frame = [*VIDEO_KEYS, "subject", "number"]
     values = curves.assign(
         **{
