@@ -223,7 +223,8 @@ def region_logits(result: Result, method: str) -> pd.Series:
 def positive_share(logits: pd.Series, corpus: Corpus) -> float:
     """The share of the positive logits that is in the regions of the corpus."""
     positive = logits.clip(lower=0)
-    return float(positive[[*corpus.regions]].sum() / positive.sum())
+    total = positive.sum()
+    return float(positive[[*corpus.regions]].sum() / total) if total else np.nan
 
 
 def positive_logits_planted(result: Result) -> float:
