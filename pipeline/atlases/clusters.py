@@ -57,8 +57,9 @@ class Clusters:
         labels: (N,) int64; 0 is the largest cluster.
         embedding: (N, 2) float64, the first two eigenvectors that are not constant, for
             a scatter plot. Zeros if there were too few maps to divide.
-        silhouettes: (N,) float64 in -1..1: how much closer (cosine) a map is to its own
-            cluster than to the next one (Rousseeuw 1987). NaN if there is one cluster.
+        silhouettes: (N,) float64 in -1..1: how much closer (cosine of deviations) a map is
+            to its own cluster than to the next one (Rousseeuw 1987). NaN if there is one
+            cluster.
         count: the number of clusters.
     """
 
@@ -165,7 +166,9 @@ def number_of_clusters(
     of k over the data and 59 `surrogates`, which have no clusters. The k >= 2 with the
     largest excess counts if this excess is among the largest 5 % of the largest
     excesses of the data and the surrogates. Otherwise there is one cluster. So the
-    probability of finding more than one is about 5 %, over all k together.
+    probability of finding more than one is about 5 %, over all k together, if maps are
+    normally distributed before they are scaled to one length. In simulations it was up
+    to 6 %, but 24 % for a strong gradual change, and 9 % for very different noise.
 
     This is done for surrogates of the shapes and for surrogates of their deviations,
     and the smaller number counts. If maps change gradually along one direction, the
