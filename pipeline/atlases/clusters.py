@@ -57,9 +57,9 @@ class Clusters:
         labels: (N,) int64; 0 is the largest cluster.
         embedding: (N, 2) float64, the first two eigenvectors that are not constant, for
             a scatter plot. Zeros if there were too few maps to divide.
-        silhouettes: (N,) float64 in -1..1: how much closer (cosine of deviations) a map is
-            to its own cluster than to the next one (Rousseeuw 1987). NaN if there is one
-            cluster.
+        silhouettes: (N,) float64 in -1..1: how much closer a map is to its own cluster
+            than to the next one, by the cosine of deviations (Rousseeuw 1987). NaN if
+            there is one cluster.
         count: the number of clusters.
     """
 
