@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import adjusted_rand_score
 
 from pipeline.atlases.clusters import (
     cluster_maps,
     cluster_summary,
     cluster_table,
+    deviations,
     neighbour_graph,
+    surrogates,
     typical_members,
 )
 
@@ -61,10 +64,52 @@ def test_order_and_strength_do_not_matter():
     assert np.allclose(found.embedding, wanted.embedding[order], atol=1e-6)
 
 
-def test_noise_has_no_clear_clusters():
-    noise = np.random.default_rng(0).normal(size=(120, SIDE, SIDE))
-    found = cluster_maps(noise, 0)
-    assert found.count == 1 or found.silhouettes.mean() < 0.1
+def smooth_noise(units, seed) -> np.ndarray:
+    """Noise (N, side, side) of which half of the variance is common to a unit."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.normal(size=(len(units) + units.max() + 1, SIDE, SIDE))
+    smooth = gaussian_filter(drawn, (0, 1.5, 1.5))
+    return (smooth[: len(units)] + smooth[len(units) :][units]) / smooth.std()
+
+
+def test_overlapping_kinds_are_found():
+    units = np.arange(144) % 16
+    kinds = np.repeat([0, 1], [90, 54])
+    rows, columns = np.mgrid[:SIDE, :SIDE] - 16
+    face = np.exp(-((rows / 7) ** 2 + (columns / 6) ** 2) / 2)
+    mouth = np.exp(-(((rows - 5) / 2) ** 2 + (columns / 4) ** 2) / 2)
+    maps = 4 * np.array([face, mouth])[kinds] + smooth_noise(units, 0)
+    found = cluster_maps(maps, 0, groups=units)
+    assert found.count == 2
+    assert adjusted_rand_score(kinds, found.labels) > 0.8
+
+
+def test_kinds_of_opposite_sign_are_found():
+    units = np.arange(96) % 16
+    signs = np.repeat([1, -1], [70, 26])
+    face = np.pad(np.ones((12, 12)), 10)
+    maps = 3 * signs[:, None, None] * face + smooth_noise(units, 1)
+    found = cluster_maps(maps, 0, groups=units)
+    assert found.count == 2
+    assert adjusted_rand_score(signs, found.labels) == 1
+
+
+def test_maps_of_one_kind_are_one_cluster():
+    units = np.arange(72) % 12
+    assert cluster_maps(smooth_noise(units, 0), 0, groups=units).count == 1
+
+
+def test_surrogates_have_the_mean_and_the_covariance_of_units_and_of_items():
+    rng = np.random.default_rng(0)
+    units = np.repeat(np.arange(6), 5)
+    rows = deviations(rng.normal(size=(30, 4)) + 2 * rng.normal(size=(6, 4))[units])
+    means = np.array([rows[units == unit].mean(0) for unit in range(6)])
+    wanted = means.T @ means
+    drawn = next(surrogates(rows, units, 1, rng))
+    found = np.array([drawn[units == unit].mean(0) for unit in range(6)])
+    assert not np.allclose(found, means, atol=0.1)
+    assert np.allclose(found.T @ found, wanted)
+    assert np.allclose(drawn.T @ drawn, rows.T @ rows)
 
 
 @pytest.mark.parametrize("grouped", [False, True])
