@@ -29,7 +29,12 @@ from pipeline.atlases.differences import (
     model_differences,
 )
 from pipeline.config.baseline_names import ORIGINAL
-from pipeline.statistics.resampling import count_units, units_of, weights
+from pipeline.statistics.resampling import (
+    Replicates,
+    count_units,
+    units_of,
+    weights,
+)
 from pipeline.statistics.significance import joint_threshold
 from pipeline.videos.table import REAL
 
@@ -78,8 +83,8 @@ def cells_of(maps: np.ndarray, rows: pd.DataFrame, seed: int) -> list[CellArrays
         units = units_of(part)
         drawn = weights(units, RESAMPLES, seed).astype(np.float64)
         own = maps[part.index].reshape(len(part), -1).astype(np.float64)
-        total = drawn.sum(1, keepdims=True)
-        resampled = drawn @ own / np.where(total > 0, total, np.nan)
+        sums = Replicates(drawn @ own, drawn.sum(1))
+        resampled = sums.linearised_means(own.mean(0))
         side = maps.shape[-1]
         empty = np.zeros((side, side), np.float32)
         counts = (len(part), part["video"].nunique(), count_units(units))

@@ -11,10 +11,12 @@ A cell is the frames of one method with one outcome in one test set. Layout of
       mean_abs, median_abs, std_abs   (G, G) float32: of their absolute values
       face, mask                      (G, G, 3) uint8 and (G, G) float32: means
       pooled                          (P, P) float32: the mean map in coarser squares
-      replicates                      (B, P, P) float32: `pooled` of each resample
+      replicates                      (B, P, P) float32: `pooled` of each resample,
+                                      linearised (`Replicates.linearised_means`)
       shape                           (P, P) float32: the mean over frames of maps in
                                       squares, each divided by its L1 norm
-      shape_replicates                (B, P, P) float32: `shape` of each resample
+      shape_replicates                (B, P, P) float32: the same of `shape`; without
+                                      rows if the outcome is "all"
     attributes              format, version, provenance (JSON)
 
 `sample.h5`: maps (n, P, P) float32, summed over squares, their rows, and the attribute

@@ -12,6 +12,12 @@ All differences of a run are tested together: see `pipeline/statistics/significa
 - Two detectors are compared by their mean maps, each divided by its norm, because two
   detectors do not have the same scale of logits. The ratio of the norms is a number of
   its own.
+
+Differences are blurred before they are tested. What a map says of a place is spread
+over several squares, and its noise is not, so that a blurred difference of few units
+has a much smaller error. A blurred difference is also significant beside a place where
+maps differ strongly. So a square counts only if, before this blur, the difference there
+has the same sign and at least half of the blurred size.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +27,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import gaussian_filter
 
 from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays
-from pipeline.atlases.scales import norms, on_one_scale
+from pipeline.atlases.scales import BLUR_SIGMA, norms, on_one_scale
 from pipeline.config.baseline_names import ORIGINAL
 from pipeline.statistics.significance import Picture, joint_threshold, picture
 from pipeline.videos.table import REAL
@@ -37,6 +44,7 @@ REAL_FACES, ZERO, WRONG, MODEL, TRAINING = (
     "another training",
 )
 EVERY_BASELINE = "every baseline"
+TEST_BLUR = 3 / 64  # of differences before they are tested, as a share of the side
 SIGNIFICANCE_COLUMNS = [
     *("model", "protocol", "baseline", *CELL_KEYS),
     "comparison",  # what the cell is compared with
@@ -96,14 +104,23 @@ class Difference:
     @cached_property
     def picture(self) -> Picture | None:
         """The test's statistics; None if there are too few units."""
-        flat = self.replicates.reshape(len(self.replicates), -1)
-        return picture(self.mean.ravel(), flat, self.units)
+        blurred = _blurred(self.mean, TEST_BLUR)
+        drawn = _blurred(self.replicates, TEST_BLUR).reshape(len(self.replicates), -1)
+        return picture(blurred.ravel(), drawn, self.units)
 
     def significant(self, threshold: float) -> np.ndarray:
         """The squares that differ significantly, (P, P) bool: none without a test."""
         if self.picture is None:
             return np.zeros(self.mean.shape, bool)
-        return self.picture.significant(threshold).reshape(self.mean.shape)
+        found = self.picture.significant(threshold).reshape(self.mean.shape)
+        shown, blurred = (_blurred(self.mean, s) for s in (BLUR_SIGMA, TEST_BLUR))
+        return found & (shown * np.sign(blurred) >= np.abs(blurred) / 2)
+
+
+def _blurred(maps: np.ndarray, sigma: float) -> np.ndarray:
+    """Maps in squares (..., P, P) after a blur of `sigma`, as a share of the side."""
+    side = sigma * maps.shape[-1]
+    return gaussian_filter(maps.astype(np.float64), side, axes=(-2, -1))
 
 
 def fake_differences(cells: Sequence[CellArrays], baseline: str) -> list[Difference]:

@@ -13,9 +13,9 @@ those in which the fake differs from its original (`changed_pixels`); they are k
 frames that have an aligned original. The scores that compare a mask with other masks
 (`shuffled_auc`) are those of the official masks alone.
 
-`paired_specificity` is of fakes whose own real frame is known: the relevance mass of
-the fake's heat, minus that of the heat of its own real frame, in the same mask and from
-the same baseline. A heat that does not depend on the frame gets exactly 0.
+`paired_specificity` is of fakes whose own real frame is known: the fake's heat minus
+the heat of its own real frame, from the same baseline, inside the same mask
+(`paired_specificity`). A heat that does not depend on the frame gets exactly 0.
 """
 
 from dataclasses import dataclass
@@ -137,6 +137,24 @@ def relevance_mass(heat: RankedHeat, mask: np.ndarray) -> float:
     total = heat.positive.sum()
     inside = mask.ravel() > 0
     return float(heat.positive[inside].sum() / total) if total > 0 else np.nan
+
+
+def paired_specificity(heat: np.ndarray, other: np.ndarray, mask: np.ndarray) -> float:
+    """How much more heat a fake has in its mask than its own real frame: -1..1.
+
+    `heat` and `other` (S, S) are the signed heats of the fake and of its own real
+    frame, `mask` (S, S) is the fake's. The score is the sum of their difference over
+    the mask, minus the mask's share of the sum over all pixels, divided by the mean of
+    the sums of absolute values. So it is 0 for equal heats, and for a difference that
+    is spread evenly. NaN if the mask is empty or full, or if both heats are 0.
+    """
+    inside = mask > 0
+    size = (np.abs(heat).sum() + np.abs(other).sum()) / 2
+    if inside.all() or not inside.any() or size == 0:
+        return np.nan
+    difference = heat - other
+    extra = difference[inside].sum() - inside.mean() * difference.sum()
+    return float(extra / size)
 
 
 def _rank_scores(

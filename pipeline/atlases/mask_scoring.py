@@ -11,9 +11,9 @@ from pipeline.atlases.mask_agreement import (
     SCORES,
     TRUTHS,
     RankedHeat,
+    paired_specificity,
     rank_heat,
     ranked_scores,
-    relevance_mass,
 )
 from pipeline.atlases.scales import (
     SCALES,
@@ -55,28 +55,23 @@ class MaskScorer:
         """
         found = no_scores(1)[0]
         for number, (scale, prior) in enumerate(zip(SCALES, self.priors, strict=True)):
-            constant = self.constant[number]
-            heats = {n: rank_heat(h) for n, h in frame.at_scale(scale).items()}
-            others = {}
-            if real is not None:
-                others = {n: rank_heat(h) for n, h in real.at_scale(scale).items()}
+            heats = frame.at_scale(scale)
+            others = {} if real is None else real.at_scale(scale)
+            ranked = {name: rank_heat(heat) for name, heat in heats.items()}
             masks = [mask_at_scale(mask, scale) for mask in (official, changed)]
             for truth, mask in enumerate(masks):
                 shown = prior if truth == 0 else np.zeros_like(prior)
-                for name, heat in (heats | constant).items():
+                for name, heat in (ranked | self.constant[number]).items():
                     scores = ranked_scores(heat, mask, shown)
-                    other = others.get(name) or (constant.get(name) if real else None)
-                    scores[PAIRED_SPECIFICITY] = _specificity(heat, other, mask)
+                    scores[PAIRED_SPECIFICITY] = np.nan
+                    if name in others:
+                        pair = heats[name], others[name]
+                        scores[PAIRED_SPECIFICITY] = paired_specificity(*pair, mask)
+                    elif real is not None and np.isfinite(scores["mask_share"]):
+                        scores[PAIRED_SPECIFICITY] = 0.0  # both heats are the same
                     place = truth, number, HEATS.index(name)
                     found[place] = [scores[score] for score in ALL_SCORES]
         return found
-
-
-def _specificity(heat: RankedHeat, other: RankedHeat | None, mask: np.ndarray) -> float:
-    """The heat's relevance mass in a mask, minus that of `other`; NaN if unknown."""
-    if other is None or mask.all() or not mask.any():
-        return np.nan
-    return relevance_mass(heat, mask) - relevance_mass(other, mask)
 
 
 def no_scores(count: int) -> np.ndarray:

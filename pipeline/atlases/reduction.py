@@ -385,7 +385,10 @@ def cell_arrays(cells: Mapping[CellKey, Cell]) -> list[CellArrays]:
 def _cell_arrays(key: CellKey, cell: Cell) -> CellArrays:
     dataset, compression, method, label, outcome = key
     mean = pool_maps(cell.signed.mean, POOLED_SIDE)
-    resampled = cell.pooled.means().reshape(-1, 2, *mean.shape).astype(np.float32)
+    shape = cell.shape / cell.signed.count
+    both = np.concatenate([mean, shape]).ravel()
+    drawn = cell.pooled.linearised_means(both).astype(np.float32)
+    drawn = drawn.reshape(-1, 2, *mean.shape)
     errors = mean_map_errors(cell)
     return CellArrays(
         dataset=dataset,
@@ -408,7 +411,7 @@ def _cell_arrays(key: CellKey, cell: Cell) -> CellArrays:
         face=np.rint(cell.face / cell.signed.count).astype(np.uint8),
         mask=(cell.mask / max(cell.masked_frames, 1)).astype(np.float32),
         pooled=mean.astype(np.float32),
-        replicates=resampled[:, 0],
-        shape=(cell.shape / cell.signed.count).astype(np.float32),
-        shape_replicates=resampled[:, 1],
+        replicates=drawn[:, 0],
+        shape=shape.astype(np.float32),
+        shape_replicates=drawn[:, 1] if outcome in OUTCOMES else drawn[:0, 1],
     )

@@ -87,6 +87,18 @@ class Replicates:
         """The sums over the frames of both."""
         return Replicates(self.total + other.total, self.frames + other.frames)
 
+    def linearised_means(self, mean: np.ndarray) -> np.ndarray:
+        """Means over frames (R, P) float64, linearised about the `mean` (P,).
+
+        A resample with few frames is not further from the mean than its weights are
+        from one: the deviation of its mean is multiplied by its share of the expected
+        number of frames. So a resample without frames has the mean itself. `means`, the
+        ratio, has much heavier tails for few units, which would decide the largest |t|
+        of all pictures of a run.
+        """
+        expected = self.frames.mean()
+        return mean + (self.total - self.frames[:, None] * mean) / expected
+
     def means(self) -> np.ndarray:
         """Means over frames (R, P) float64; NaN for a resample without frames."""
         return _ratio(self.total, self.frames[:, None])

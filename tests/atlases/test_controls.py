@@ -18,7 +18,12 @@ from pipeline.atlases.heats import (
 )
 from pipeline.atlases.intervention_figure import plot_interventions
 from pipeline.atlases.intervention_tables import curve_effect_table, region_effect_table
-from pipeline.atlases.mask_agreement import ALL_SCORES, PAIRED_SPECIFICITY, mask_scores
+from pipeline.atlases.mask_agreement import (
+    ALL_SCORES,
+    PAIRED_SPECIFICITY,
+    mask_scores,
+    paired_specificity,
+)
 from pipeline.atlases.mask_scoring import MaskScorer
 from pipeline.atlases.registration import labels_of_crops, register
 from pipeline.atlases.scales import SCALES, at_scale, mask_at_scale, share_of_squares
@@ -80,14 +85,23 @@ def test_heats_that_do_not_depend_on_the_frame_have_no_specificity():
     for name in (CENTRE, MEAN_MASK):
         assert (specificity[..., HEATS.index(name)] == 0).all()
     own = specificity[0, 0, HEATS.index(ATTRIBUTION)]
-    mass = [
-        mask_scores(one.attribution, official, PRIOR)["relevance_mass"]
-        for one in (frame, real)
-    ]
-    assert own == pytest.approx(mass[0] - mass[1], rel=1e-4)
+    inside, pair = official > 0, (frame.attribution, real.attribution)
+    apart = pair[0] - pair[1]
+    size = np.mean([np.abs(one).sum() for one in pair])
+    expected = apart[inside].sum() - inside.mean() * apart.sum()
+    assert own == pytest.approx(expected / size, rel=1e-4)
     same = MaskScorer(SIDE, PRIOR).score(frame, official, changed, frame)
     values = same[..., ALL_SCORES.index(PAIRED_SPECIFICITY)]
     assert (values == 0).all()
+
+
+def test_a_difference_inside_the_mask_is_specific_and_an_even_one_is_not():
+    mask = masks()[0]
+    noise = np.random.default_rng(0).normal(0, 0.01, mask.shape)
+    assert paired_specificity(noise + mask, noise, mask) == pytest.approx(1.5, abs=0.1)
+    assert paired_specificity(noise + 1, noise, mask) == pytest.approx(0, abs=0.01)
+    assert paired_specificity(noise + (1 - mask), noise, mask) < -0.3
+    assert np.isnan(paired_specificity(noise, noise, 0 * mask))
 
 
 def test_edges_are_where_the_brightness_changes():
