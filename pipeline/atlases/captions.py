@@ -46,7 +46,7 @@ def _error(map_error: float, ratio: float) -> str:
     text = f"map error {map_error:.1%}"
     if np.isnan(ratio):
         return text
-    text += f", {ratio:.2f} of the sampling error"
+    text += f", {ratio:.2f} of sampling error"
     return f"{text}: NOT SMALL" if ratio > MAX_SMALL_RATIO else text
 
 
@@ -57,7 +57,7 @@ def _significant(cell: Any) -> str:
     if cell.significant_share == 0:
         return "\nno square is significant"
     share, logits = cell.significant_share, cell.significant_logits
-    return f"\nsignificant: {share:.1%} of the squares, with {logits:+.2f} logits"
+    return f"\nsignificant: {share:.1%} of squares, {logits:+.2f} logits"
 
 
 def _not_converged(frames: int, converged_share: float) -> str:

@@ -70,7 +70,7 @@ def plot_atlas(
     figure, panels = plt.subplots(
         len(slices),
         1 + len(outcomes),
-        figsize=(10.6, 2.6 * len(slices) + 1.0),
+        figsize=(11.2, 2.7 * len(slices) + 1.0),
         layout="constrained",
         squeeze=False,
     )
@@ -82,6 +82,7 @@ def plot_atlas(
         limit = shared_limit([whole.mean])
         for axes, outcome in zip(row[1:], outcomes, strict=True):
             hide_axes(axes)
+            axes.set_box_aspect(1)
             cell = found.get((*shown, outcome))
             if cell is None:
                 axes.set_title(f"{outcome}: none", fontsize=7, loc="left", color="grey")

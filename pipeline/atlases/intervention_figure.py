@@ -83,13 +83,13 @@ def _plot_regions(axes: Axes, effects: pd.DataFrame, label: str) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.axvline(0, color="0.3", lw=0.8)
     whole = effects[effects["region"] == "all"].set_index("measure")["value"]
-    sums = ", ".join(
-        f"{name} {whole[name]:+.1f}"
-        for name in (CHANGE, *MEASURES)
-        if name in whole.index
-    )
-    known = f"\ncorrelation {whole[CORRELATION]:.2f}" if CORRELATION in whole else ""
-    axes.set_title(f"{label}\n{sums}{known}", fontsize=8)
+    lines = [label]
+    for pair in ((CHANGE, MAP), (REMOVAL, INSERTION)):
+        found = [f"{name} {whole[name]:+.2f}" for name in pair if name in whole.index]
+        lines.append(", ".join(found))
+    if CORRELATION in whole.index:
+        lines.append(f"correlation {whole[CORRELATION]:.2f}")
+    axes.set_title("\n".join(lines), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 

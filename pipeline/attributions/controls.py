@@ -30,10 +30,11 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from pipeline.attributions.frames import frame_keys
 from pipeline.attributions.shards import KEY_COLUMNS
 from pipeline.files.atomic import replacing
 from pipeline.files.hdf5 import mark, open_marked, read_table, write_table
-from pipeline.statistics.sampling import evenly_spaced
+from pipeline.statistics.seeds import stable_number
 
 FORMAT, VERSION = "deepfake-atlas controls", 1
 NETWORKS = 4  # with random weights; each frame is explained with one of them
@@ -71,15 +72,20 @@ class ControlMaps:
 def choose_sample(
     frames: pd.DataFrame, aligned: np.ndarray | None, count: int
 ) -> pd.DataFrame:
-    """Choose up to `count` fakes, evenly spaced in the order of the shard.
+    """Choose up to `count` fakes, of as many units as possible, in the shard's order.
 
     `frames` are the explained frames of a shard. `aligned` (N,) says which crops of the
-    shard have an aligned original: if there are any, only they are chosen.
+    shard have an aligned original: if there are any, only they are chosen. The choice
+    depends on the names of frames only.
     """
     fakes = frames[frames["label"] == 1]
     if aligned is not None and aligned[fakes["crop"]].any():
         fakes = fakes[aligned[fakes["crop"]]]
-    chosen = fakes.iloc[evenly_spaced(len(fakes), count)].reset_index(drop=True)
+    ranks = [stable_number(f"control {key}") for key in frame_keys(fakes)]
+    order = fakes.assign(rank=ranks).sort_values("rank")
+    round_of_unit = order.groupby("unit").cumcount()
+    first = round_of_unit.sort_values(kind="stable").index[:count]
+    chosen = fakes.loc[first].sort_values("crop").reset_index(drop=True)
     return chosen.assign(network=np.arange(len(chosen)) % NETWORKS)
 
 

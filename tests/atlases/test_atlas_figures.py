@@ -136,7 +136,7 @@ def test_captions_say_if_the_integration_error_is_not_small(reduced):
     errors = {"map_error": 0.04, "integration_ratio": 0.5}
     table = reduced.table.assign(**errors)
     for words in cell_captions(table, reduced.significance).values():
-        assert "map error 4.0%, 0.50 of the sampling error: NOT SMALL" in words
+        assert "map error 4.0%, 0.50 of sampling error: NOT SMALL" in words
     table = reduced.table.assign(map_error=np.nan)
     for words in cell_captions(table, reduced.significance).values():
         assert "map error unknown" in words
@@ -152,7 +152,7 @@ def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
     texts = {
         np.nan: "not tested: too few units",
         0.0: "no square is significant",
-        0.25: "significant: 25.0% of the squares, with -0.50 logits",
+        0.25: "significant: 25.0% of squares, -0.50 logits",
     }
     words = cell_captions(reduced.table, rows)
     for row in rows.itertuples():
