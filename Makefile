@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -
 TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 DURATIONS = --keep-durations=build/durations/$@.txt
 
-.PHONY: demo install test test-slow test-all test-slurm check docs lock format
+.PHONY: demo install test test-slow test-all test-slurm check docs readme lock format
 
 demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
@@ -53,6 +53,10 @@ format: $(READY)
 # pipeline/config/.
 docs: $(READY)
 	$(BIN)/python -m pipeline.config.document
+
+# The results of the demo in README.md, and its picture: after `make demo`.
+readme: $(READY)
+	$(BIN)/python -m benchmarks.readme
 
 # Needs uv. Resolves for every platform and Python; writes no addresses.
 lock:

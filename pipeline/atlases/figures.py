@@ -78,7 +78,9 @@ def plot_atlas(
         whole = found[*shown, "all"]
         row[0].set_ylabel(row_label(shown, slices), fontsize=11)
         hide_axes(row[0])
-        row[0].imshow(whole.face)
+        row[0].set_box_aspect(1)
+        if whole.units >= MIN_TESTED_UNITS:
+            row[0].imshow(whole.face)
         limit = shared_limit([whole.mean])
         for axes, outcome in zip(row[1:], outcomes, strict=True):
             hide_axes(axes)

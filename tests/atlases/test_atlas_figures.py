@@ -245,7 +245,7 @@ def test_differences(reduced, tmp_path):
     assert colours(tmp_path / "d.png") > 100
     outcomes = outcome_differences(reduced.arrays)
     plot_differences(outcomes, 2.0, **drawn, path=tmp_path / "o.png")
-    assert (colours(tmp_path / "o.png") > 100) == bool(outcomes)
+    assert (colours(tmp_path / "o.png") > 400) == bool(outcomes)
 
 
 def test_baselines(reduced, tmp_path):

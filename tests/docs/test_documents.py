@@ -154,14 +154,43 @@ def test_detectors_and_attributions_of_the_demo(clone):
             assert of_all["mean_steps"].mean() < 40
             methods = METHODS if baseline == "original" else [*METHODS, "real"]
             assert set(of_all["method"]) == set(methods)
-            masks = pd.read_csv(atlases / baseline / "masks.csv")
-            if baseline == "original":
-                assert masks.empty
-                continue
-            wanted = (masks["heat"] == "attribution") & (masks["score"] == "lift")
-            lifts = masks[wanted].pivot(index="method", columns="truth", values="value")
-            assert set(lifts.index) == {"all", *METHODS}
-            assert (lifts > 1.1).all(axis=None), lifts
+            check_masks(pd.read_csv(atlases / baseline / "masks.csv"), baseline)
+        check_interventions(pd.read_csv(atlases / "interventions.csv"))
+    significance = pd.read_csv(clone / "results/atlases/significance.csv")
+    near = significance["baseline"] == "nearest_real"
+    fakes = significance[near & (significance["comparison"] == "real faces")]
+    assert len(fakes) == 2 * len(METHODS)
+    assert (fakes["significant_share"] > 0).mean() >= 0.5, fakes
+    assert (fakes["significant_share"] < 0.2).all(), fakes
+
+
+def check_masks(masks: pd.DataFrame, baseline: str) -> None:
+    """Maps are hotter on the forgery than an even map, and than |x - baseline|."""
+    shown = masks[(masks["outcome"] == "all") & (masks["scale"] == "blur")]
+    wanted = (shown["heat"] == "attribution") & (shown["score"] == "lift")
+    lifts = shown[wanted].pivot(index="method", columns="truth", values="value")
+    assert set(lifts.index) == {"all", *METHODS}
+    assert (lifts > 1.1).all(axis=None), lifts
+    of_all = shown[(shown["method"] == "all") & (shown["truth"] == "changed pixels")]
+    values = of_all.set_index(["heat", "score"])
+    above = values.loc[("attribution - |x - baseline|", "lift")]
+    assert 0 < above["low"] < above["high"] < 8, above
+    if baseline == "original":
+        return
+    specificity = values["value"].xs("paired_specificity", level="score")
+    assert specificity["centre"] == specificity["mean mask"] == 0
+    assert abs(specificity["random weights"]) < 0.05
+    assert 0 < specificity["attribution"] < 0.3
+
+
+def check_interventions(table: pd.DataFrame) -> None:
+    """The map adds up to the change, and goes with what regions do."""
+    values = table[table["method"] == "all"].set_index(["region", "measure"])["value"]
+    total = values["all", "change"]
+    assert values["all", "map"] == pytest.approx(total, abs=0.1 * abs(total) + 0.05)
+    assert 0.7 < values["all", "correlation"] < 1
+    assert values["mouth", "removal"] > 0.3
+    assert values["mouth", "insertion"] > 0.3
 
 
 @pytest.mark.slow
