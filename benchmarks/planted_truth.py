@@ -30,9 +30,14 @@ import pandas as pd
 import yaml
 
 from pipeline.atlases.arrays import CellArrays, read_cells
+from pipeline.atlases.differences import fake_differences, read_threshold
+from pipeline.atlases.heats import ATTRIBUTION, CHANGE, RANDOM
+from pipeline.atlases.intervention_tables import INSERTION, MAP, REMOVAL
 from pipeline.atlases.ledger import OFF_GRID_REGION
-from pipeline.atlases.mask_agreement import ATTRIBUTION, CHANGED
+from pipeline.atlases.mask_agreement import CHANGED, PAIRED_SPECIFICITY
 from pipeline.atlases.regions import REGIONS, region_grid
+from pipeline.atlases.scales import BLUR
+from pipeline.config.baseline_names import ORIGINAL
 from pipeline.config.faces import FacesConfig
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
@@ -67,6 +72,9 @@ class Corpus:
         method: the method of its fakes.
         regions: the regions of the ledger in which the forgery is.
         train_pairs, epochs: how much its detector learns.
+        average: the decay of the moving average of the detector's weights. It is
+            smaller where the detector learns in few steps, so that the mean of its
+            weights does not lag behind.
         sources: writes the videos that the workflow does not render itself, and gives
             the section `sources` of the configuration.
     """
@@ -75,6 +83,7 @@ class Corpus:
     regions: tuple[str, ...]
     train_pairs: int
     epochs: int
+    average: float
     sources: Callable[[Path, MiniatureConfig], dict[str, Any]]
 
 
@@ -116,9 +125,14 @@ def watermark_sources(folder: Path, config: MiniatureConfig) -> dict[str, Any]:
 
 
 CORPORA = {
-    "mouth": Corpus("NeuralTextures", ("mouth",), 42, 4, mouth_sources),
+    "mouth": Corpus("NeuralTextures", ("mouth",), 42, 4, 0.99, mouth_sources),
     "watermark": Corpus(
-        "watermark", ("outside the face", OFF_GRID_REGION), 24, 4, watermark_sources
+        "watermark",
+        ("outside the face", OFF_GRID_REGION),
+        24,
+        6,
+        0.9,
+        watermark_sources,
     ),
 }
 
@@ -185,7 +199,8 @@ def run_corpus(folder: Path, corpus: Corpus, cores: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     miniature = MiniatureConfig(train_pairs=corpus.train_pairs, written=["c23"])
     augment = dict.fromkeys(("jpeg", "rescale", "blur", "noise"), 0.0)
-    model = {"timm": "legacy_xception", "input_size": SIZE, "epochs": corpus.epochs}
+    model = {"timm": "legacy_xception", "input_size": SIZE}
+    model |= {"epochs": corpus.epochs, "average": corpus.average}
     config = {
         "sources": corpus.sources(folder, miniature),
         "faces": {"size": SIZE},
@@ -245,16 +260,72 @@ def mask_planted(result: Result) -> float:
     return float(mask[np.isin(regions, chosen)].sum() / mask.sum())
 
 
-def on_changed_pixels(result: Result, score: str) -> float:
-    """A score of masks.csv; NaN for the baseline `original`, which has none."""
+def on_changed_pixels(result: Result, score: str, heat: str = ATTRIBUTION) -> float:
+    """A score against changed pixels, at the shown scale; NaN if unknown."""
     table = pd.read_csv(result.atlas / "masks.csv")
     chosen = table[
         (table["truth"] == CHANGED)
-        & (table["heat"] == ATTRIBUTION)
+        & (table["scale"] == BLUR)
+        & (table["outcome"] == "all")
+        & (table["heat"] == heat)
         & (table["score"] == score)
         & (table["method"] == result.corpus.method)
     ]
     return float(chosen["value"].iloc[0]) if len(chosen) else np.nan
+
+
+def effects(result: Result) -> pd.DataFrame:
+    """What regions do to the logit of the fakes: a row each, a column for each
+    measure."""
+    table = pd.read_csv(result.atlas.parent / "interventions.csv")
+    chosen = table[table["method"] == result.corpus.method]
+    return chosen.pivot(index="region", columns="measure", values="value")
+
+
+def effect_planted(result: Result, measure: str) -> float:
+    """The share of the positive effects of regions that is in those of the corpus.
+
+    NaN unless the baseline is `original`: interventions do not depend on it.
+    """
+    if result.baseline != ORIGINAL:
+        return np.nan
+    single = effects(result)[measure].drop("all")
+    return positive_share(single.reindex([*REGIONS, OFF_GRID_REGION]), result.corpus)
+
+
+def effect_total(result: Result, measure: str) -> float:
+    """The sum of an effect over the regions, divided by the change of the logit."""
+    if result.baseline != ORIGINAL:
+        return np.nan
+    whole = effects(result).loc["all"]
+    return float(whole[measure] / whole["change"])
+
+
+def effect_correlation(result: Result) -> float:
+    if result.baseline != ORIGINAL:
+        return np.nan
+    return float(effects(result).loc["all", "correlation"])
+
+
+def significant(result: Result) -> np.ndarray:
+    """The significant squares (P, P) of the fakes."""
+    table = pd.read_csv(result.results / "atlases" / "significance.csv")
+    cells = read_cells(result.atlas / "arrays.h5")
+    (found,) = fake_differences(cells, result.baseline)
+    return found.significant(read_threshold(table))
+
+
+def cluster_count(result: Result) -> float:
+    return float(len(pd.read_csv(result.atlas / "clusters.csv")))
+
+
+def cluster_lift(result: Result) -> float:
+    """How much more of the fakes than expected the cluster with most of them has."""
+    table = pd.read_csv(result.atlas / "cluster_cells.csv")
+    own = table[table["method"] == result.corpus.method]
+    frames = own.groupby("cluster")["frames"].sum()
+    every = table.groupby("cluster")["frames"].sum()
+    return float((frames / every).max() / (frames.sum() / every.sum()))
 
 
 def planted_squares(cell: CellArrays) -> np.ndarray:
@@ -264,18 +335,16 @@ def planted_squares(cell: CellArrays) -> np.ndarray:
 
 
 def significant_of_planted(result: Result) -> float:
-    cell = result.cell
-    return float(cell.significant[planted_squares(cell)].mean())
+    return float(significant(result)[planted_squares(result.cell)].mean())
 
 
 def significant_of_others(result: Result) -> float:
-    cell = result.cell
-    return float(cell.significant[~planted_squares(cell)].mean())
+    return float(significant(result)[~planted_squares(result.cell)].mean())
 
 
 def planted_of_significant(result: Result) -> float:
-    cell = result.cell
-    return float(planted_squares(cell)[cell.significant].mean())
+    squares = planted_squares(result.cell)[significant(result)]
+    return float(squares.mean()) if len(squares) else np.nan
 
 
 def positive_heat_planted(result: Result) -> float:
@@ -310,6 +379,35 @@ FIGURES: list[tuple[str, str, Callable[[Result], float]]] = [
     ("significant squares that are planted", "1", planted_of_significant),
     ("positive logits in planted squares", "1", positive_heat_planted),
     ("planted squares, of all", "", planted_share),
+    (
+        "lift above that of |x - baseline|",
+        "above 0",
+        lambda r: on_changed_pixels(r, "lift", f"{ATTRIBUTION} - {CHANGE}"),
+    ),
+    (
+        "lift above that of random weights",
+        "above 0",
+        lambda r: on_changed_pixels(r, "lift", f"{ATTRIBUTION} - {RANDOM}"),
+    ),
+    (
+        "paired specificity",
+        "above 0",
+        lambda r: on_changed_pixels(r, PAIRED_SPECIFICITY),
+    ),
+    (
+        "paired specificity of random weights",
+        "0",
+        lambda r: on_changed_pixels(r, PAIRED_SPECIFICITY, RANDOM),
+    ),
+    ("positive map in the planted region", "1", lambda r: effect_planted(r, MAP)),
+    ("positive removals there", "1", lambda r: effect_planted(r, REMOVAL)),
+    ("positive insertions there", "1", lambda r: effect_planted(r, INSERTION)),
+    ("sum of the map, by the change", "1", lambda r: effect_total(r, MAP)),
+    ("sum of removals, by the change", "", lambda r: effect_total(r, REMOVAL)),
+    ("sum of insertions, by the change", "", lambda r: effect_total(r, INSERTION)),
+    ("correlation of map and effects", "1", effect_correlation),
+    ("clusters of maps", "2 or more", cluster_count),
+    ("largest lift of fakes in a cluster", "2", cluster_lift),
 ]
 
 

@@ -61,14 +61,14 @@ def control_table(results: Path) -> str:
     heats = (ATTRIBUTION, CHANGE, RANDOM, CENTRE, MEAN_MASK)
     lines = [
         "| | from | map | changed input | random weights | centre | mean mask "
-        "| map above changed input | specificity |",
+        "| map above random weights | specificity |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for model, name in MODELS.items():
         for baseline, words in BASELINES.items():
             found = scores(results, model, baseline)
             lifts = [f"{found.loc[(heat, 'lift'), 'value']:.1f}" for heat in heats]
-            above = _with_interval(found, f"{ATTRIBUTION} - {CHANGE}", "lift", ".1f")
+            above = _with_interval(found, f"{ATTRIBUTION} - {RANDOM}", "lift", ".1f")
             own = _with_interval(found, ATTRIBUTION, PAIRED_SPECIFICITY, ".3f")
             cells = [name, words, *lifts, above, own]
             lines.append(f"| {' | '.join(cells)} |")
