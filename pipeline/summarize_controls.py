@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.atlases.intervention_figure import plot_interventions
 from pipeline.atlases.intervention_tables import curve_effect_table, region_effect_table
 from pipeline.attributions.controls import ControlShard
 from pipeline.files.tables import write_csv
@@ -17,8 +16,6 @@ class Arguments:
     controls: list[Path]
     regions: Path
     curves: Path
-    figure: Path
-    title: str
     resamples: int
     seed: int
 
@@ -29,12 +26,9 @@ def main(args: Arguments) -> None:
         with ControlShard(path) as shard:
             regions.append(shard.regions)
             curves.append(shard.curves)
-    region_table = region_effect_table(all_rows(regions), args.resamples, args.seed)
-    curve_table = curve_effect_table(all_rows(curves), args.resamples, args.seed)
-    write_csv(region_table, args.regions)
-    write_csv(curve_table, args.curves)
-    title = f"{args.title}: parts of fakes put into their originals, and taken out"
-    plot_interventions(region_table, curve_table, title=title, path=args.figure)
+    how = args.resamples, args.seed
+    write_csv(region_effect_table(all_rows(regions), *how), args.regions)
+    write_csv(curve_effect_table(all_rows(curves), *how), args.curves)
 
 
 def all_rows(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -647,6 +647,7 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
         "baselines": (["noise", "black"], set()),
         "noise_draws": (9, {"noise"}),
         "frames": (3, MAPS),
+        "control_frames": (9, set()),  # the rule reads it directly
         "tolerance": (0.1, MAPS),
         "map_tolerance": (0.05, MAPS),
         "first_steps": (17, MAPS),

@@ -42,7 +42,7 @@ def of_model(model: str) -> set[str]:
         for shard in (*SHARDS, "miniature-val-000")
     }
     jobs |= {f"attribute_frames {model} all black {shard}" for shard in SHARDS}
-    return jobs | of_scores(model)
+    return jobs | controls(model) | of_scores(model)
 
 
 MODELS = ("small", "other")
@@ -67,11 +67,22 @@ def of_scores(model: str) -> set[str]:
 
 def of_maps(model: str) -> set[str]:
     """Jobs that depend on a model's attributions of the test set."""
-    jobs = {
-        f"{rule} {model} all black" for rule in ("sum_attributions", "cluster_maps")
-    }
-    jobs |= {f"compare_baselines {model} all", "compare_atlases black"}
-    return jobs | pictures_of_maps(model)
+    rules = ("sum_attributions", "cluster_maps")
+    jobs = {f"{rule} {model} all black" for rule in rules}
+    rules = ("compare_baselines", "summarize_controls", "draw_interventions")
+    jobs |= {f"{rule} {model} all" for rule in rules}
+    return jobs | pictures_of_maps(model) | of_significance()
+
+
+def of_significance() -> set[str]:
+    """Jobs that depend on the joint test of the atlases of all models."""
+    jobs = {"mark_significant", "compare_atlases black"}
+    return jobs.union(*map(pictures_of_maps, MODELS))
+
+
+def controls(model: str) -> set[str]:
+    """The controls of a model in all test shards."""
+    return {f"measure_controls {model} all {shard}" for shard in SHARDS}
 
 
 def pictures_of_maps(model: str) -> set[str]:
@@ -92,7 +103,7 @@ def of_test_shard(shard: str) -> set[str]:
     jobs = of_shard(shard) | {"summarize_originals"}
     jobs |= {f"align_originals {other}" for other in SHARDS}
     for model in ("small", "other"):
-        jobs |= of_scores(model)
+        jobs |= of_scores(model) | controls(model)
         jobs |= {f"predict_frames {model} all {shard}"}
         jobs |= {f"attribute_frames {model} all black {shard}"}
     return jobs
@@ -101,7 +112,7 @@ def of_test_shard(shard: str) -> set[str]:
 def attributed() -> set[str]:
     """Both models' attributions, and all that depends on them."""
     maps = {f"attribute_frames {m} all black {s}" for m in MODELS for s in SHARDS}
-    return maps.union(*map(of_maps, MODELS))
+    return maps.union(*map(of_maps, MODELS), *map(controls, MODELS))
 
 
 def replace_video(run: Run, split: str = "test") -> tuple[str, Path]:
@@ -218,7 +229,10 @@ def test_another_baseline_adds_only_its_own_maps(run):
     maps = {f"attribute_frames {m} all blurred {s}" for m in MODELS for s in SHARDS}
     assert maps <= again
     rules = ("compare_baselines", "draw_baselines")
-    assert again - maps == {f"{rule} {m} all" for rule in rules for m in MODELS}
+    # Controls have maps from each baseline, and the joint test has all pictures.
+    expected = {f"{rule} {m} all" for rule in rules for m in MODELS}
+    expected = expected.union(*map(of_maps, MODELS), *map(controls, MODELS))
+    assert again - maps == expected
 
 
 def test_changed_colour_draws_the_pictures_of_maps_again(run):
@@ -338,9 +352,8 @@ def test_a_new_source_hides_no_other_change(run):
 def test_a_changed_resolution_draws_pictures_and_nothing_else(clone):
     edit(clone, "pipeline/files/figures.py", "dpi=150", "dpi=151")
     drawn = {job for m in MODELS for job in pictures_of_maps(m)} | {"draw_auc"}
-    drawn |= {
-        f"{rule} {m} all" for rule in ("plot_history", "draw_scores") for m in MODELS
-    }
+    rules = ("plot_history", "draw_scores", "draw_interventions")
+    drawn |= {f"{rule} {m} all" for rule in rules for m in MODELS}
     assert clone.stale() == drawn
 
 
@@ -354,6 +367,7 @@ def test_deleted_output_comes_back_with_what_depends_on_it(run):
     ).unlink()
     expected = {
         "attribute_frames small all black miniature-test-000",
+        "measure_controls small all miniature-test-000",
         *of_maps("small"),
         "predict_frames other all miniature-test-001",
         *of_metrics("other"),

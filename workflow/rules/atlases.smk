@@ -3,8 +3,9 @@
 #      atlases/<model>/<protocol>/interventions.*; atlases/<model>/<protocol>/curves.csv;
 #      atlases/models-<baseline>.*; atlases/significance.csv.
 # Steps: sum_attributions and cluster_maps (arrays and tables); mark_significant (one
-#        test of all differences of the run); draw_atlas (pictures);
-#        compare_baselines, draw_baselines and summarize_controls for each detector; compare_atlases and
+#        test of all differences of the run); draw_atlas (pictures); summarize_controls
+#        and draw_interventions;
+#        compare_baselines and draw_baselines for each detector; compare_atlases and
 #        draw_comparison over the detectors; export_virelay on request.
 
 
@@ -220,7 +221,6 @@ rule summarize_controls:
     output:
         regions="<results>/atlases/<detector>/interventions.csv",
         curves="<results>/atlases/<detector>/curves.csv",
-        figure="<results>/atlases/<detector>/interventions.png",
     log:
         "<logs>/summarize_controls/<detector>.log",
     benchmark:
@@ -234,8 +234,27 @@ rule summarize_controls:
     shell:
         "python -m pipeline.summarize_controls --controls {input.controls:q} "
         "--regions {output.regions:q} --curves {output.curves:q} "
-        "--figure {output.figure:q} --title {wildcards.model}/{wildcards.protocol} "
         "--resamples {params.resamples} --seed {params.seed} > {log:q} 2>&1"
+
+
+rule draw_interventions:
+    input:
+        regions=rules.summarize_controls.output.regions,
+        curves=rules.summarize_controls.output.curves,
+    output:
+        "<results>/atlases/<detector>/interventions.png",
+    log:
+        "<logs>/draw_interventions/<detector>.log",
+    benchmark:
+        "<benchmarks>/draw_interventions/<detector>.tsv"
+    resources:
+        **TABLES,
+    params:
+        code=code_version("draw_interventions"),
+    shell:
+        "python -m pipeline.draw_interventions --regions {input.regions:q} "
+        "--curves {input.curves:q} --figure {output:q} "
+        "--title {wildcards.model}/{wildcards.protocol} > {log:q} 2>&1"
 
 
 rule compare_atlases:
@@ -328,5 +347,6 @@ rule atlases:
         JOBS.of_each_detector(rules.compare_baselines.output),
         JOBS.of_each_detector(rules.draw_baselines.output),
         JOBS.with_interventions(rules.summarize_controls.output),
+        JOBS.with_interventions(rules.draw_interventions.output),
         JOBS.compared_atlases(rules.compare_atlases.output),
         JOBS.compared_atlases(rules.draw_comparison.output),
