@@ -59,7 +59,6 @@ def reduce(folder, maps, *, crops=None, landmarks=None):
         threshold=0.0,
         regions=REGION_GRID,
         seed=0,
-        score_masks=False,
     )
     return found, with_all_outcomes(found.cells)
 
