@@ -523,6 +523,7 @@ def test_snakemake_passes_the_attempt_by_its_name(jobs, resource):
 # Parameters that make jobs stale. Snakemake ignores those that declare `threads`.
 
 NOT_TRIGGERS = {
+    "control_config",
     *("source_config", "all_sources", "drawing_source", "fetch_config"),
     *("faces_config", "face_detector_addresses", "published_file"),
 }
