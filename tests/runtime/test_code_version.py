@@ -48,20 +48,22 @@ EDITS = {
         *("extract_faces", "align_originals"),
     },
     ("attributions/integration_path.py", "SHARE = 0.5", "SHARE = 0.4"): {
-        "attribute_frames",
+        *("attribute_frames", "measure_controls"),
     },
     # Imported inside a function, only if captum is asked for.
     ("attributions/captum_engine.py", '"gausslegendre"', '"riemann_right"'): {
-        "attribute_frames",
+        *("attribute_frames", "measure_controls"),
     },
     ("models/networks.py", "squeeze(1)", "squeeze(-1)"): {
-        *("train_model", "predict_frames", "attribute_frames"),
+        *("train_model", "predict_frames", "attribute_frames", "measure_controls"),
     },
     ("models/header.py", "VERSION = ", "VERSION = 7 + "): {
-        *("train_model", "predict_frames", "attribute_frames", "write_model_card"),
-        "collect_metrics",
+        *("train_model", "predict_frames", "attribute_frames", "measure_controls"),
+        *("write_model_card", "collect_metrics"),
     },
-    ("config/attribution.py", "Field(257", "Field(258"): {"attribute_frames"},
+    ("config/attribution.py", "Field(257", "Field(258"): {
+        *("attribute_frames", "measure_controls"),
+    },
     # Nothing in this package may change a result.
     ("runtime/devices.py", "M_MMAP_MAX = ", "M_MMAP_MAX = 7 + "): set(),
 }
