@@ -58,7 +58,7 @@ class AttributionConfig(Section):
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
     control_frames: Annotated[int, Reruns("measure_controls")] = Field(
-        16, ge=0, le=10_000
+        12, ge=0, le=10_000
     )
     """Number of fakes of each test shard on which controls are measured: maps of the
     same network with random weights, maps of the fake's own real frame, and the logits
