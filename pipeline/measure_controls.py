@@ -120,7 +120,7 @@ def read_sample(args: Arguments) -> Sample:
         with Originals(args.originals) as file:
             aligned = file.aligned
     rows = choose_sample(frames, aligned, args.frames)
-    places = rows["crop"].to_numpy()
+    places = rows["crop"].to_numpy(np.intp)
     if args.originals and aligned is not None and aligned[places].all() and len(rows):
         with Originals(args.originals) as file:
             originals = file.crops_of(places)

@@ -79,8 +79,9 @@ def choose_sample(
     depends on the names of frames only.
     """
     fakes = frames[frames["label"] == 1]
-    if aligned is not None and aligned[fakes["crop"]].any():
-        fakes = fakes[aligned[fakes["crop"]]]
+    if aligned is not None:
+        is_aligned = aligned[fakes["crop"].to_numpy(np.intp)]
+        fakes = fakes[is_aligned] if is_aligned.any() else fakes
     ranks = [stable_number(f"control {key}") for key in frame_keys(fakes)]
     order = fakes.assign(rank=ranks).sort_values("rank")
     round_of_unit = order.groupby("unit").cumcount()
