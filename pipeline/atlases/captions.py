@@ -53,7 +53,7 @@ def _error(map_error: float, ratio: float) -> str:
 def _significant(cell: Any) -> str:
     """How much of a fake cell's picture is significant, and how large it is."""
     if np.isnan(cell.significant_share):
-        return "\nnot tested: too few units"
+        return "\nnot tested"
     if cell.significant_share == 0:
         return "\nno square is significant"
     share, logits = cell.significant_share, cell.significant_logits

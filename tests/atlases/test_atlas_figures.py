@@ -150,7 +150,7 @@ def test_captions_say_how_much_of_a_fakes_picture_is_significant(reduced):
     values = pd.Series(shares)[rows.index % 3].to_numpy()
     rows = rows.assign(significant_share=values, significant_logits=-0.5)
     texts = {
-        np.nan: "not tested: too few units",
+        np.nan: "not tested",
         0.0: "no square is significant",
         0.25: "significant: 25.0% of squares, -0.50 logits",
     }
