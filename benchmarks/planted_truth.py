@@ -13,8 +13,11 @@ For each corpus, the script writes videos and `config.yaml` into `FOLDER/<corpus
 found from each baseline, and what a faithful atlas shows. Finished steps do not run
 again. Run it with `OMP_NUM_THREADS=1` if other programs use the processor too.
 
-The *planted region* is, in the tables of regions, the region of that name. In the
-pictures, it is the squares that the mean mask of the fakes touches.
+The *planted region* is, in the tables of regions, clusters and interventions, the
+region of that name. In the pictures, it is the squares that the mean mask of the fakes
+touches. Interventions exchange pixels with the fake's own original, so that they are
+compared with the maps from `original` only. They are measured on a sample of the fakes,
+as are the maps of random weights.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +34,21 @@ import pandas as pd
 import yaml
 
 from pipeline.atlases.arrays import CellArrays, read_cells
-from pipeline.atlases.differences import fake_differences, read_threshold
+from pipeline.atlases.differences import (
+    Difference,
+    fake_differences,
+    read_threshold,
+)
 from pipeline.atlases.heats import ATTRIBUTION, CHANGE, RANDOM
-from pipeline.atlases.intervention_tables import INSERTION, MAP, REMOVAL
+from pipeline.atlases.intervention_tables import (
+    CHANGE as LOGIT_CHANGE,
+)
+from pipeline.atlases.intervention_tables import (
+    CORRELATION,
+    INSERTION,
+    MAP,
+    REMOVAL,
+)
 from pipeline.atlases.ledger import OFF_GRID_REGION
 from pipeline.atlases.mask_agreement import CHANGED, PAIRED_SPECIFICITY
 from pipeline.atlases.regions import REGIONS, region_grid
@@ -49,7 +65,7 @@ from pipeline.videos.sources.miniature import miniature_pairs
 from pipeline.videos.table import REAL
 
 REPOSITORY = Path(__file__).parents[1]
-BASELINES = ["black", "original", "nearest_real"]
+BASELINES = ["black", ORIGINAL, "nearest_real"]
 MODEL, PROTOCOL = "xception", "all"
 SIZE = 80  # px of the crops
 
@@ -100,15 +116,31 @@ class Result:
         return self.results / "metrics" / MODEL / PROTOCOL
 
     @property
+    def detector(self) -> Path:
+        """The folder of the atlases of all baselines."""
+        return self.results / "atlases" / MODEL / PROTOCOL
+
+    @property
     def atlas(self) -> Path:
-        return self.results / "atlases" / MODEL / PROTOCOL / self.baseline
+        return self.detector / self.baseline
+
+    @cached_property
+    def difference(self) -> Difference:
+        """The tested difference of the fakes from what they are compared with."""
+        cells = read_cells(self.atlas / "arrays.h5")
+        found = fake_differences(cells, self.baseline)
+        return next(d for d in found if d.cell.method == self.corpus.method)
 
     @property
     def cell(self) -> CellArrays:
         """The cell of all fakes."""
-        cells = read_cells(self.atlas / "arrays.h5")
-        method = self.corpus.method
-        return next(c for c in cells if (c.method, c.outcome) == (method, "all"))
+        return self.difference.cell
+
+    @cached_property
+    def significant(self) -> np.ndarray:
+        """The squares (P, P) bool in which the difference is significant."""
+        table = pd.read_csv(self.results / "atlases" / "significance.csv")
+        return self.difference.significant(read_threshold(table))
 
 
 def mouth_sources(folder: Path, config: MiniatureConfig) -> dict[str, Any]:
@@ -224,6 +256,13 @@ def video_auc(result: Result) -> float:
     return float(chosen["value"].iloc[0])
 
 
+def mean_logit(result: Result, method: str) -> float:
+    """The mean logit of a method's frames that are explained; NaN if there are none."""
+    table = pd.read_csv(result.atlas / "cells.csv")
+    chosen = table[(table["method"] == method) & (table["outcome"] == "all")]
+    return float(chosen["mean_logit"].iloc[0]) if len(chosen) else np.nan
+
+
 def region_logits(result: Result, method: str) -> pd.Series:
     """What each region adds to the logit of all videos of a method.
 
@@ -260,72 +299,87 @@ def mask_planted(result: Result) -> float:
     return float(mask[np.isin(regions, chosen)].sum() / mask.sum())
 
 
-def on_changed_pixels(result: Result, score: str, heat: str = ATTRIBUTION) -> float:
-    """A score against changed pixels, at the shown scale; NaN if unknown."""
+def on_changed_pixels(result: Result, heat: str, score: str) -> float:
+    """A score of masks.csv, of maps at the scale at which they are shown.
+
+    NaN if the table lacks it.
+    """
     table = pd.read_csv(result.atlas / "masks.csv")
-    chosen = table[
-        (table["truth"] == CHANGED)
-        & (table["scale"] == BLUR)
-        & (table["outcome"] == "all")
-        & (table["heat"] == heat)
-        & (table["score"] == score)
-        & (table["method"] == result.corpus.method)
-    ]
+    wanted = {
+        "method": result.corpus.method,
+        "outcome": "all",
+        "truth": CHANGED,
+        "scale": BLUR,
+        "heat": heat,
+        "score": score,
+    }
+    chosen = table[(table[[*wanted]] == pd.Series(wanted)).all(axis=1)]
     return float(chosen["value"].iloc[0]) if len(chosen) else np.nan
 
 
-def effects(result: Result) -> pd.DataFrame:
-    """What regions do to the logit of the fakes: a row each, a column for each
-    measure."""
-    table = pd.read_csv(result.atlas.parent / "interventions.csv")
-    chosen = table[table["method"] == result.corpus.method]
-    return chosen.pivot(index="region", columns="measure", values="value")
+def intervention(result: Result, measure: str) -> pd.Series:
+    """A measure of interventions.csv of each region, and of "all" regions.
 
-
-def effect_planted(result: Result, measure: str) -> float:
-    """The share of the positive effects of regions that is in those of the corpus.
-
-    NaN unless the baseline is `original`: interventions do not depend on it.
+    NaN for other baselines than `original`.
     """
+    names = [*REGIONS, OFF_GRID_REGION, "all"]
     if result.baseline != ORIGINAL:
-        return np.nan
-    single = effects(result)[measure].drop("all")
-    return positive_share(single.reindex([*REGIONS, OFF_GRID_REGION]), result.corpus)
+        return pd.Series(np.nan, names)
+    table = pd.read_csv(result.detector / "interventions.csv")
+    own = table["method"] == result.corpus.method
+    chosen = table[own & (table["measure"] == measure)]
+    return chosen.set_index("region")["value"].reindex(names)
 
 
-def effect_total(result: Result, measure: str) -> float:
-    """The sum of an effect over the regions, divided by the change of the logit."""
-    if result.baseline != ORIGINAL:
-        return np.nan
-    whole = effects(result).loc["all"]
-    return float(whole[measure] / whole["change"])
+def intervention_planted(result: Result, measure: str) -> float:
+    """The share of a measure's positive logits that is in the planted region."""
+    return positive_share(intervention(result, measure).drop("all"), result.corpus)
 
 
-def effect_correlation(result: Result) -> float:
-    if result.baseline != ORIGINAL:
-        return np.nan
-    return float(effects(result).loc["all", "correlation"])
+def additivity(result: Result, measure: str) -> float:
+    """The sum of a measure over regions, as a share of the change of the logit."""
+    change = intervention(result, LOGIT_CHANGE)["all"]
+    return float(intervention(result, measure)["all"] / change)
 
 
-def significant(result: Result) -> np.ndarray:
-    """The significant squares (P, P) of the fakes."""
-    table = pd.read_csv(result.results / "atlases" / "significance.csv")
-    cells = read_cells(result.atlas / "arrays.h5")
-    (found,) = fake_differences(cells, result.baseline)
-    return found.significant(read_threshold(table))
+def map_correlation(result: Result) -> float:
+    return float(intervention(result, CORRELATION)["all"])
+
+
+def region_area(result: Result) -> float:
+    """The planted region's share of the picture."""
+    table = pd.read_csv(result.atlas / "regions.csv")
+    area = table.drop_duplicates("region").set_index("region")["area"]
+    return float(area[[*result.corpus.regions]].sum())
+
+
+def clusters(result: Result) -> pd.DataFrame:
+    """The table of clusters, with the column lift: how much more often than in all
+    maps a map of the cluster is one of a fake."""
+    table = pd.read_csv(result.atlas / "clusters.csv")
+    cells = pd.read_csv(result.atlas / "cluster_cells.csv")
+    fakes = cells[cells["method"] == result.corpus.method]
+    all_frames, fake_frames = (
+        part.groupby("cluster")["frames"].sum() for part in (cells, fakes)
+    )
+    lift = (fake_frames / all_frames) / (fake_frames.sum() / all_frames.sum())
+    return table.assign(lift=table["cluster"].map(lift))
 
 
 def cluster_count(result: Result) -> float:
-    return float(len(pd.read_csv(result.atlas / "clusters.csv")))
+    return float(len(clusters(result)))
 
 
 def cluster_lift(result: Result) -> float:
-    """How much more of the fakes than expected the cluster with most of them has."""
-    table = pd.read_csv(result.atlas / "cluster_cells.csv")
-    own = table[table["method"] == result.corpus.method]
-    frames = own.groupby("cluster")["frames"].sum()
-    every = table.groupby("cluster")["frames"].sum()
-    return float((frames / every).max() / (frames.sum() / every.sum()))
+    return float(clusters(result)["lift"].max())
+
+
+def cluster_planted(result: Result) -> float:
+    """The share of the absolute attribution of the cluster with the largest lift that
+    is in the planted region, as far as this is in the picture."""
+    table = clusters(result)
+    names = [f"share_{name}" for name in result.corpus.regions if name in REGIONS]
+    return float(table.loc[table["lift"].idxmax(), names].sum())
 
 
 def planted_squares(cell: CellArrays) -> np.ndarray:
@@ -335,16 +389,16 @@ def planted_squares(cell: CellArrays) -> np.ndarray:
 
 
 def significant_of_planted(result: Result) -> float:
-    return float(significant(result)[planted_squares(result.cell)].mean())
+    return float(result.significant[planted_squares(result.cell)].mean())
 
 
 def significant_of_others(result: Result) -> float:
-    return float(significant(result)[~planted_squares(result.cell)].mean())
+    return float(result.significant[~planted_squares(result.cell)].mean())
 
 
 def planted_of_significant(result: Result) -> float:
-    squares = planted_squares(result.cell)[significant(result)]
-    return float(squares.mean()) if len(squares) else np.nan
+    found = planted_squares(result.cell)[result.significant]
+    return float(found.mean()) if len(found) else np.nan
 
 
 def positive_heat_planted(result: Result) -> float:
@@ -357,57 +411,68 @@ def planted_share(result: Result) -> float:
     return float(planted_squares(result.cell).mean())
 
 
+def masks_row(heat: str, score: str) -> Callable[[Result], float]:
+    return lambda result: on_changed_pixels(result, heat, score)
+
+
 # What is printed: a name, what a faithful atlas shows, and how it is read.
 FIGURES: list[tuple[str, str, Callable[[Result], float]]] = [
     ("AUC of test videos", "near 1", video_auc),
+    ("mean logit of fakes", "", lambda r: mean_logit(r, r.corpus.method)),
+    ("mean logit of real faces", "", lambda r: mean_logit(r, REAL)),
     ("positive logits in the planted region", "1", positive_logits_planted),
     ("the same, fakes minus real faces", "1", positive_difference_planted),
     ("masks in the planted region", "", mask_planted),
-    ("lift on the changed pixels", "above 1", lambda r: on_changed_pixels(r, "lift")),
+    ("area of the planted region", "", region_area),
+    ("sampled maps in the planted region", "1", lambda r: intervention_planted(r, MAP)),
+    (
+        "removals in the planted region",
+        "1",
+        lambda r: intervention_planted(r, REMOVAL),
+    ),
+    (
+        "insertions in the planted region",
+        "1",
+        lambda r: intervention_planted(r, INSERTION),
+    ),
+    ("sum of removals / change", "", lambda r: additivity(r, REMOVAL)),
+    ("sum of insertions / change", "", lambda r: additivity(r, INSERTION)),
+    ("correlation of maps and effects", "near 1", map_correlation),
+    ("lift on the changed pixels", "above 1", masks_row(ATTRIBUTION, "lift")),
+    (
+        "the same, above |x - baseline|",
+        "above 0",
+        masks_row(f"{ATTRIBUTION} - {CHANGE}", "lift"),
+    ),
+    (
+        "the same, above random weights",
+        "above 0",
+        masks_row(f"{ATTRIBUTION} - {RANDOM}", "lift"),
+    ),
+    (
+        "paired specificity",
+        "above 0",
+        masks_row(ATTRIBUTION, PAIRED_SPECIFICITY),
+    ),
+    (
+        "the same, of random weights",
+        "near 0",
+        masks_row(RANDOM, PAIRED_SPECIFICITY),
+    ),
     (
         "positive heat on the changed pixels",
         "1",
-        lambda r: on_changed_pixels(r, "relevance_mass"),
+        masks_row(ATTRIBUTION, "relevance_mass"),
     ),
-    (
-        "area of the changed pixels",
-        "",
-        lambda r: on_changed_pixels(r, "mask_share"),
-    ),
+    ("area of the changed pixels", "", masks_row(ATTRIBUTION, "mask_share")),
     ("planted squares that are significant", "1", significant_of_planted),
     ("other squares that are significant", "0", significant_of_others),
     ("significant squares that are planted", "1", planted_of_significant),
     ("positive logits in planted squares", "1", positive_heat_planted),
     ("planted squares, of all", "", planted_share),
-    (
-        "lift above that of |x - baseline|",
-        "above 0",
-        lambda r: on_changed_pixels(r, "lift", f"{ATTRIBUTION} - {CHANGE}"),
-    ),
-    (
-        "lift above that of random weights",
-        "above 0",
-        lambda r: on_changed_pixels(r, "lift", f"{ATTRIBUTION} - {RANDOM}"),
-    ),
-    (
-        "paired specificity",
-        "above 0",
-        lambda r: on_changed_pixels(r, PAIRED_SPECIFICITY),
-    ),
-    (
-        "paired specificity of random weights",
-        "0",
-        lambda r: on_changed_pixels(r, PAIRED_SPECIFICITY, RANDOM),
-    ),
-    ("positive map in the planted region", "1", lambda r: effect_planted(r, MAP)),
-    ("positive removals there", "1", lambda r: effect_planted(r, REMOVAL)),
-    ("positive insertions there", "1", lambda r: effect_planted(r, INSERTION)),
-    ("sum of the map, by the change", "1", lambda r: effect_total(r, MAP)),
-    ("sum of removals, by the change", "", lambda r: effect_total(r, REMOVAL)),
-    ("sum of insertions, by the change", "", lambda r: effect_total(r, INSERTION)),
-    ("correlation of map and effects", "1", effect_correlation),
-    ("clusters of maps", "2 or more", cluster_count),
-    ("largest lift of fakes in a cluster", "2", cluster_lift),
+    ("clusters", "", cluster_count),
+    ("lift of fakes in their cluster", "", cluster_lift),
+    ("planted region in this cluster's maps", "", cluster_planted),
 ]
 
 

@@ -140,7 +140,7 @@ def relevance_mass(heat: RankedHeat, mask: np.ndarray) -> float:
 
 
 def paired_specificity(heat: np.ndarray, other: np.ndarray, mask: np.ndarray) -> float:
-    """How much more heat a fake has in its mask than its own real frame: -1..1.
+    """How much more heat a fake has in its mask than its own real frame: -2..2.
 
     `heat` and `other` (S, S) are the signed heats of the fake and of its own real
     frame, `mask` (S, S) is the fake's. The score is the sum of their difference over
