@@ -167,7 +167,7 @@ def sum_shard(
         scorer = MaskScorer(shard.maps.shape[1], mean_mask)
         count = len(shard.frames)
         table = labelled(with_outcomes(shard.frames, threshold, attributions.stem))
-        states = face_states(crops, table["crop"].to_numpy())
+        states = face_states(crops, table["crop"].to_numpy(np.intp))
         table = table.assign(**{name: states[name].to_numpy() for name in states})
         sums = np.zeros((count, 1 + len(LOGITS)))
         scores = no_scores(count)
