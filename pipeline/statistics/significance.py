@@ -9,6 +9,7 @@ runs in which nothing differs, anything is called significant.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -92,9 +93,7 @@ def widened_threshold(threshold: float, units: int) -> float:
     There, the median error in the denominator doubles the error, so that t exceeds
     `threshold` as rarely as a standard normal exceeds 2 * `threshold`.
     """
-    chances = (np.arange(SPREAD_POINTS) + 0.5) / SPREAD_POINTS
-    spread = np.sqrt(chi2.ppf(chances, units - 1) / units)
-    errors = spread + np.median(spread)
+    errors = _estimated_errors(units)
     rare = norm.logsf(2 * threshold)
 
     def surplus(wider: float) -> float:
@@ -102,3 +101,12 @@ def widened_threshold(threshold: float, units: int) -> float:
         return float(np.logaddexp.reduce(logs) - np.log(len(logs)) - rare)
 
     return float(brentq(surplus, threshold / 2, 20 * threshold))
+
+
+@lru_cache(maxsize=64)
+def _estimated_errors(units: int) -> np.ndarray:
+    """Quantiles of estimated standard errors plus their median, where the true error is
+    1: (SPREAD_POINTS,) float64."""
+    chances = (np.arange(SPREAD_POINTS) + 0.5) / SPREAD_POINTS
+    spread = np.sqrt(chi2.ppf(chances, units - 1) / units)
+    return spread + np.median(spread)
