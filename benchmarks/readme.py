@@ -134,7 +134,8 @@ by the share of the crop that was changed. An even map gets 1. Beside the maps a
 controls, which know no detector, or one with random weights. *Changed input* is
 |x - baseline|. Only what is above all controls is evidence. The *specificity* compares
 a fake's map with that of its own real frame in the same mask: a picture that does not
-depend on the frame gets 0.
+depend on the frame gets 0. It, random weights, and what is above them are of 12 fakes,
+all else is of all fakes.
 
 {controls}
 

@@ -6,8 +6,9 @@ The maps of a finished run are kept, and their labels are exchanged: within each
 pair of persons) the methods and the real faces trade their names at random, and maps
 from the baseline `original` change their sign, which exchanges a fake and its original.
 So whatever differs between fakes and real faces has nothing to do with the labels any
-more. Then all differences are tested together, as `mark_significant` does. In at most 5
-% of the relabellings anything may be significant.
+more. Then all these differences are tested together with those of detectors, as
+`mark_significant` does, and those of fakes are counted. In at most 5 % of the
+relabellings anything may be significant. Right against wrong frames are left out.
 
 Then a difference is planted into the relabelled maps of one method, in four squares, in
 all atlases alike. Its size is a multiple of the standard error of the mean over units.

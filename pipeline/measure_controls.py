@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from pipeline.atlases.heats import CENTRE, centre_prior
+from pipeline.atlases.reduction import MAX_GRID_SIDE
 from pipeline.atlases.regions import REGIONS, region_grid, usual_points
 from pipeline.atlases.registration import labels_of_crops, matrices_of
 from pipeline.atlases.scales import smooth
@@ -31,11 +32,11 @@ from pipeline.attributions.interventions import (
 )
 from pipeline.attributions.memory_plan import BatchSize, plan_batch
 from pipeline.attributions.originals import Originals
-from pipeline.attributions.random_networks import random_network
+from pipeline.attributions.random_networks import MAX_IMAGES, random_network
 from pipeline.attributions.shards import KEY_COLUMNS, AttributionShard
 from pipeline.config.attribution import AttributionConfig
 from pipeline.config.baseline_names import ORIGINAL
-from pipeline.faces.shards import FaceShard, any_landmarks, face_detector_of
+from pipeline.faces.shards import FaceShard, face_detector_of
 from pipeline.files.checksums import file_sha256
 from pipeline.models.checkpoints import load_detector
 from pipeline.models.networks import ForgeryDetector, to_images
@@ -51,7 +52,6 @@ Explainer = Callable[
     dict[str, np.ndarray],
 ]
 PLACE_OUTSIDE = "beside the picture"  # of crop pixels that the canonical grid lacks
-MAX_GRID_SIDE = 128  # px of the canonical face
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def read_sample(args: Arguments) -> Sample:
         fakes = shard.crops[places]
         side = fakes.shape[1]
         grid = min(side, MAX_GRID_SIDE)
-        points = usual_points(any_landmarks([args.faces]))
+        has_landmarks = face_detector_of(args.faces)["name"] != "haar"
+        points = usual_points(has_landmarks)
         matrices = matrices_of(shard, places, grid)
     labels = labels_of_crops(
         region_grid(grid, args.margin, points), matrices, side, beyond=len(REGIONS)
@@ -211,7 +212,7 @@ def control_maps(
         found[baseline]["random_real"] = np.zeros(shape, np.float16)
         jobs.append((baseline, "random_real", sample.originals, explainer))
     device = detector.get_buffer("mean").device
-    images = to_images(torch.from_numpy(sample.fakes).to(device))
+    images = to_images(torch.from_numpy(sample.fakes[:MAX_IMAGES]).to(device))
     steps = {"max_steps": args.config.first_steps}
     config = args.config.model_copy(update=steps)
     for number, part in sample.rows.groupby("network"):

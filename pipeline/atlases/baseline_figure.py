@@ -58,13 +58,16 @@ def plot_baselines(
     left, right = top.subplots(1, 2, width_ratios=(3, 2))
     _plot_logits(left, frames, threshold)
     _plot_agreement(right, agreement, names)
-    panels = below.subplots(len(slices), len(names) + 1, squeeze=False)
-    consensus = survivors(cells, joint_threshold) if len(names) > 1 else {}
+    has_consensus = len(names) > 1
+    columns = len(names) + has_consensus
+    panels = below.subplots(len(slices), columns, squeeze=False)
+    consensus = survivors(cells, joint_threshold)
     for row, shown in zip(panels, slices, strict=True):
         own = [shown_cells[name].get(shown) for name in names]
         known = [cell for cell in own if cell is not None]
-        _plot_consensus(row[-1], known, consensus.get(shown), look)
-        if shown == slices[0]:
+        if has_consensus:
+            _plot_consensus(row[-1], known, consensus.get(shown), look)
+        if has_consensus and shown == slices[0]:
             row[-1].set_title("from every baseline", fontsize=10)
         for axes, name in zip(row, names, strict=False):
             cell = shown_cells[name].get(shown)

@@ -16,20 +16,19 @@ All differences of a run are tested together: see `pipeline/statistics/significa
 Differences are blurred before they are tested. What a map says of a place is spread
 over several squares, and its noise is not, so that a blurred difference of few units
 has a much smaller error. A blurred difference is also significant beside a place where
-maps differ strongly. So a square counts only if, before this blur, the difference there
-has the same sign and at least half of the blurred size.
+maps differ strongly. So a square counts only if the difference there, with the blur of
+the pictures alone, has the same sign and at least half of the blurred size.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays
+from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, Slice
 from pipeline.atlases.scales import BLUR_SIGMA, norms, on_one_scale
 from pipeline.config.baseline_names import ORIGINAL
 from pipeline.statistics.significance import Picture, joint_threshold, picture
@@ -88,7 +87,7 @@ class Difference:
         other: whose map is subtracted; None if it is zero.
         comparison: what the cell is compared with.
         mean: (P, P) float64: the difference.
-        replicates: (B, P, P): its resamples.
+        picture: the statistics of its test; None if there are too few units.
         units: the number of units that it is estimated from.
         names: of the two maps, in pictures.
     """
@@ -97,16 +96,9 @@ class Difference:
     other: CellArrays | None
     comparison: str
     mean: np.ndarray
-    replicates: np.ndarray
+    picture: Picture | None
     units: int
     names: tuple[str, str]
-
-    @cached_property
-    def picture(self) -> Picture | None:
-        """The test's statistics; None if there are too few units."""
-        blurred = _blurred(self.mean, TEST_BLUR)
-        drawn = _blurred(self.replicates, TEST_BLUR).reshape(len(self.replicates), -1)
-        return picture(blurred.ravel(), drawn, self.units)
 
     def significant(self, threshold: float) -> np.ndarray:
         """The squares that differ significantly, (P, P) bool: none without a test."""
@@ -115,6 +107,12 @@ class Difference:
         found = self.picture.significant(threshold).reshape(self.mean.shape)
         shown, blurred = (_blurred(self.mean, s) for s in (BLUR_SIGMA, TEST_BLUR))
         return found & (shown * np.sign(blurred) >= np.abs(blurred) / 2)
+
+
+def _tested(mean: np.ndarray, replicates: np.ndarray, units: int) -> Picture | None:
+    """The statistics of a difference (P, P) with its resamples (B, P, P)."""
+    drawn = _blurred(replicates, TEST_BLUR).reshape(len(replicates), -1)
+    return picture(_blurred(mean, TEST_BLUR).ravel(), drawn, units)
 
 
 def _blurred(maps: np.ndarray, sigma: float) -> np.ndarray:
@@ -143,9 +141,8 @@ def fake_differences(cells: Sequence[CellArrays], baseline: str) -> list[Differe
             units = min(units, other.units)
         comparison = ZERO if other is None else REAL_FACES
         names = (cell.method, comparison)
-        found.append(
-            Difference(cell, other, comparison, mean, replicates, units, names)
-        )
+        tested = _tested(mean, replicates, units)
+        found.append(Difference(cell, other, comparison, mean, tested, units, names))
     return found
 
 
@@ -158,17 +155,11 @@ def outcome_differences(cells: Sequence[CellArrays]) -> list[Difference]:
         other = by_outcome.get((cell.slice, wrong))
         if cell.outcome != right or other is None:
             continue
-        found.append(
-            Difference(
-                cell,
-                other,
-                WRONG,
-                cell.shape.astype(float) - other.shape,
-                cell.shape_replicates - other.shape_replicates,
-                min(cell.units, other.units),
-                OUTCOMES,
-            )
-        )
+        mean = cell.shape.astype(float) - other.shape
+        replicates = cell.shape_replicates - other.shape_replicates
+        units = min(cell.units, other.units)
+        tested = _tested(mean, replicates, units)
+        found.append(Difference(cell, other, WRONG, mean, tested, units, OUTCOMES))
     return found
 
 
@@ -193,12 +184,15 @@ def model_differences(
             if cell.outcome != "all" or cell.slice not in others:
                 continue
             second = others[cell.slice]
+            mean = on_one_scale(cell.pooled) - on_one_scale(second.pooled)
+            replicates = on_one_scale(cell.replicates)
+            replicates = replicates - on_one_scale(second.replicates)
             difference = Difference(
                 cell,
                 second,
                 TRAINING if same else MODEL,
-                on_one_scale(cell.pooled) - on_one_scale(second.pooled),
-                on_one_scale(cell.replicates) - on_one_scale(second.replicates),
+                mean,
+                _tested(mean, replicates, cell.units),
                 cell.units,
                 (one.name, other.name),
             )
@@ -208,14 +202,14 @@ def model_differences(
 
 def survivors(
     cells: Mapping[str, Sequence[CellArrays]], threshold: float
-) -> dict[tuple[str, str, str], np.ndarray]:
+) -> dict[Slice, np.ndarray]:
     """The squares (P, P) bool of each fake slice that are significant, with the same
     sign, from every baseline.
 
     `cells` are those of each baseline, by its name. A slice without a tested difference
     from one of the baselines is left out.
     """
-    found: dict[tuple[str, str, str], list[np.ndarray]] = {}
+    found: dict[Slice, list[np.ndarray]] = {}
     for baseline, arrays in cells.items():
         for one in fake_differences(arrays, baseline):
             if one.picture is not None:
@@ -298,12 +292,16 @@ def _survivor_rows(
     """The rows of EVERY_BASELINE of one detector, if it has several baselines."""
     if len(cells) < 2:
         return []
-    first = {c.slice: c for c in next(iter(cells.values())) if c.outcome == "all"}
+    units: dict[Slice, int] = {}
+    for baseline, arrays in cells.items():
+        for one in fake_differences(arrays, baseline):
+            known = units.get(one.cell.slice, one.units)
+            units[one.cell.slice] = min(known, one.units)
     return [
         (
             *(detector.model, detector.protocol, "all"),
             *(*shown, 1, "all"),
-            *(EVERY_BASELINE, "", first[shown].units, True),
+            *(EVERY_BASELINE, "", units[shown], True),
             *(float(squares.mean()), np.nan, np.nan),
         )
         for shown, squares in survivors(cells, threshold).items()

@@ -17,8 +17,9 @@ Layout (version 1), for n fakes of a test shard:
 
 From the baseline `original`, only `random` is there: the own real frame is the
 baseline. Without aligned originals, only `random` is there, and no row of regions and
-curves. Maps of random networks are from `first_steps` gradients, whatever their error:
-the scores that they are compared by hardly depend on it.
+curves. Maps of random networks are from `first_steps` gradients (with the engine
+captum from `steps`), whatever their error: the scores that they are compared by hardly
+depend on it. From `blurred`, the own real frame starts at its own blurred picture.
 """
 
 from collections.abc import Mapping

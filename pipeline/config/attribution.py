@@ -39,7 +39,7 @@ class AttributionConfig(Section):
         list[Baseline],
         BeforeValidator(_not_real_face),
         AfterValidator(_unique),
-        Reruns("compare_baselines"),
+        Reruns("compare_baselines", "measure_controls", "mark_significant"),
     ] = Field(["black", "original", "nearest_real"], min_length=1)
     """Images at which the integration path starts. Only differences from the baseline
     count as evidence. Each baseline gives its own maps and atlases. `original` is the
@@ -57,9 +57,7 @@ class AttributionConfig(Section):
     frames: int | None = Field(1, ge=1)
     """Number of frames to explain for each person in each test video. They are evenly
     spaced. null explains all crops."""
-    control_frames: Annotated[int, Reruns("measure_controls")] = Field(
-        12, ge=0, le=10_000
-    )
+    control_frames: Annotated[int, Reruns("measure_controls")] = Field(12, ge=0, le=200)
     """Number of fakes of each test shard on which controls are measured: maps of the
     same network with random weights, maps of the fake's own real frame, and the logits
     of crops that are partly fake and partly original. They take about as long as the

@@ -11,7 +11,8 @@ class EvaluationConfig(Section):
     """How the confidence intervals of metrics are computed."""
 
     reruns: ClassVar[Reruns] = Reruns(
-        "evaluate_model", "compare_models", "sum_attributions", "cluster_maps"
+        *("evaluate_model", "compare_models", "sum_attributions", "cluster_maps"),
+        "summarize_controls",
     )
 
     bootstrap: int = Field(1000, ge=100, le=100_000)

@@ -63,7 +63,7 @@ class RunConfig(Section):
         int,
         Reruns(
             *("collect_metrics", "compare_models", "compare_atlases"),
-            "draw_comparison",
+            *("draw_comparison", "mark_significant"),
         ),
     ] = Field(1, ge=1, le=20)
     """Number of trainings of each model, which differ in their random numbers alone.

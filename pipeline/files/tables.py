@@ -9,7 +9,8 @@ from pipeline.files.atomic import replacing
 TEXT_COLUMNS = (
     "model protocol dataset compression method metric video target source unit "
     "second_unit original shard outcome region truth heat score baseline "
-    "baseline_video other detector face_detector"
+    "baseline_video other detector face_detector comparison measure order curve "
+    "scale pose"
 ).split()
 
 
