@@ -23,7 +23,7 @@ PROFILE = REPOSITORY / "profiles/slurm"
 SACCT_FIELDS = (
     "JobID State Partition Start End ReqMem TimelimitRaw AllocTRES Comment WorkDir"
 ).split()
-GPU_STEPS = ["train_model", "predict_frames", "attribute_frames"]
+GPU_STEPS = ["train_model", "predict_frames", "attribute_frames", "measure_controls"]
 LARGE_STEPS = ["extract_faces", *GPU_STEPS]  # they ask for more than a node here has
 
 

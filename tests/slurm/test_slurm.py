@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.slurm import scenarios
-from tests.slurm.cluster import SlurmRun, reason_to_skip
+from tests.slurm.cluster import GPU_STEPS, SlurmRun, reason_to_skip
 from tests.slurm.scenarios import (
     COMMANDS,
     EXTRACTION_LOG,
@@ -154,7 +154,7 @@ def test_one_gpu_job_runs_at_a_time_and_others_meanwhile(
     assert set(on_gpu["Partition"]) == {"gpu"}
     assert set(others["Partition"]) == {"cpu"}
     steps = on_gpu["step"].str.extract(r"^(\w+?)_wildcards", expand=False)
-    assert set(steps) == {"train_model", "predict_frames", "attribute_frames"}
+    assert set(steps) == set(GPU_STEPS)
     assert (on_gpu["Start"].iloc[1:].values >= on_gpu["End"].iloc[:-1].values).all()
     assert any(overlaps(job, others) for _, job in on_gpu.iterrows())
 
