@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pandas as pd
 
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.files.tables import read_csv, write_csv
+from pipeline.files.tables import read_csv, stacked, write_csv
 from pipeline.metrics.comparison import DIFFERENCE_COLUMNS, differences
 from pipeline.metrics.operating_point import read_points
 from pipeline.runtime.command_line import Json, run
@@ -38,8 +38,7 @@ def main(args: Arguments) -> None:
             same_model=table["model"].map(trained) == table["other"].map(trained),
         )
         tables.append(table[DIFFERENCE_COLUMNS])
-    found = [table for table in tables if len(table)] or tables[:1]
-    write_csv(pd.concat(found, ignore_index=True), args.differences)
+    write_csv(stacked(tables), args.differences)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ from pipeline.atlases.regions import REGIONS, region_grid, usual_points
 from pipeline.atlases.registration import labels_of_crops, matrices_of
 from pipeline.atlases.scales import smooth
 from pipeline.attributions.baselines import make_baselines
-from pipeline.attributions.controls import choose_sample, write_controls
+from pipeline.attributions.controls import (
+    CURVE_COLUMNS,
+    REGION_COLUMNS,
+    choose_sample,
+    write_controls,
+)
 from pipeline.attributions.explain import explain
 from pipeline.attributions.face_sources import (
     check_same_faces,
@@ -230,7 +235,8 @@ def measure_interventions(
     """The tables of regions and of curves; empty without aligned originals."""
     rows = sample.rows[list(KEY_COLUMNS)]
     if sample.originals is None:
-        return no_rows(rows, REGION_VALUES), no_rows(rows, CURVE_VALUES)
+        columns = REGION_COLUMNS, CURVE_COLUMNS
+        return pd.DataFrame(columns=columns[0]), pd.DataFrame(columns=columns[1])
     pair = detector, sample.fakes, sample.originals
     names = [*REGIONS, PLACE_OUTSIDE]
     removal, insertion, ends = region_effects(
@@ -266,17 +272,6 @@ def measure_interventions(
                 )
             )
     return pd.concat(regions, ignore_index=True), pd.concat(curves, ignore_index=True)
-
-
-REGION_VALUES = (
-    "region area removal insertion fake_logit original_logit map_logits".split()
-)
-CURVE_VALUES = "order fraction insertion deletion fake_logit original_logit".split()
-
-
-def no_rows(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """An empty table with the columns of `rows` and these."""
-    return rows[:0].assign(**{name: np.zeros(0) for name in columns})
 
 
 def orders_of(args: Arguments, sample: Sample) -> dict[str, np.ndarray]:

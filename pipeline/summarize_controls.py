@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.atlases.intervention_tables import curve_effect_table, region_effect_table
 from pipeline.attributions.controls import ControlShard
-from pipeline.files.tables import write_csv
+from pipeline.files.tables import stacked, write_csv
 from pipeline.runtime.command_line import run
 
 
@@ -27,14 +25,8 @@ def main(args: Arguments) -> None:
             regions.append(shard.regions)
             curves.append(shard.curves)
     how = args.resamples, args.seed
-    write_csv(region_effect_table(all_rows(regions), *how), args.regions)
-    write_csv(curve_effect_table(all_rows(curves), *how), args.curves)
-
-
-def all_rows(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of all tables. An empty table would change the dtypes of the others."""
-    filled = [table for table in tables if len(table)] or tables[:1]
-    return pd.concat(filled, ignore_index=True)
+    write_csv(region_effect_table(stacked(regions), *how), args.regions)
+    write_csv(curve_effect_table(stacked(curves), *how), args.curves)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Score the heats of frames against the masks of the same frames."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pipeline.atlases.heats import HEATS, FrameHeats, constant_heats
@@ -86,5 +84,4 @@ def map_scores(scores: np.ndarray) -> dict[str, np.ndarray]:
 
     `scores` are those of n frames, as in `no_scores`; each value is (n,).
     """
-    names: Sequence[str] = SCORES
-    return {name: scores[:, 0, 0, 0, n] for n, name in enumerate(names)}
+    return {name: scores[:, 0, 0, 0, n] for n, name in enumerate(SCORES)}

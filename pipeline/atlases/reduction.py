@@ -32,6 +32,7 @@ from pipeline.attributions.controls import ControlShard
 from pipeline.attributions.originals import Originals
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
+from pipeline.files.tables import stacked
 from pipeline.statistics.moments import Moments, Sketch, tree_merge
 from pipeline.statistics.pooling import POOLED_SIDE, pool_maps
 from pipeline.statistics.resampling import (
@@ -316,23 +317,16 @@ def _warp_all(pictures: np.ndarray, matrices: np.ndarray, grid: int) -> np.ndarr
 def merge_shards(one: ShardSums, other: ShardSums) -> ShardSums:
     """The sums over the shards of both."""
     maps = np.concatenate([one.sample, other.sample])
-    rows = _concat(one.sampled, other.sampled)
+    rows = stacked([one.sampled, other.sampled])
     kept = keep_sample(rows[FRAME_KEYS], MAX_SAMPLE)
     return ShardSums(
         cells=merge_all_cells(one.cells, other.cells),
-        frames=_concat(one.frames, other.frames),
+        frames=stacked([one.frames, other.frames]),
         scores=np.concatenate([one.scores, other.scores]),
         sample=maps[kept],
         sampled=rows[kept].reset_index(drop=True),
         frame_sums=np.concatenate([one.frame_sums, other.frame_sums]),
     )
-
-
-def _concat(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Two tables below each other. An empty table has no dtypes and is left out,
-    because it would change those of the other."""
-    tables = [table for table in (one, other) if len(table)]
-    return pd.concat(tables, ignore_index=True) if tables else one
 
 
 def sum_shards(

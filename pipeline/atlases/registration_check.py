@@ -1,8 +1,8 @@
 """How well the faces of an atlas coincide, and what turned heads add to the logit.
 
 A similarity transform by five points undoes a shift, a roll and a scale. It does not
-undo a yaw: of a turned face, the far eye comes to lie nearer to the nose. So the frames
-are divided by the pose of the head, and the regions are summed for each pose.
+undo a yaw: the far eye of a turned face is then nearer to the nose. So the frames are
+divided by the pose of the head, and the regions are summed for each pose.
 
 Left and right are as seen in the picture.
 """

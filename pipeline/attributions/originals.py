@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files.hdf5 import open_marked, read_table
+from pipeline.files.tables import stacked
 
 FORMAT, VERSION = "deepfake-atlas originals", 2
 # Frames of the original that are compared with a frame of the fake, in frames later.
@@ -78,8 +79,7 @@ def summary_table(paths: Sequence[Path]) -> pd.DataFrame:
     for path in paths:
         with Originals(path) as originals:
             tables.append(originals.videos)
-    filled = [table for table in tables if len(table)]
-    videos = pd.concat(filled, ignore_index=True) if filled else tables[0]
+    videos = stacked(tables)
     for offset in OFFSETS:
         videos[f"offset_{offset:d}"] = (videos["best_offset"] == offset).astype(int)
     keys = ["dataset", "compression", "method"]

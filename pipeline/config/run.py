@@ -105,8 +105,8 @@ class RunConfig(Section):
     def trainings(self) -> list[Training]:
         """The trainings of all models, model by model.
 
-        A model of which all trainings would be the same has one: a finished detector,
-        or one with `epochs: 0`.
+        A finished detector, and a model with `epochs: 0`, have one training: further
+        ones would be the same.
         """
         return [
             Training(name, number)

@@ -1,5 +1,6 @@
 """Tables in CSV files. Names stay text: a method may be called `NA` or `001`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,16 @@ def read_csv(path: Path) -> pd.DataFrame:
     texts = table.columns.intersection(TEXT_COLUMNS)
     table[texts] = table[texts].fillna("")
     return table
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other, with rows numbered anew; at least one table.
+
+    An empty table has no dtypes and is left out, because it would change those of the
+    others. If all are empty, the first is returned.
+    """
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:

@@ -65,7 +65,7 @@ def test_order_and_strength_do_not_matter():
 
 
 def smooth_noise(units, seed) -> np.ndarray:
-    """Noise (N, side, side) of which half of the variance is common to a unit."""
+    """Noise (N, side, side). Maps of one unit share half of its variance."""
     rng = np.random.default_rng(seed)
     drawn = rng.normal(size=(len(units) + units.max() + 1, SIDE, SIDE))
     smooth = gaussian_filter(drawn, (0, 1.5, 1.5))
