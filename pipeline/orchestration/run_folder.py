@@ -44,6 +44,8 @@ def check_writable(results: Path) -> None:
 
 def runs_nothing(words: Sequence[str]) -> bool:
     """Whether a command line asks Snakemake for something other than running steps."""
+    if "--report-after-run" in words:  # it comes with `--report`
+        return False
     return not NO_RUN_FLAGS.isdisjoint(word.partition("=")[0] for word in words)
 
 

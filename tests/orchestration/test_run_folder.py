@@ -29,4 +29,5 @@ def test_flags_that_run_nothing_are_flags_of_snakemake():
     assert get_argument_parser()._option_string_actions.keys() >= NO_RUN_FLAGS
     assert runs_nothing(["snakemake", "--unlock", "--cores", "1"])
     assert runs_nothing(["snakemake", "all", "--report=a.html"])
+    assert not runs_nothing(["snakemake", "--report", "a.zip", "--report-after-run"])
     assert not runs_nothing(["snakemake", "all", "--cores", "8", "--forceall"])
