@@ -70,6 +70,9 @@ wildcard_constraints:
 use_cache(CODE_VERSIONS)
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/videos.smk"
 include: "workflow/rules/faces.smk"

@@ -32,10 +32,34 @@ rule sum_attributions:
         arrays="<atlas>/arrays.h5",
         sample="<atlas>/sample.h5",
         frames="<atlas>/frames.csv",
-        cells="<atlas>/cells.csv",
-        regions="<atlas>/regions.csv",
-        masks="<atlas>/masks.csv",
-        registration="<atlas>/registration.csv",
+        cells=report(
+            "<atlas>/cells.csv",
+            caption="../report/cells.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "cells, table", "baseline": "{baseline}"},
+        ),
+        regions=report(
+            "<atlas>/regions.csv",
+            caption="../report/regions_table.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "regions, table", "baseline": "{baseline}"},
+        ),
+        masks=report(
+            "<atlas>/masks.csv",
+            caption="../report/masks.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "agreement with masks, table", "baseline": "{baseline}"},
+        ),
+        registration=report(
+            "<atlas>/registration.csv",
+            caption="../report/registration.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "registration, table", "baseline": "{baseline}"},
+        ),
     log:
         "<logs>/sum_attributions/<detector>/{baseline}.log",
     benchmark:
@@ -64,7 +88,13 @@ rule cluster_maps:
     input:
         sample=rules.sum_attributions.output.sample,
     output:
-        clusters="<atlas>/clusters.csv",
+        clusters=report(
+            "<atlas>/clusters.csv",
+            caption="../report/clusters_table.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "clusters, table", "baseline": "{baseline}"},
+        ),
         cells="<atlas>/cluster_cells.csv",
         members="<atlas>/cluster_members.csv",
     log:
@@ -90,7 +120,12 @@ rule mark_significant:
     input:
         arrays=JOBS.of_each_atlas(rules.sum_attributions.output.arrays),
     output:
-        "<results>/atlases/significance.csv",
+        report(
+            "<results>/atlases/significance.csv",
+            caption="../report/significance.rst",
+            category="7 Comparisons",
+            labels={"result": "significance, table"},
+        ),
     log:
         "<logs>/mark_significant.log",
     benchmark:
@@ -121,12 +156,48 @@ rule draw_atlas:
         cluster_cells=rules.cluster_maps.output.cells,
         members=rules.cluster_maps.output.members,
     output:
-        atlas="<atlas>/atlas.png",
-        outcomes="<atlas>/outcomes.png",
-        statistics="<atlas>/statistics.png",
-        ledger="<atlas>/regions.png",
-        gallery="<atlas>/gallery.png",
-        cluster_figure="<atlas>/clusters.png",
+        atlas=report(
+            "<atlas>/atlas.png",
+            caption="../report/atlas.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "atlas", "baseline": "{baseline}"},
+        ),
+        outcomes=report(
+            "<atlas>/outcomes.png",
+            caption="../report/outcomes.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "right and wrong frames", "baseline": "{baseline}"},
+        ),
+        statistics=report(
+            "<atlas>/statistics.png",
+            caption="../report/statistics.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "statistics of maps", "baseline": "{baseline}"},
+        ),
+        ledger=report(
+            "<atlas>/regions.png",
+            caption="../report/regions.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "regions", "baseline": "{baseline}"},
+        ),
+        gallery=report(
+            "<atlas>/gallery.png",
+            caption="../report/gallery.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "single faces", "baseline": "{baseline}"},
+        ),
+        cluster_figure=report(
+            "<atlas>/clusters.png",
+            caption="../report/clusters.rst",
+            category="5 Atlases",
+            subcategory="{model}/{protocol}",
+            labels={"result": "clusters", "baseline": "{baseline}"},
+        ),
     log:
         "<logs>/draw_atlas/<detector>/{baseline}.log",
     benchmark:
@@ -165,8 +236,20 @@ rule compare_baselines:
         ),
         points=rules.choose_operating_point.output,
     output:
-        audit="<results>/atlases/<detector>/baselines.csv",
-        agreement="<results>/atlases/<detector>/baseline_agreement.csv",
+        audit=report(
+            "<results>/atlases/<detector>/baselines.csv",
+            caption="../report/baselines_table.rst",
+            category="4 Baselines",
+            subcategory="{model}/{protocol}",
+            labels={"result": "logits of baselines, table"},
+        ),
+        agreement=report(
+            "<results>/atlases/<detector>/baseline_agreement.csv",
+            caption="../report/baseline_agreement.rst",
+            category="4 Baselines",
+            subcategory="{model}/{protocol}",
+            labels={"result": "agreement of baselines, table"},
+        ),
     log:
         "<logs>/compare_baselines/<detector>.log",
     benchmark:
@@ -195,7 +278,13 @@ rule draw_baselines:
         significance=rules.mark_significant.output,
         points=rules.choose_operating_point.output,
     output:
-        "<results>/atlases/<detector>/baselines.png",
+        report(
+            "<results>/atlases/<detector>/baselines.png",
+            caption="../report/baselines.rst",
+            category="4 Baselines",
+            subcategory="{model}/{protocol}",
+            labels={"result": "all baselines"},
+        ),
     log:
         "<logs>/draw_baselines/<detector>.log",
     benchmark:
@@ -219,8 +308,20 @@ rule summarize_controls:
     input:
         controls=rules.sum_attributions.input.controls,
     output:
-        regions="<results>/atlases/<detector>/interventions.csv",
-        curves="<results>/atlases/<detector>/curves.csv",
+        regions=report(
+            "<results>/atlases/<detector>/interventions.csv",
+            caption="../report/interventions_table.rst",
+            category="6 Interventions",
+            subcategory="{model}/{protocol}",
+            labels={"result": "effects of regions, table"},
+        ),
+        curves=report(
+            "<results>/atlases/<detector>/curves.csv",
+            caption="../report/intervention_curves.rst",
+            category="6 Interventions",
+            subcategory="{model}/{protocol}",
+            labels={"result": "insertion and deletion, table"},
+        ),
     log:
         "<logs>/summarize_controls/<detector>.log",
     benchmark:
@@ -242,7 +343,13 @@ rule draw_interventions:
         regions=rules.summarize_controls.output.regions,
         curves=rules.summarize_controls.output.curves,
     output:
-        "<results>/atlases/<detector>/interventions.png",
+        report(
+            "<results>/atlases/<detector>/interventions.png",
+            caption="../report/interventions.rst",
+            category="6 Interventions",
+            subcategory="{model}/{protocol}",
+            labels={"result": "effects of regions, curves"},
+        ),
     log:
         "<logs>/draw_interventions/<detector>.log",
     benchmark:
@@ -262,7 +369,15 @@ rule compare_atlases:
         arrays=JOBS.of_each_detector(rules.sum_attributions.output.arrays),
         significance=rules.mark_significant.output,
     output:
-        "<results>/atlases/models-{baseline}.csv",
+        report(
+            "<results>/atlases/models-{baseline}.csv",
+            caption="../report/models_table.rst",
+            category="7 Comparisons",
+            labels={
+                "result": "maps of two detectors, table",
+                "baseline": "{baseline}",
+            },
+        ),
     log:
         "<logs>/compare_atlases/{baseline}.log",
     benchmark:
@@ -283,7 +398,12 @@ rule draw_comparison:
         arrays=rules.compare_atlases.input.arrays,
         significance=rules.mark_significant.output,
     output:
-        "<results>/atlases/models-{baseline}.png",
+        report(
+            "<results>/atlases/models-{baseline}.png",
+            caption="../report/models.rst",
+            category="7 Comparisons",
+            labels={"result": "maps of two detectors", "baseline": "{baseline}"},
+        ),
     log:
         "<logs>/draw_comparison/{baseline}.log",
     benchmark:

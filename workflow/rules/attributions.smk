@@ -79,7 +79,12 @@ rule summarize_originals:
     input:
         expand(rules.align_originals.output, shard=JOBS.shards_with_originals()),
     output:
-        "<results>/attributions/originals.csv",
+        report(
+            "<results>/attributions/originals.csv",
+            caption="../report/originals.rst",
+            category="1 Data",
+            labels={"result": "originals of fakes"},
+        ),
     log:
         "<logs>/summarize_originals.log",
     benchmark:

@@ -61,7 +61,12 @@ rule draw_contact_sheet:
     input:
         rules.extract_faces.output,
     output:
-        "<results>/faces/{shard}.png",
+        report(
+            "<results>/faces/{shard}.png",
+            caption="../report/contact_sheet.rst",
+            category="1 Data",
+            labels={"result": "contact sheet", "shard": "{shard}"},
+        ),
     log:
         "<logs>/draw_contact_sheet/{shard}.log",
     benchmark:
@@ -79,7 +84,12 @@ rule summarize_faces:
     input:
         expand(rules.extract_faces.output, shard=JOBS.shards()),
     output:
-        "<results>/faces/summary.csv",
+        report(
+            "<results>/faces/summary.csv",
+            caption="../report/faces_summary.rst",
+            category="1 Data",
+            labels={"result": "faces of every video"},
+        ),
     log:
         "<logs>/summarize_faces.log",
     benchmark:

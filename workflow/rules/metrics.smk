@@ -38,7 +38,13 @@ rule choose_operating_point:
             allow_missing=True,
         ),
     output:
-        "<results>/metrics/<detector>/operating_point.csv",
+        report(
+            "<results>/metrics/<detector>/operating_point.csv",
+            caption="../report/operating_point.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "threshold and temperature"},
+        ),
     log:
         "<logs>/choose_operating_point/<detector>.log",
     benchmark:
@@ -111,11 +117,41 @@ rule draw_scores:
         predictions=rules.predict_videos.input.predictions,
         points=rules.choose_operating_point.output,
     output:
-        roc="<results>/metrics/<detector>/roc.png",
-        recall="<results>/metrics/<detector>/precision_recall.png",
-        det="<results>/metrics/<detector>/det.png",
-        reliability="<results>/metrics/<detector>/reliability.png",
-        scores="<results>/metrics/<detector>/scores.png",
+        roc=report(
+            "<results>/metrics/<detector>/roc.png",
+            caption="../report/roc.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "ROC curves"},
+        ),
+        recall=report(
+            "<results>/metrics/<detector>/precision_recall.png",
+            caption="../report/precision_recall.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "precision and recall"},
+        ),
+        det=report(
+            "<results>/metrics/<detector>/det.png",
+            caption="../report/det.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "DET curves"},
+        ),
+        reliability=report(
+            "<results>/metrics/<detector>/reliability.png",
+            caption="../report/reliability.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "reliability"},
+        ),
+        scores=report(
+            "<results>/metrics/<detector>/scores.png",
+            caption="../report/scores.rst",
+            category="3 Metrics",
+            subcategory="{model}/{protocol}",
+            labels={"result": "score of every video"},
+        ),
     log:
         "<logs>/draw_scores/<detector>.log",
     benchmark:
@@ -140,7 +176,13 @@ rule write_model_card:
         frames=rules.evaluate_model.output.frames,
         points=rules.choose_operating_point.output,
     output:
-        "<results>/models/<detector>/card.md",
+        report(
+            "<results>/models/<detector>/card.md",
+            caption="../report/card.rst",
+            category="2 Detectors",
+            subcategory="{model}/{protocol}",
+            labels={"result": "model card"},
+        ),
     log:
         "<logs>/write_model_card/<detector>.log",
     benchmark:
@@ -163,10 +205,34 @@ rule collect_metrics:
         frames=JOBS.of_each_detector(rules.evaluate_model.output.frames),
         finished=JOBS.finished_files(),
     output:
-        videos="<results>/metrics/videos.csv",
-        frames="<results>/metrics/frames.csv",
-        overview="<results>/metrics/overview.md",
-        literature="<results>/metrics/literature.csv",
+        videos=report(
+            "<results>/metrics/videos.csv",
+            caption="../report/metrics.rst",
+            category="3 Metrics",
+            subcategory="All detectors",
+            labels={"result": "metrics of videos"},
+        ),
+        frames=report(
+            "<results>/metrics/frames.csv",
+            caption="../report/metrics.rst",
+            category="3 Metrics",
+            subcategory="All detectors",
+            labels={"result": "metrics of frames"},
+        ),
+        overview=report(
+            "<results>/metrics/overview.md",
+            caption="../report/overview.rst",
+            category="3 Metrics",
+            subcategory="All detectors",
+            labels={"result": "overview"},
+        ),
+        literature=report(
+            "<results>/metrics/literature.csv",
+            caption="../report/literature.rst",
+            category="3 Metrics",
+            subcategory="All detectors",
+            labels={"result": "published values"},
+        ),
     log:
         "<logs>/collect_metrics.log",
     benchmark:
@@ -190,7 +256,13 @@ rule draw_auc:
     input:
         rules.collect_metrics.output.videos,
     output:
-        "<results>/metrics/auc.png",
+        report(
+            "<results>/metrics/auc.png",
+            caption="../report/auc.rst",
+            category="3 Metrics",
+            subcategory="All detectors",
+            labels={"result": "AUC of videos"},
+        ),
     log:
         "<logs>/draw_auc.log",
     benchmark:
@@ -209,7 +281,12 @@ rule compare_models:
         predicted=JOBS.of_each_detector(rules.predict_videos.output),
         points=JOBS.of_each_detector(rules.choose_operating_point.output),
     output:
-        "<results>/metrics/differences.csv",
+        report(
+            "<results>/metrics/differences.csv",
+            caption="../report/differences.rst",
+            category="7 Comparisons",
+            labels={"result": "metrics of two detectors"},
+        ),
     log:
         "<logs>/compare_models.log",
     benchmark:

@@ -33,7 +33,13 @@ rule train_model:
             "<results>/models/{model}/{protocol}/weights.safetensors",
             non_empty=True,
         ),
-        history="<results>/models/{model}/{protocol}/history.csv",
+        history=report(
+            "<results>/models/{model}/{protocol}/history.csv",
+            caption="../report/history.rst",
+            category="2 Detectors",
+            subcategory="{model}/{protocol}",
+            labels={"result": "training, table"},
+        ),
     log:
         "<logs>/train_model/<detector>.log",
     benchmark:
@@ -66,7 +72,13 @@ rule plot_history:
     input:
         rules.train_model.output.history,
     output:
-        "<results>/models/<detector>/curves.png",
+        report(
+            "<results>/models/<detector>/curves.png",
+            caption="../report/curves.rst",
+            category="2 Detectors",
+            subcategory="{model}/{protocol}",
+            labels={"result": "training curves"},
+        ),
     log:
         "<logs>/plot_history/<detector>.log",
     benchmark:

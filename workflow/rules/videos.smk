@@ -8,7 +8,12 @@
 rule index_videos:
     output:
         index="<results>/videos/index.csv",
-        leaks="<results>/videos/leaks.csv",
+        leaks=report(
+            "<results>/videos/leaks.csv",
+            caption="../report/leaks.rst",
+            category="1 Data",
+            labels={"result": "leaks of the official splits"},
+        ),
     log:
         "<logs>/index_videos.log",
     benchmark:
