@@ -17,7 +17,8 @@ from tests.support.runs import REPOSITORY, SMALL, Run
 RUNS_FOLDER = REPOSITORY / "build" / "reference"
 # For a given configuration, these files determine the results of a run.
 CODE_PATTERNS = ("Snakefile", "requirements*.lock", "config/*.yaml")
-CODE_PATTERNS += ("pipeline/**/*", "workflow/**/*", "profiles/**/*")
+CODE_PATTERNS += ("pipeline/**/*", "profiles/**/*")
+CODE_PATTERNS += ("workflow/rules/*", "workflow/resources/*")
 MAX_UNUSED_AGE = 86_400.0  # s
 
 

@@ -168,12 +168,14 @@ def test_touched_video_makes_nothing_stale(run):
     assert run.stale() == set()
 
 
-def test_fresh_clone_comments_docstrings_and_readme_make_nothing_stale(clone):
+def test_fresh_clone_comments_captions_and_readme_make_nothing_stale(clone):
     assert clone.stale() == set()
     for file in (clone.repository / "pipeline").rglob("*.py"):
         text = file.read_text().replace('"""', '"""Reworded. ', 1)
         file.write_text("# a comment\n\n" + text)
     (clone.repository / "README.md").write_text("edited")
+    for caption in (clone.repository / "workflow/report").glob("*.rst"):
+        caption.write_text("edited")
     assert clone.stale() == set()
 
 
