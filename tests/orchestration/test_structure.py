@@ -10,7 +10,7 @@ TESTS = REPOSITORY / "tests"
 PACKAGES = {
     *("runtime", "files", "statistics", "config"),
     *("videos", "faces", "models", "metrics", "attributions", "atlases"),
-    "orchestration",
+    *("orchestration", "report"),
 }
 # Other folders: rule scripts as programs, complete runs, SLURM, documents, shared code.
 OTHERS = {"steps", "workflow", "slurm", "docs", "support"}
