@@ -114,7 +114,7 @@ def draw_means(args: Arguments, look: Look) -> None:
 
 def draw_gallery(args: Arguments, look: Look) -> None:
     """Draw single frames with their maps."""
-    typical = mean_similarity(args.sample, read_cells(args.arrays))
+    typical = mean_similarity(args.sample, args.arrays)
     chosen = pick_examples(read_csv(args.frames), typical, args.config.gallery)
     examples = {
         name: read_frames(rows, args.attributions, args.faces)

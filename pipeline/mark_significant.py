@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pipeline.atlases.arrays import read_cells
-from pipeline.atlases.differences import Detector, significance_table
+from pipeline.atlases.differences import Detector, mark_differences, write_squares
 from pipeline.files.tables import write_csv
 from pipeline.runtime.command_line import Json, run
 
@@ -14,6 +14,7 @@ from pipeline.runtime.command_line import Json, run
 class Arguments:
     arrays: list[Path]  # of each baseline, and for it of each detector
     table: Path
+    squares: Path
     detectors: Annotated[list[dict[str, str]], Json]
     baselines: str  # their names, with a space between
 
@@ -23,7 +24,9 @@ def main(args: Arguments) -> None:
     baselines = args.baselines.split()
     keys = [(detector, baseline) for baseline in baselines for detector in detectors]
     cells = dict(zip(keys, map(read_cells, args.arrays), strict=True))
-    write_csv(significance_table(cells), args.table)
+    table, squares = mark_differences(cells)
+    write_squares(args.squares, squares)
+    write_csv(table, args.table)
 
 
 if __name__ == "__main__":

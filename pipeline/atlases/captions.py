@@ -21,7 +21,7 @@ Captions = Mapping[tuple[str, str, str, str], str]
 def cell_captions(summary: pd.DataFrame, significance: pd.DataFrame) -> Captions:
     """The caption of each cell of a cell table: counts, and the logits explained.
 
-    `significance` has the rows of the same atlas in the table of `significance_table`.
+    `significance` has the rows of the same atlas in the table of `mark_differences`.
     """
     tested = significance[significance["comparison"].isin([REAL_FACES, ZERO])]
     columns = [*CELL_KEYS, "significant_share", "significant_logits"]

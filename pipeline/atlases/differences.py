@@ -23,7 +23,9 @@ the pictures alone, has the same sign and at least half of the blurred size.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
@@ -31,6 +33,9 @@ from scipy.ndimage import gaussian_filter
 from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, Slice
 from pipeline.atlases.scales import BLUR_SIGMA, norms, on_one_scale
 from pipeline.config.baseline_names import ORIGINAL
+from pipeline.files.atomic import replacing
+from pipeline.files.hdf5 import mark, open_marked
+from pipeline.statistics.pooling import POOLED_SIDE
 from pipeline.statistics.significance import Picture, joint_threshold, picture
 from pipeline.videos.table import REAL
 
@@ -43,6 +48,7 @@ REAL_FACES, ZERO, WRONG, MODEL, TRAINING = (
     "another training",
 )
 EVERY_BASELINE = "every baseline"
+SQUARES_FORMAT, SQUARES_VERSION = "deepfake-atlas significant squares", 1
 TEST_BLUR = 3 / 64  # of differences before they are tested, as a share of the side
 SIGNIFICANCE_COLUMNS = [
     *("model", "protocol", "baseline", *CELL_KEYS),
@@ -241,26 +247,29 @@ def tested_differences(
     return found
 
 
-def significance_table(
+def mark_differences(
     cells: Mapping[tuple[Detector, str], Sequence[CellArrays]],
-) -> pd.DataFrame:
-    """Test all differences of a run together: one row each, SIGNIFICANCE_COLUMNS.
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Test all differences of a run together.
 
-    `cells` are those of each detector and baseline. The rows of EVERY_BASELINE say
-    which squares are significant from every baseline; they need no test of their own.
+    `cells` are those of each detector and baseline. Returns a table with one row each,
+    SIGNIFICANCE_COLUMNS, and the significant squares of each row, (P, P) bool. The rows
+    of EVERY_BASELINE say which squares are significant from every baseline; they need
+    no test of their own.
     """
     tested = tested_differences(cells)
     pictures = (one.picture for *_, one in tested)
     threshold = joint_threshold(found for found in pictures if found is not None)
-    rows = [
-        _row(detector, baseline, other, one, one.significant(threshold))
-        for detector, baseline, other, one in tested
-    ]
+    squares = [one.significant(threshold) for *_, one in tested]
+    rows = [_row(*one, marked) for one, marked in zip(tested, squares, strict=True)]
     for detector in dict.fromkeys(detector for detector, _ in cells):
         own = {b: arrays for (d, b), arrays in cells.items() if d == detector}
-        rows += _survivor_rows(detector, own, threshold)
+        if len(own) > 1:
+            found = survivors(own, threshold)
+            rows += _survivor_rows(detector, own, found)
+            squares += found.values()
     table = pd.DataFrame(rows, columns=SIGNIFICANCE_COLUMNS[:-1])
-    return table.assign(joint_threshold=threshold)
+    return table.assign(joint_threshold=threshold), squares
 
 
 def _row(
@@ -287,11 +296,11 @@ def _row(
 
 
 def _survivor_rows(
-    detector: Detector, cells: Mapping[str, Sequence[CellArrays]], threshold: float
+    detector: Detector,
+    cells: Mapping[str, Sequence[CellArrays]],
+    found: Mapping[Slice, np.ndarray],
 ) -> Iterable[tuple[object, ...]]:
-    """The rows of EVERY_BASELINE of one detector, if it has several baselines."""
-    if len(cells) < 2:
-        return []
+    """The rows of EVERY_BASELINE of one detector; `found` are its `survivors`."""
     units: dict[Slice, int] = {}
     for baseline, arrays in cells.items():
         for one in fake_differences(arrays, baseline):
@@ -304,12 +313,27 @@ def _survivor_rows(
             *(EVERY_BASELINE, "", units[shown], True),
             *(float(squares.mean()), np.nan, np.nan),
         )
-        for shown, squares in survivors(cells, threshold).items()
+        for shown, squares in found.items()
     ]
 
 
+def write_squares(path: Path, squares: Sequence[np.ndarray]) -> None:
+    """Write the significant squares of each row of `mark_differences`."""
+    shape = (0, POOLED_SIDE, POOLED_SIDE)
+    stacked = np.stack(squares) if squares else np.zeros(shape, bool)
+    with replacing(path) as part, h5py.File(part, "w") as file:
+        mark(file, SQUARES_FORMAT, SQUARES_VERSION, {})
+        file.create_dataset("squares", data=stacked, compression="gzip")
+
+
+def read_squares(path: Path) -> np.ndarray:
+    """The squares that `write_squares` wrote: (rows, P, P) bool."""
+    with open_marked(path, SQUARES_FORMAT, SQUARES_VERSION) as file:
+        return file["squares"][:]
+
+
 def read_threshold(table: pd.DataFrame) -> float:
-    """The joint threshold of a `significance_table`; infinite if nothing was tested."""
+    """The joint threshold of a `mark_differences`; infinite if nothing was tested."""
     values = table["joint_threshold"].dropna()
     return float(values.iloc[0]) if len(values) else np.inf
 

@@ -30,7 +30,6 @@ from pipeline.atlases.overlays import (
 from pipeline.atlases.regions import MOVE
 from pipeline.atlases.scales import smooth
 from pipeline.files.figures import counted, save
-from pipeline.models.predictions import probability
 from pipeline.statistics.significance import MIN_TESTED_UNITS
 
 # The significant squares (P, P) of cells, by data set, compression, method and outcome.
@@ -205,7 +204,8 @@ def plot_gallery(
 ) -> None:
     """Draw single frames: a face and its heatmap each, a row for each kind of example.
 
-    A dashed line surrounds the manipulated region.
+    A dashed line surrounds the manipulated region. Above each face are the logit and
+    the threshold, at or above which a frame is called fake.
     """
     columns = max(len(frames) for frames in examples.values())
     figure, panels = plt.subplots(
@@ -233,12 +233,23 @@ def plot_gallery(
 
 def _captions(row: pd.Series) -> tuple[str, str]:
     """The text above a frame, and the text above its map."""
-    fake = float(probability(row["logit"]))
     status = "" if row["converged"] else "NOT CONVERGED: "
     error = f"{status}errors: map {_percent(row['map_error'])},\n"
     error += f"pixels {_percent(row['pixel_error'])}, "
     error += f"sum {_percent(row['completeness_error'])}"
-    return f"{frame_name(row)}\nfake: {fake:.1%}", error
+    return f"{frame_name(row)}\n{score_text(row)}", error
+
+
+def score_text(row: pd.Series) -> str:
+    """A frame's logit beside the threshold, which decides what it is called.
+
+    `row` has label, outcome, logit and margin: how far the logit is from the threshold.
+    """
+    is_called_fake = (row["label"] == 1) == (row["outcome"] == "right")
+    side = 1 if is_called_fake else -1
+    threshold = row["logit"] - side * row["margin"]
+    sign = ">=" if is_called_fake else "<"
+    return f"logit {row['logit']:+.2f} {sign} {threshold:+.2f}"
 
 
 def _percent(share: float) -> str:

@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.atlases.arrays import CELL_KEYS, OUTCOMES, CellArrays, read_sample
+from pipeline.atlases.arrays import (
+    CELL_KEYS,
+    FORMAT,
+    OUTCOMES,
+    VERSION,
+    read_sample,
+)
 from pipeline.atlases.registration import matrices_of, warp
 from pipeline.attributions.shards import AttributionShard
 from pipeline.faces.shards import FaceShard
+from pipeline.files.hdf5 import open_marked
 
 KINDS = {1: "fake", 0: "real"}  # by label
 
@@ -97,13 +104,18 @@ def _best(table: pd.DataFrame, merit: pd.Series, count: int) -> pd.DataFrame:
     return table.loc[order].drop_duplicates("video").head(count)
 
 
-def mean_similarity(sample: Path, cells: Sequence[CellArrays]) -> pd.Series:
+def mean_similarity(sample: Path, arrays: Path) -> pd.Series:
     """The cosine similarity of each sampled map with the mean map of its cell.
 
-    `sample` is the file `sample.h5`. The index is the row in the table of frames.
+    `sample` is the file `sample.h5`, and `arrays` the file `arrays.h5`, of which only
+    the pooled means are read. The index is the row in the table of frames.
     """
+    with open_marked(arrays, FORMAT, VERSION) as file:
+        means = {
+            tuple(str(group.attrs[key]) for key in CELL_KEYS): group["pooled"][:]
+            for group in file.get("cells", {}).values()
+        }
     maps, rows = read_sample(sample)
-    means = {tuple(getattr(c, key) for key in CELL_KEYS): c.pooled for c in cells}
-    keys = rows[CELL_KEYS].itertuples(index=False, name=None)
+    keys = rows[CELL_KEYS].astype(str).itertuples(index=False, name=None)
     values = [cosine_similarity(m, means[k]) for m, k in zip(maps, keys, strict=True)]
     return pd.Series(values, index=rows["frame"], dtype=float)

@@ -14,11 +14,13 @@ from pipeline.atlases.differences import (
     TRAINING,
     Detector,
     comparison_table,
+    mark_differences,
     model_differences,
     outcome_differences,
+    read_squares,
     read_threshold,
-    significance_table,
     survivors,
+    write_squares,
 )
 from pipeline.atlases.reduction import cell_arrays, sum_shards, with_all_outcomes
 from pipeline.atlases.regions import region_grid
@@ -207,7 +209,7 @@ def test_all_differences_of_a_run_have_a_row_and_one_threshold(tmp_path):
     one, other = cells_of(tmp_path / "a", 0.02), cells_of(tmp_path / "b", 0.0)
     detectors = Detector("one", "all", "one"), Detector("two", "all", "two")
     cells = {(detectors[0], "original"): one, (detectors[1], "original"): other}
-    table = significance_table(cells)
+    table, squares = mark_differences(cells)
     assert list(table) == SIGNIFICANCE_COLUMNS
     assert table["joint_threshold"].nunique() == 1
     assert read_threshold(table) == table["joint_threshold"][0]
@@ -217,3 +219,6 @@ def test_all_differences_of_a_run_have_a_row_and_one_threshold(tmp_path):
     assert fakes.loc["one", "significant_logits"] > 0.9 * 16 * 0.02
     assert fakes["significant_share"].is_monotonic_decreasing
     assert read_threshold(table.iloc[:0]) == np.inf
+    write_squares(tmp_path / "squares.h5", squares)
+    shares = read_squares(tmp_path / "squares.h5").mean((1, 2))
+    assert np.array_equal(shares, table["significant_share"].fillna(0))

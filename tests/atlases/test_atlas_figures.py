@@ -21,9 +21,9 @@ from pipeline.atlases.clusters import (
 from pipeline.atlases.comparison_figure import plot_differences
 from pipeline.atlases.differences import (
     Detector,
+    mark_differences,
     model_differences,
     outcome_differences,
-    significance_table,
 )
 from pipeline.atlases.figures import (
     plot_atlas,
@@ -93,7 +93,8 @@ class Reduced:
         self.cells = with_all_outcomes(self.sums.cells)
         self.arrays = cell_arrays(self.cells)
         detector = Detector("m", "all", "m")
-        self.significance = significance_table({(detector, "black"): self.arrays})
+        cells = {(detector, "black"): self.arrays}
+        self.significance, _ = mark_differences(cells)
         self.table = cell_table(self.sums.frames, self.arrays)
         self.captions = cell_captions(self.table, self.significance)
 

@@ -1,7 +1,7 @@
 # In: the attributions and face shards of the test set, the thresholds of the detectors.
 # Out: atlases/<model>/<protocol>/<baseline>/*; atlases/<model>/<protocol>/baselines.*;
 #      atlases/<model>/<protocol>/interventions.*; atlases/<model>/<protocol>/curves.csv;
-#      atlases/models-<baseline>.*; atlases/significance.csv.
+#      atlases/models-<baseline>.*; atlases/significance.*.
 # Steps: sum_attributions and cluster_maps (arrays and tables); mark_significant (one
 #        test of all differences of the run); draw_atlas (pictures); summarize_controls
 #        and draw_interventions;
@@ -120,12 +120,13 @@ rule mark_significant:
     input:
         arrays=JOBS.of_each_atlas(rules.sum_attributions.output.arrays),
     output:
-        report(
+        table=report(
             "<results>/atlases/significance.csv",
             caption="../report/significance.rst",
             category="7 Comparisons",
             labels={"result": "significance, table"},
         ),
+        squares="<results>/atlases/significance.h5",
     log:
         "<logs>/mark_significant.log",
     benchmark:
@@ -138,13 +139,14 @@ rule mark_significant:
         code=code_version("mark_significant"),
     shell:
         "python -m pipeline.mark_significant --arrays {input.arrays:q} "
-        "--table {output:q} --detectors {params.detectors:q} "
-        "--baselines {params.baselines:q} > {log:q} 2>&1"
+        "--table {output.table:q} --squares {output.squares:q} "
+        "--detectors {params.detectors:q} --baselines {params.baselines:q} "
+        "> {log:q} 2>&1"
 
 
 rule draw_atlas:
     input:
-        significance=rules.mark_significant.output,
+        significance=rules.mark_significant.output.table,
         attributions=rules.sum_attributions.input.attributions,
         faces=rules.sum_attributions.input.faces,
         arrays=rules.sum_attributions.output.arrays,
@@ -275,7 +277,7 @@ rule draw_baselines:
         ),
         frames=rules.compare_baselines.input.frames,
         agreement=rules.compare_baselines.output.agreement,
-        significance=rules.mark_significant.output,
+        significance=rules.mark_significant.output.table,
         points=rules.choose_operating_point.output,
     output:
         report(
@@ -367,7 +369,7 @@ rule draw_interventions:
 rule compare_atlases:
     input:
         arrays=JOBS.of_each_detector(rules.sum_attributions.output.arrays),
-        significance=rules.mark_significant.output,
+        significance=rules.mark_significant.output.table,
     output:
         report(
             "<results>/atlases/models-{baseline}.csv",
@@ -396,7 +398,7 @@ rule compare_atlases:
 rule draw_comparison:
     input:
         arrays=rules.compare_atlases.input.arrays,
-        significance=rules.mark_significant.output,
+        significance=rules.mark_significant.output.table,
     output:
         report(
             "<results>/atlases/models-{baseline}.png",
