@@ -80,6 +80,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/attributions.smk"
 include: "workflow/rules/atlases.smk"
+include: "workflow/rules/report.smk"
 
 
 if workflow.is_main_process:
@@ -95,10 +96,13 @@ localrules:
     metrics,
     attributions,
     atlases,
+    report,
     virelay,
     fetch_weights,
     fetch_face_detector,
     index_videos,
+    describe_run,
+    list_leftovers,
 
 
 rule all:
@@ -111,6 +115,7 @@ rule all:
         rules.metrics.input,
         rules.attributions.input,
         rules.atlases.input,
+        rules.report.input,
 
 
 onsuccess:

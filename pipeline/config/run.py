@@ -12,6 +12,7 @@ from pipeline.config.fetch import FetchConfig
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import AugmentConfig, ModelConfig
 from pipeline.config.protocols import FINISHED, ProtocolConfig
+from pipeline.config.report import ReportConfig
 from pipeline.config.section import Folder, Name, Reruns, Section
 from pipeline.config.sources import FolderConfig, SourcesConfig
 
@@ -101,6 +102,8 @@ class RunConfig(Section):
     """How the logit for fake is attributed to pixels."""
     atlases: AtlasesConfig = AtlasesConfig()
     """How attributions are shown. A change here runs no model again."""
+    report: ReportConfig = ReportConfig()
+    """What the page with the results shows. A change here makes only the page again."""
 
     def trainings(self) -> list[Training]:
         """The trainings of all models, model by model.

@@ -18,6 +18,7 @@ from pipeline.config.baseline_names import ORIGINAL
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import FINISHED, ProtocolConfig
+from pipeline.config.report import public_values
 from pipeline.config.run import SEED_LIMIT, RunConfig, Training
 from pipeline.config.source import SourceConfig
 from pipeline.orchestration.needed_videos import (
@@ -345,8 +346,12 @@ class JobParameters:
 
     def detector_file(self, wildcards: Wildcards) -> str:
         """The weights of a detector: the user's finished file, or those of training."""
-        folder = f"{self.config.results}/models/{wildcards.model}/{wildcards.protocol}"
-        given = self.model_of(wildcards).weights
+        training = self.trainings[wildcards.model]
+        return self._weights_of(training, wildcards.protocol)
+
+    def _weights_of(self, training: Training, protocol: str) -> str:
+        folder = f"{self.config.results}/models/{training.name}/{protocol}"
+        given = self.config.models[training.model].weights
         return given or f"{folder}/weights.safetensors"
 
     def history_file(self, wildcards: Wildcards) -> str | list[str]:
@@ -550,3 +555,29 @@ class JobParameters:
             for shard in sorted(set(rows["shard"]))
         ]
         return sums + self.awaited(wildcards, rows["path"])
+
+    # The report.
+
+    def run_description(self, wildcards: Wildcards) -> str:
+        """JSON of what the report must know of the run: see `RunDescription`."""
+        detectors = [
+            {
+                "model": training.name,
+                "protocol": protocol,
+                "trained_model": training.model,
+                "weights": self._weights_of(training, protocol),
+            }
+            for training, protocol in self.config.detectors()
+        ]
+        described = {
+            "config": public_values(self.config.model_dump(mode="json")),
+            "detectors": detectors,
+            "shards": {split: self.shards(split) for split in SPLITS},
+            "has_originals": bool(self.shards_with_originals()),
+        }
+        return json.dumps(described)
+
+    def compared_run(self) -> list[str]:
+        """The description of the run that the report compares this one with."""
+        folder = self.config.report.compare_with
+        return [f"{folder}/report/run.json"] if folder else []

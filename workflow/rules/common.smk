@@ -18,3 +18,12 @@ SMALL = {"mem_mb": growing(1000), "runtime": growing(10)}
 LONG = {"mem_mb": growing(1000), "runtime": growing(60)}
 TABLES = {"mem_mb": growing(2000), "runtime": growing(30)}
 FIGURES = {"mem_mb": growing(4000), "runtime": growing(60)}
+
+# The templates and the dictionary of the report are no modules.
+REPORT_FOLDER = REPOSITORY / "pipeline" / "report"
+REPORT_FILES = "".join(
+    file_sha256(file)[:8]
+    for file in sorted(
+        [*REPORT_FOLDER.glob("templates/*"), REPORT_FOLDER / "dictionary.csv"]
+    )
+)

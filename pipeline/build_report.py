@@ -1,0 +1,74 @@
+"""Make the report of a run from whatever results there are (rule `build_report`)."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.files.atomic import replacing
+from pipeline.files.tables import write_csv
+from pipeline.report.dictionary import DICTIONARY, FOLDERS
+from pipeline.report.leftovers import belongs
+from pipeline.report.page import PAGES, write_pages
+from pipeline.report.problems import problem_table
+from pipeline.report.run_description import RunDescription, read_description
+from pipeline.report.run_tables import (
+    checksum_table,
+    data_table,
+    detector_table,
+    map_table,
+)
+from pipeline.runtime.command_line import run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    run: Path  # report/run.json in the folder of results
+    page: Path
+
+
+def main(args: Arguments) -> None:
+    results = args.run.parent.parent
+    described = read_description(args.run)
+    write_tables(described, results)
+    folder = args.page.parent
+    shutil.rmtree(folder / PAGES, ignore_errors=True)
+    (folder / PAGES).mkdir(parents=True)
+    for name, text in write_pages(described, results):
+        path = folder / name if name.startswith(PAGES) else args.page
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
+        log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+
+
+def write_tables(described: RunDescription, results: Path) -> None:
+    """Write the tables that the report takes its own numbers from."""
+    folder = results / "report"
+    problems = problem_table(results, described)
+    counts = problems.groupby("kind", sort=False).size().rename("count").reset_index()
+    files = [
+        name
+        for folder in FOLDERS
+        for file in (results / folder).rglob("*.csv")
+        if belongs(name := file.relative_to(results).as_posix(), described)
+    ]
+    tables: dict[str, pd.DataFrame] = {
+        "data": data_table(results),
+        "detectors": detector_table(described),
+        "maps": map_table(results, described),
+        "problems": problems,
+        "problem_counts": counts,
+        "checksums": checksum_table(results, files),
+    }
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv")
+    with replacing(folder / DICTIONARY.name) as part:
+        shutil.copyfile(DICTIONARY, part)
+
+
+if __name__ == "__main__":
+    run(main, Arguments)

@@ -1,0 +1,196 @@
+"""The cells of atlases as layers that the page can show and hide.
+
+A cell is the frames of one method with one outcome in one test set. Its layers lie on
+each other: the mean face, the mean map with the colours and opacities of `atlas.png`,
+grey over the squares that are not significant, and a line around the mean mask.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from cmcrameri import cm
+
+from pipeline.atlases.arrays import FORMAT, VERSION
+from pipeline.atlases.differences import REAL_FACES, ZERO
+from pipeline.atlases.overlays import Look, shared_limit
+from pipeline.atlases.scales import smooth
+from pipeline.files.hdf5 import open_marked
+from pipeline.report.pictures import from_array, squares_uri
+from pipeline.report.tables import ROW, Tables, value_of
+from pipeline.report.values import Value
+from pipeline.statistics.significance import MIN_TESTED_UNITS
+
+LAYER_SIDE = 112  # px
+PATH_SIDE = 100  # the mask's line is drawn in a square of this side
+KEYS = ("dataset", "compression", "method", "outcome")
+CAPTION = {
+    "frames": "d",
+    "units": "d",
+    "mean_attribution_sum": "+.2f",
+    "mean_change": "+.2f",
+    "map_error": ".1%",
+}
+SIGNIFICANCE = {"significant_share": ".1%", "significant_logits": "+.2f"}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell as the page shows it.
+
+    Attributes:
+        place: model, protocol, baseline and the KEYS, each with its name.
+        numbers: of the cell, by column.
+        face: data URI of the mean face; "" if faces are not shown.
+        heatmap: data URI of the mean map.
+        hatch: data URI of what is not significant; "" if the cell is not tested.
+        outline: the line around the mask, as the data of an SVG path; "" without one.
+    """
+
+    place: Mapping[str, str]
+    numbers: Mapping[str, Value]
+    face: str
+    heatmap: str
+    hatch: str
+    outline: str
+
+    @property
+    def title(self) -> str:
+        """Its name in the page."""
+        names = [self.place[key] for key in ("model", "protocol", "baseline", *KEYS)]
+        return ", ".join(names)
+
+    @property
+    def text(self) -> str:
+        """What the picture shows, in words."""
+        numbers = [
+            f"{name.replace('_', ' ')} {value}" for name, value in self.numbers.items()
+        ]
+        return f"Mean attribution map. {self.title}: {', '.join(numbers)}."
+
+
+def cell_views(
+    tables: Tables,
+    squares: np.ndarray | None,
+    place: Mapping[str, str],
+    *,
+    look: Look,
+    faces: bool,
+) -> Iterator[CellView]:
+    """The cells of an atlas, in the order of its file.
+
+    `squares` (rows, P, P) bool belong to the rows of `atlases/significance.csv`; None
+    if they are unknown. `place` has model, protocol and baseline. Cells of fewer than
+    MIN_TESTED_UNITS units are left out, as in `atlas.png`.
+    """
+    folder = "atlases/{model}/{protocol}/{baseline}".format(**place)
+    arrays = tables.results / folder / "arrays.h5"
+    rows = tables.read(f"{folder}/cells.csv")
+    if rows is None or not arrays.is_file():
+        return
+    by_key = {tuple(row[list(KEYS)]): row for _, row in rows.iterrows()}
+    limits: dict[tuple[str, ...], float] = {}
+    for cell in _read_pictures(arrays):
+        key = tuple(cell.names[name] for name in KEYS)
+        if key[-1] == "all":
+            limits[key[:-1]] = shared_limit([cell.mean])
+    for cell in _read_pictures(arrays):
+        key = tuple(cell.names[name] for name in KEYS)
+        row = by_key.get(key)
+        if row is None or int(row["units"]) < MIN_TESTED_UNITS:
+            continue
+        numbers = {
+            name: value_of(row, f"{folder}/cells.csv", name, style)
+            for name, style in CAPTION.items()
+        }
+        tested = _significance(tables, {**place, **cell.names})
+        hatch = ""
+        if tested is not None:
+            numbers |= {
+                name: value_of(tested, "atlases/significance.csv", name, style)
+                for name, style in SIGNIFICANCE.items()
+            }
+            if squares is not None and tested["tested"] == "True":
+                hatch = squares_uri(squares[int(tested[ROW]) - 1])
+        yield CellView(
+            {**place, **cell.names},
+            numbers,
+            _face(cell.face) if faces else "",
+            heatmap_uri(cell.mean, limits[key[:-1]], look),
+            hatch,
+            outline(cell.mask),
+        )
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """The arrays of a cell that are shown, and its names."""
+
+    names: Mapping[str, str]
+    mean: np.ndarray
+    face: np.ndarray
+    mask: np.ndarray
+
+
+def _read_pictures(path: Path) -> Iterator[_Picture]:
+    """Read what is shown of the cells, without the resamples, which are large."""
+    with open_marked(path, FORMAT, VERSION) as file:
+        groups = file.get("cells", {})
+        for name in sorted(groups):
+            group = groups[name]
+            names = {key: str(group.attrs[key]) for key in KEYS}
+            yield _Picture(names, *(group[key][:] for key in ("mean", "face", "mask")))
+
+
+def _significance(tables: Tables, names: Mapping[str, str]) -> pd.Series | None:
+    """The row in which a cell is compared with real faces, or with zero."""
+    keys = ("model", "protocol", "baseline", *KEYS)
+    where = {key: names[key] for key in keys}
+    rows = tables.select(
+        "atlases/significance.csv", {**where, "comparison": [REAL_FACES, ZERO]}
+    )
+    return rows.iloc[0] if rows is not None and len(rows) else None
+
+
+def heatmap_uri(heatmap: np.ndarray, limit: float, look: Look) -> str:
+    """A map (S, S) as colours whose opacity grows with the strength: a data URI.
+
+    The colours are those of `overlay`, which draws a map over a face.
+    """
+    strength = np.clip(smooth(heatmap) / limit, -1, 1)
+    colours = cm.cmaps[look.colormap]((strength + 1) / 2)
+    colours[..., 3] = look.opacity * np.abs(strength) ** 0.75
+    return from_array(_small(np.round(colours * 255).astype(np.uint8))).uri
+
+
+def _face(face: np.ndarray) -> str:
+    """A face (S, S, 3) uint8 in grey, as a data URI."""
+    return from_array(_small(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY))).uri
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of at most LAYER_SIDE px a side."""
+    if len(pixels) <= LAYER_SIDE:
+        return pixels
+    size = (LAYER_SIDE, LAYER_SIDE)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def outline(mask: np.ndarray) -> str:
+    """The border of the part of a mask (S, S) in 0..1 that is at least 0.5.
+
+    As the data of an SVG path in a square of PATH_SIDE; "" if there is no border.
+    """
+    inside = (mask >= 0.5).astype(np.uint8)
+    if inside.all() or not inside.any():
+        return ""
+    found, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_TC89_L1)
+    scale = PATH_SIDE / len(mask)
+    lines = []
+    for contour in found:
+        points = np.round((contour[:, 0] + 0.5) * scale).astype(int)
+        lines.append("M" + "L".join(f"{x} {y}" for x, y in points) + "Z")
+    return "".join(lines)

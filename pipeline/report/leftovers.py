@@ -1,0 +1,78 @@
+"""Results of models, protocols, baselines and shards that a configuration lacks."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from pipeline.report.run_description import RunDescription
+
+# Folders whose content is of one detector each: <folder>/<model>/<protocol>/...
+OF_DETECTORS = ("models", "metrics", "attributions", "atlases")
+# Folders beside those of models, whose content is of no detector.
+SHARED = {("models", "weights"), ("attributions", "references")}
+SHARED |= {("attributions", "originals")}
+# What is beside the baselines in the folder of a detector's attributions.
+CONTROLS = "controls"
+COLUMNS = ["folder", "files", "bytes"]
+
+
+def belongs(file: str, run: RunDescription) -> bool:
+    """Whether a file of the results is of this configuration.
+
+    `file` is relative to the folder of results. Files that are of no single detector
+    and no single baseline belong to every configuration.
+    """
+    parts = PurePosixPath(file).parts
+    if parts[0] == "atlases" and len(parts) == 2:
+        return _compared_baseline(parts[1]) in (None, *run.baselines)
+    if parts[0] not in OF_DETECTORS or len(parts) < 3 or parts[:2] in SHARED:
+        return True
+    known = {(detector.model, detector.protocol) for detector in run.detectors}
+    if len(parts) == 3:  # a file in a model's folder, beside its protocols
+        return parts[1] in {model for model, _ in known}
+    if parts[1:3] not in known:
+        return False
+    is_map = parts[0] in ("attributions", "atlases") and len(parts) > 4
+    return not is_map or parts[3] in (CONTROLS, *run.baselines)
+
+
+def _compared_baseline(name: str) -> str | None:
+    """The baseline in the name of a file such as `models-black.png`."""
+    stem = PurePosixPath(name).stem
+    return stem.removeprefix("models-") if stem.startswith("models-") else None
+
+
+def leftovers(results: Path, run: RunDescription) -> pd.DataFrame:
+    """The folders with results that the configuration lacks: the columns COLUMNS.
+
+    The largest are first. A folder is named once, without the folders in it.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for file, size in _files(results):
+        if not belongs(file, run):
+            folder = _folder(file, run)
+            files, total = found.get(folder, (0, 0))
+            found[folder] = files + 1, total + size
+    rows = [(folder, files, size) for folder, (files, size) in found.items()]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values("bytes", ascending=False, ignore_index=True)
+
+
+def _files(results: Path) -> Iterator[tuple[str, int]]:
+    for stage in OF_DETECTORS:
+        for path in sorted((results / stage).rglob("*")):
+            if path.is_file():
+                yield path.relative_to(results).as_posix(), path.stat().st_size
+
+
+def _folder(file: str, run: RunDescription) -> str:
+    """The highest folder of a file that holds nothing of the configuration."""
+    parts = PurePosixPath(file).parts
+    if len(parts) == 2:
+        return file
+    if parts[1] not in {detector.model for detector in run.detectors}:
+        return "/".join(parts[:2])
+    if parts[1:3] not in {(d.model, d.protocol) for d in run.detectors}:
+        return "/".join(parts[:3])
+    return "/".join(parts[:4])

@@ -1,0 +1,170 @@
+"""A paragraph on the methods of a run, to paste into a paper, with its references."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report.run_description import RunDescription, flat
+from pipeline.report.values import Setting
+
+# Key of the reference -> its BibTeX entry.
+REFERENCES = {
+    "roessler2019": """@inproceedings{roessler2019,
+  title = {{FaceForensics++}: Learning to Detect Manipulated Facial Images},
+  author = {R{\\"o}ssler, Andreas and Cozzolino, Davide and Verdoliva, Luisa and
+            Riess, Christian and Thies, Justus and Nie{\\ss}ner, Matthias},
+  booktitle = {ICCV}, year = {2019}}""",
+    "xu2019": """@misc{xu2019,
+  title = {{CenterFace}: Joint Face Detection and Alignment Using Face as Point},
+  author = {Xu, Yuanyuan and Yan, Wan and Sun, Haixin and Yang, Genke and Luo, Jiliang},
+  note = {arXiv:1911.03599}, year = {2019}}""",
+    "wightman2019": """@misc{wightman2019,
+  title = {{PyTorch} Image Models}, author = {Wightman, Ross},
+  doi = {10.5281/zenodo.4414861}, year = {2019}}""",
+    "sundararajan2017": """@inproceedings{sundararajan2017,
+  title = {Axiomatic Attribution for Deep Networks},
+  author = {Sundararajan, Mukund and Taly, Ankur and Yan, Qiqi},
+  booktitle = {ICML}, year = {2017}}""",
+    "efron1987": """@article{efron1987,
+  title = {Better Bootstrap Confidence Intervals}, author = {Efron, Bradley},
+  journal = {Journal of the American Statistical Association},
+  volume = {82}, number = {397}, pages = {171--185}, year = {1987}}""",
+    "westfall1993": """@book{westfall1993,
+  title = {Resampling-Based Multiple Testing},
+  author = {Westfall, Peter H. and Young, S. Stanley},
+  publisher = {Wiley}, year = {1993}}""",
+    "moelder2021": """@article{moelder2021,
+  title = {Sustainable Data Analysis with {Snakemake}},
+  author = {M{\\"o}lder, Felix and Jablonski, Kim Philipp and Letcher, Brice and
+            Hall, Michael B. and Tomkins-Tinch, Christopher H. and Sochat, Vanessa and
+            Forster, Jan and Lee, Soohyun and Twardziok, Sven O. and others},
+  journal = {F1000Research}, volume = {10}, number = {33}, year = {2021}}""",
+}
+FACE_DETECTORS = {
+    "centerface": ("CenterFace", ("xu2019",)),
+    "haar": ("the Haar cascade of OpenCV", ()),
+    "retinaface": ("RetinaFace", ()),
+}
+
+
+def methods_paragraph(run: RunDescription) -> tuple[Markup, list[str]]:
+    """The paragraph, and the BibTeX entries of its references.
+
+    Each number in it is a value of the configuration.
+    """
+    values = dict(flat(run.config))
+    cited: list[str] = []
+
+    def setting(key: str) -> Setting:
+        return Setting(key, values[key])
+
+    def cite(*keys: str) -> Markup:
+        cited.extend(key for key in keys if key not in cited)
+        return Markup('<span data-fixed="">[{}]</span>').format(", ".join(keys))
+
+    sentences = [
+        *_faces(run, setting, cite),
+        *_training(run, cite),
+        _metrics(setting, cite),
+        _attributions(run, setting, cite),
+        _atlases(cite),
+        Markup("All steps were run with Snakemake {}, by deepfake-atlas.").format(
+            cite("moelder2021")
+        ),
+    ]
+    entries = [REFERENCES[key] for key in cited]
+    return Markup(" ").join(sentences), entries
+
+
+def _faces(run: RunDescription, setting: Any, cite: Any) -> list[Markup]:
+    sources = [name for name, value in run.config["sources"].items() if value]
+    detector, keys = FACE_DETECTORS[run.config["faces"]["detector"]]
+    cites = [cite(*keys)] if keys else []
+    if "faceforensics" in sources:
+        cites.append(cite("roessler2019"))
+    text = Markup(
+        "Videos of {} were used. Faces were found by {}, and cropped with {} times the "
+        "side of their box, in {} frames of each video. {}"
+    ).format(
+        _names(sources),
+        detector,
+        setting("faces.margin"),
+        setting("faces.frames"),
+        Markup(" ").join(cites),
+    )
+    return [text]
+
+
+def _training(run: RunDescription, cite: Any) -> list[Markup]:
+    models = run.config["models"]
+    parts = []
+    for name, model in models.items():
+        weights = model.get("weights")
+        if weights:
+            parts.append(Markup("{} is a finished detector").format(_name(name)))
+            continue
+        parts.append(
+            Markup("{} ({}) was trained for at most {} epochs").format(
+                _name(name),
+                Setting(f"models.{name}.timm", model["timm"]),
+                Setting(f"models.{name}.epochs", model["epochs"]),
+            )
+        )
+    sentence = Markup(
+        "Of the detectors, {}, with the networks of timm {}; "
+        "the epoch with the highest validation AUC was kept."
+    )
+    return [sentence.format(Markup("; ").join(parts), cite("wightman2019"))]
+
+
+def _metrics(setting: Any, cite: Any) -> Markup:
+    return Markup(
+        "The score of a video is the mean logit of its frames. Thresholds were chosen "
+        "on validation videos. Intervals are by a Poisson bootstrap over units, people "
+        "whose videos depend on each other, with {} resamples, bias-corrected and "
+        "accelerated {}."
+    ).format(setting("evaluation.bootstrap"), cite("efron1987"))
+
+
+def _attributions(run: RunDescription, setting: Any, cite: Any) -> Markup:
+    if run.config["attribution"]["engine"] == "captum":
+        return Markup(
+            "The logit of fake was attributed to pixels by Integrated Gradients {} of "
+            "captum, from the baselines {}, with {} steps."
+        ).format(
+            cite("sundararajan2017"),
+            _names(run.baselines),
+            setting("attribution.steps"),
+        )
+    return Markup(
+        "The logit of fake was attributed to pixels by Integrated Gradients {}, from "
+        "the baselines {}. Each map got gradients until the error of its sum was "
+        "within {} and the error of the map within {}, or {} gradients were used."
+    ).format(
+        cite("sundararajan2017"),
+        _names(run.baselines),
+        setting("attribution.tolerance"),
+        setting("attribution.map_tolerance"),
+        setting("attribution.max_steps"),
+    )
+
+
+def _atlases(cite: Any) -> Markup:
+    return Markup(
+        "Maps were brought onto a canonical face and averaged. All differences of mean "
+        "maps were tested together, by the largest t over all squares and pictures {}."
+    ).format(cite("westfall1993"))
+
+
+def _name(name: str) -> Markup:
+    return Markup("<span data-fixed=''>{}</span>").format(name)
+
+
+def _names(names: Sequence[str]) -> Markup:
+    return Markup(", ").join(_name(name) for name in names)
+
+
+def config_rows(config: Mapping[str, Any]) -> list[Setting]:
+    """All keys of the configuration with their values."""
+    return [Setting(key, value) for key, value in flat(config)]

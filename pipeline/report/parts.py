@@ -1,0 +1,216 @@
+"""The parts that the sections of the report are declared with: figures and tables.
+
+A part names its file by a pattern, relative to the results folder, with the names
+`{model}`, `{protocol}`, `{baseline}` and `{shard}` in it. It is shown once for each
+file of the run that exists, and nowhere if there is none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from pipeline.report.tables import Tables, Where, interval_of, value_of
+from pipeline.report.values import TEXT, Interval, Value
+
+Place = Mapping[str, str]  # the names in a pattern, with their values
+LISTED_FACTS = 12  # at most, of each kind, in the text of a figure
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers of a table that say in words what a figure shows.
+
+    Attributes:
+        what: is measured.
+        file: the pattern of the table.
+        value: the column of the numbers.
+        style: how they are shown.
+        names: the columns that say what each number belongs to.
+        where: the rows, by the values of columns.
+        interval: whether the columns `low` and `high` hold its interval.
+    """
+
+    what: str
+    file: str
+    value: str
+    style: str
+    names: Sequence[str] = ("method",)
+    where: Where = field(default_factory=dict)
+    interval: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, with what a reader should know.
+
+    Attributes:
+        file: the pattern of the PNG file.
+        caption: what it shows.
+        look_for: what to look for, and what would be wrong.
+        facts: the numbers of its alternative text.
+        has_faces: whether faces can be seen in it.
+    """
+
+    file: str
+    caption: str
+    look_for: str
+    facts: Sequence[Facts]
+    has_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page: some rows and columns of a file.
+
+    Attributes:
+        file: the pattern of the CSV file.
+        caption: what it shows.
+        names: the columns that say what a row is.
+        columns: further columns and how their values are shown; of a file with a
+            `pivot`, the values of the pivot and how they are shown.
+        where: the rows, by the values of columns.
+        pivot: the column whose values become columns, if any; the numbers are in
+            `value`, `low` and `high`.
+        interval: whether `low` and `high` hold the interval of the first of `columns`.
+        counts: columns of a file with a pivot that are the same for the values of a row
+            of the page.
+    """
+
+    file: str
+    caption: str
+    names: Sequence[str]
+    columns: Mapping[str, str]
+    where: Where = field(default_factory=dict)
+    pivot: str = ""
+    interval: bool = False
+    counts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number in words: what is measured, of what, and the number."""
+
+    what: str
+    names: Sequence[Value]
+    value: Value | Interval
+
+    def __str__(self) -> str:
+        names = ", ".join(name.text for name in self.names)
+        return f"{names}: {self.value}" if names else str(self.value)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table of the page; None if the file has no such value."""
+
+    value: Value | Interval | None
+    is_name: bool
+
+
+@dataclass(frozen=True)
+class FilledTable:
+    """A table as it is shown.
+
+    Attributes:
+        file: its path, relative to the results folder.
+        caption: what it shows.
+        columns: the columns of the file that are shown, with the title of each.
+        rows: the cells of each row.
+    """
+
+    file: str
+    caption: str
+    columns: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Cell]]
+
+
+def read_facts(facts: Facts, tables: Tables, place: Place) -> list[Fact]:
+    """The numbers of a table; none if the file or a column is not there."""
+    file = facts.file.format(**place)
+    where = {column: filled(value, place) for column, value in facts.where.items()}
+    rows = tables.select(file, where)
+    if rows is None or not {*facts.names, facts.value} <= set(rows.columns):
+        return []
+    read = interval_of if facts.interval else value_of
+    return [
+        Fact(
+            facts.what,
+            [value_of(row, file, name) for name in facts.names],
+            read(row, file, facts.value, facts.style),
+        )
+        for _, row in rows.head(LISTED_FACTS).iterrows()
+    ]
+
+
+def filled(value: Any, place: Place) -> Any:
+    """A value of a column, which may hold names of the pattern."""
+    return value.format(**place) if isinstance(value, str) else value
+
+
+def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
+    """A table with its values; None if the file is not there or has no such row."""
+    file = table.file.format(**place)
+    where = {column: filled(value, place) for column, value in table.where.items()}
+    rows = tables.select(file, where)
+    if rows is None or not len(rows):
+        return None
+    return _pivoted(table, rows, file) if table.pivot else _plain(table, rows, file)
+
+
+def _plain(table: Table, rows: pd.DataFrame, file: str) -> FilledTable:
+    names = [name for name in table.names if name in rows.columns]
+    shown = [name for name in table.columns if name in rows.columns]
+    first = shown[0] if table.interval and shown else ""
+    cells = []
+    for _, row in rows.iterrows():
+        line = [Cell(value_of(row, file, name), True) for name in names]
+        for column in shown:
+            read = interval_of if column == first else value_of
+            style = table.columns[column]
+            line.append(Cell(read(row, file, column, style), style == TEXT))
+        cells.append(line)
+    columns = [(column, title_of(column)) for column in (*names, *shown)]
+    return FilledTable(file, table.caption, columns, cells)
+
+
+def _pivoted(table: Table, rows: pd.DataFrame, file: str) -> FilledTable:
+    present = set(rows[table.pivot])
+    shown = {name: style for name, style in table.columns.items() if name in present}
+    cells = []
+    for _, part in rows.groupby(list(table.names), sort=False):
+        first = part.iloc[0]
+        line = [Cell(value_of(first, file, name), True) for name in table.names]
+        line += [Cell(value_of(first, file, c, "d"), False) for c in table.counts]
+        by_name = {row[table.pivot]: row for _, row in part.iterrows()}
+        for name, style in shown.items():
+            row = by_name.get(name)
+            has_interval = {"low", "high"} <= set(rows.columns)
+            read = interval_of if has_interval else value_of
+            found = None if row is None else read(row, file, "value", style)
+            line.append(Cell(found, False))
+        cells.append(line)
+    columns = [(name, title_of(name)) for name in (*table.names, *table.counts)]
+    columns += [("value", title_of(name)) for name in shown]
+    return FilledTable(file, table.caption, columns, cells)
+
+
+# Titles of columns whose names are not plain words.
+TITLES = {
+    "auc": "AUC",
+    "eer": "EER",
+    "tpr_at_fpr_1": "true positives at 1 % false ones",
+    "tpr_at_fpr_10": "true positives at 10 % false ones",
+    "ece": "calibration error",
+    "ece_calibrated": "calibration error after temperature scaling",
+    "psnr": "PSNR",
+    "dataset": "data set",
+    "fake": "fakes",
+    "real": "real",
+}
+
+
+def title_of(column: str) -> str:
+    """The title of a column in the page."""
+    return TITLES.get(column, column.replace("_", " "))

@@ -1,0 +1,56 @@
+"""Pictures inside the page: WebP as data URIs."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+MAX_WIDTH = 1400  # px of a figure in the page
+QUALITY = 62  # of WebP, 0..100
+EFFORT = 2  # of WebP, 0..6
+Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is embedded: its data URI, and its size in px."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def read_figure(path: Path, max_width: int = MAX_WIDTH) -> Picture:
+    """Read a PNG file and make it small. Raises OSError if it cannot be read."""
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    if picture.width > max_width:
+        height = round(picture.height * max_width / picture.width)
+        picture = picture.resize((max_width, height), Image.Resampling.BOX)
+    return encode(picture)
+
+
+def from_array(pixels: np.ndarray) -> Picture:
+    """A picture of uint8 pixels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA."""
+    return encode(Image.fromarray(pixels))
+
+
+def encode(picture: Image.Image) -> Picture:
+    """Embed a picture."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=QUALITY, method=EFFORT, alpha_quality=60)
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(f"data:image/webp;base64,{text}", *picture.size)
+
+
+def squares_uri(squares: np.ndarray) -> str:
+    """Squares (P, P) bool as a picture of P x P px: grey where they are False, else
+    transparent. The page draws it larger, with sharp edges."""
+    pixels = np.zeros((*squares.shape, 4), np.uint8)
+    pixels[~squares] = (90, 90, 90, 150)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,121 @@
+"""Values of tables as the report shows them: rounded once, with their addresses.
+
+The address of a value is the file (relative to the results folder), the row (the first
+below the header is 1) and the column. Each value that the page shows carries it as
+attributes, so that a reader, or a test, can look the value up.
+"""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+UNKNOWN = "unknown"  # is shown where a table has no value
+TEXT = ""  # the format of a value that is shown as it is
+COUNT = "d"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a table.
+
+    Attributes:
+        raw: as it stands in the file.
+        file, row, column: its address.
+        style: how it is shown: TEXT, or a format specification of Python for a number,
+            such as ".3f", "+.2f", ".1%" or COUNT.
+    """
+
+    raw: str
+    file: str
+    row: int
+    column: str
+    style: str = TEXT
+
+    @property
+    def text(self) -> str:
+        """What is shown, without markup."""
+        return shown(self.raw, self.style)
+
+    @property
+    def order(self) -> str:
+        """What a table is sorted by."""
+        return self.raw
+
+    def __html__(self) -> str:
+        return Markup(
+            '<data value="{}" data-file="{}" data-row="{}" data-column="{}"'
+            ' data-style="{}">{}</data>'
+        ).format(self.raw, self.file, self.row, self.column, self.style, self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def shown(raw: str, style: str) -> str:
+    """A value of a table as it is shown; UNKNOWN if it is empty or not a number.
+
+    Raises ValueError if a value to be formatted is a text.
+    """
+    if style == TEXT:
+        return raw or UNKNOWN
+    if raw == "" or raw.lower() == "nan":
+        return UNKNOWN
+    if style == COUNT:
+        return format(int(float(raw)), ",")
+    text = format(float(raw), style)
+    is_zero = float(text.strip("%")) == 0
+    return text.replace("-", "", 1) if is_zero else text
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval, which may be unknown."""
+
+    value: Value
+    low: Value
+    high: Value
+
+    @property
+    def text(self) -> str:
+        if UNKNOWN in (self.low.text, self.high.text):
+            return self.value.text
+        return f"{self.value.text} ({self.low.text} to {self.high.text})"
+
+    @property
+    def order(self) -> str:
+        return self.value.raw
+
+    def __html__(self) -> str:
+        if UNKNOWN in (self.low.text, self.high.text):
+            return self.value.__html__()
+        template = Markup('{} <span class="interval">({} to {})</span>')
+        return template.format(self.value, self.low, self.high)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value of the configuration, with its key."""
+
+    key: str
+    value: object
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        return "none" if self.value is None else str(self.value)
+
+    def __html__(self) -> str:
+        template = Markup('<data value="{}" data-key="{}">{}</data>')
+        return template.format(self.text, self.key, self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def fixed(text: str) -> Markup:
+    """A text of ours whose numerals are no result, such as a caption."""
+    return Markup('<span data-fixed="">{}</span>').format(escape(text))
