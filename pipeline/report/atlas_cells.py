@@ -15,7 +15,7 @@ import pandas as pd
 from cmcrameri import cm
 
 from pipeline.atlases.arrays import FORMAT, VERSION
-from pipeline.atlases.differences import REAL_FACES, ZERO
+from pipeline.atlases.differences import REAL_FACES, ZERO, read_squares
 from pipeline.atlases.overlays import Look, shared_limit
 from pipeline.atlases.scales import smooth
 from pipeline.files.hdf5 import open_marked
@@ -26,6 +26,7 @@ from pipeline.statistics.significance import MIN_TESTED_UNITS
 
 LAYER_SIDE = 112  # px
 PATH_SIDE = 100  # the mask's line is drawn in a square of this side
+TESTED = "atlases/significance.csv"
 KEYS = ("dataset", "compression", "method", "outcome")
 CAPTION = {
     "frames": "d",
@@ -60,8 +61,7 @@ class CellView:
     @property
     def title(self) -> str:
         """Its name in the page."""
-        names = [self.place[key] for key in ("model", "protocol", "baseline", *KEYS)]
-        return ", ".join(names)
+        return ", ".join(self.place.values())
 
     @property
     def text(self) -> str:
@@ -74,7 +74,6 @@ class CellView:
 
 def cell_views(
     tables: Tables,
-    squares: np.ndarray | None,
     place: Mapping[str, str],
     *,
     look: Look,
@@ -82,10 +81,11 @@ def cell_views(
 ) -> Iterator[CellView]:
     """The cells of an atlas, in the order of its file.
 
-    `squares` (rows, P, P) bool belong to the rows of `atlases/significance.csv`; None
-    if they are unknown. `place` has model, protocol and baseline. Cells of fewer than
-    MIN_TESTED_UNITS units are left out, as in `atlas.png`.
+    `place` has model, protocol and baseline, and may have further names. Cells of fewer
+    than MIN_TESTED_UNITS units are left out, as in `atlas.png`.
     """
+    file = tables.results / "atlases" / "significance.h5"
+    squares = read_squares(file) if file.is_file() else None
     folder = "atlases/{model}/{protocol}/{baseline}".format(**place)
     arrays = tables.results / folder / "arrays.h5"
     rows = tables.read(f"{folder}/cells.csv")
@@ -103,14 +103,14 @@ def cell_views(
         if row is None or int(row["units"]) < MIN_TESTED_UNITS:
             continue
         numbers = {
-            name: value_of(row, f"{folder}/cells.csv", name, style)
+            name: value_of(row, f"{tables.prefix}{folder}/cells.csv", name, style)
             for name, style in CAPTION.items()
         }
         tested = _significance(tables, {**place, **cell.names})
         hatch = ""
         if tested is not None:
             numbers |= {
-                name: value_of(tested, "atlases/significance.csv", name, style)
+                name: value_of(tested, f"{tables.prefix}{TESTED}", name, style)
                 for name, style in SIGNIFICANCE.items()
             }
             if squares is not None and tested["tested"] == "True":
@@ -149,9 +149,7 @@ def _significance(tables: Tables, names: Mapping[str, str]) -> pd.Series | None:
     """The row in which a cell is compared with real faces, or with zero."""
     keys = ("model", "protocol", "baseline", *KEYS)
     where = {key: names[key] for key in keys}
-    rows = tables.select(
-        "atlases/significance.csv", {**where, "comparison": [REAL_FACES, ZERO]}
-    )
+    rows = tables.select(TESTED, {**where, "comparison": [REAL_FACES, ZERO]})
     return rows.iloc[0] if rows is not None and len(rows) else None
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.atlases.differences import read_squares
 from pipeline.atlases.overlays import Look
 from pipeline.report.atlas_cells import PATH_SIDE, cell_views
+from pipeline.report.comparison import OTHER, THIS, beside, config_differences
 from pipeline.report.dictionary import describe
 from pipeline.report.methods_text import config_rows, methods_paragraph
 from pipeline.report.parts import (
@@ -26,13 +25,19 @@ from pipeline.report.parts import (
     read_facts,
 )
 from pipeline.report.pictures import read_figure
-from pipeline.report.run_description import RunDescription
-from pipeline.report.sections import SECTIONS, Block, Section
+from pipeline.report.run_description import RunDescription, read_description
+from pipeline.report.sections import (
+    COMPARISON,
+    METRICS_TABLE,
+    SECTIONS,
+    Block,
+    Section,
+)
 from pipeline.report.single_frames import frame_views
 from pipeline.report.tables import Tables
 
 TEMPLATES = Path(__file__).parent / "templates"
-MAX_INDEX_BYTES = 4_800_000  # larger runs have a page for each detector
+MAX_INDEX_BYTES = 4_900_000  # larger runs have a page for each detector
 MAX_ROWS = 400  # of a table; the rest is in its file
 INDEX, PAGES = "index.html", "pages"
 DRAWN_WARNING = (
@@ -49,11 +54,13 @@ class Group:
         title: its heading; "" for the parts of the whole run.
         name: of its place in the page.
         parts: as HTML.
+        is_folded: whether a reader must open it.
     """
 
     title: str
     name: str
     parts: Sequence[Markup]
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,8 @@ class Page:
                 if scope_of(part) == "atlas":
                     found += self._part(part, place)
             heading = f"{title}, from {baseline}"
-            groups.append(Group(heading, anchor(section.name, *place.values()), found))
+            name = anchor(section.name, *place.values())
+            groups.append(Group(heading, name, found, is_folded=True))
         return [group for group in groups if group.parts]
 
     def _part(self, part: Figure | Table | Block, place: Place) -> list[Markup]:
@@ -199,17 +207,11 @@ class Page:
 
     def viewer(self, place: Place) -> list[Markup]:
         """The cells of an atlas."""
-        file = self.tables.results / "atlases" / "significance.h5"
-        squares: np.ndarray | None = read_squares(file) if file.is_file() else None
-        cells = list(
-            cell_views(
-                self.tables,
-                squares,
-                place,
-                look=self.look,
-                faces=self.run.shows_faces,
-            )
-        )
+        return self._cells(self.tables, place)
+
+    def _cells(self, tables: Tables, place: Place) -> list[Markup]:
+        faces = self.run.shows_faces
+        cells = list(cell_views(tables, place, look=self.look, faces=faces))
         if not cells:
             return []
         return [self._render("cells.html", cells=cells, side=PATH_SIDE)]
@@ -247,6 +249,22 @@ class Page:
         ]
         checksums = fill(CHECKSUMS_TABLE, self.tables, place)
         return found if checksums is None else [*found, self.table(checksums)]
+
+    def comparison(self, other: RunDescription, tables: Tables) -> list[Group]:
+        """Another run's metrics, configuration and atlases beside those of this one."""
+        metrics = beside(METRICS_TABLE, self.tables, tables, COMPARED_METRICS)
+        differences = config_differences(self.run, other)
+        parts = [] if metrics is None else [self.table(metrics)]
+        parts.append(self._render("config_differences.html", differences=differences))
+        groups = [Group("", "comparison", parts)]
+        for place in self.places["atlas"]:
+            own = self._cells(self.tables, {"run": THIS, **place})
+            others = self._cells(tables, {"run": OTHER, **place})
+            if own and others:
+                title = "{model}/{protocol}, from {baseline}".format(**place)
+                name = anchor("atlases", *place.values())
+                groups.append(Group(title, name, [*own, *others], is_folded=True))
+        return groups
 
     # Whole pages.
 
@@ -302,6 +320,7 @@ SUMMARY_FACTS = {
         names=("model", "protocol", "baseline"),
     ),
 }
+COMPARED_METRICS = ("auc", "eer", "balanced_accuracy", "ece")
 COUNTS = Facts("problems", "report/problem_counts.csv", "count", "d", names=("kind",))
 DETECTORS_TABLE = Table(
     "report/detectors.csv",
@@ -368,10 +387,28 @@ def write_pages(run: RunDescription, results: Path) -> Iterator[tuple[str, str]]
     for _, groups in waiting:
         for one, found in zip(sections, groups, strict=True):
             one.groups.extend(found)
+    if run.config["report"]["compare_with"]:
+        yield _comparison_page(page, sections, run.config["report"]["compare_with"])
     yield (
         INDEX,
         page.document("deepfake-atlas: report of a run", sections, is_index=True),
     )
+
+
+def _comparison_page(
+    page: Page, index: Sequence[FilledSection], folder: str
+) -> tuple[str, str]:
+    """The page with another run beside this one; the section of metrics links it."""
+    other = read_description(Path(folder) / "report" / "run.json")
+    groups = page.comparison(other, Tables(Path(folder), prefix=f"{folder}/"))
+    name = f"{PAGES}/comparison.html"
+    for one in index:
+        if one.section.name == "metrics":
+            one.links.append((name, f"comparison with {folder}"))
+    document = page.document(
+        "deepfake-atlas: two runs", [FilledSection(COMPARISON, groups)], is_index=False
+    )
+    return name, document
 
 
 def _size(groups: Iterator[Group]) -> int:

@@ -90,9 +90,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Fact:
-    """A number in words: what is measured, of what, and the number."""
+    """A number in words: what is measured, its file, of what it is, and the number."""
 
     what: str
+    file: str
     names: Sequence[Value]
     value: Value | Interval
 
@@ -137,6 +138,7 @@ def read_facts(facts: Facts, tables: Tables, place: Place) -> list[Fact]:
     return [
         Fact(
             facts.what,
+            file,
             [value_of(row, file, name) for name in facts.names],
             read(row, file, facts.value, facts.style),
         )
@@ -156,7 +158,9 @@ def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
     rows = tables.select(file, where)
     if rows is None or not len(rows):
         return None
-    return _pivoted(table, rows, file) if table.pivot else _plain(table, rows, file)
+    address = tables.prefix + file
+    read = _pivoted if table.pivot else _plain
+    return read(table, rows, address)
 
 
 def _plain(table: Table, rows: pd.DataFrame, file: str) -> FilledTable:

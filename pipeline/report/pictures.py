@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-MAX_WIDTH = 1400  # px of a figure in the page
-QUALITY = 62  # of WebP, 0..100
-EFFORT = 2  # of WebP, 0..6
+MAX_WIDTH = 1100  # px of a figure in the page
+QUALITY = 55  # of WebP, 0..100
+EFFORT = 4  # of WebP, 0..6
 Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
 
 

@@ -128,6 +128,14 @@ DATA = Section(
     ),
 )
 
+METRICS_TABLE = Table(
+    "metrics/videos.csv",
+    "Video metrics of all detectors on the test set",
+    DETECTORS,
+    METRICS,
+    pivot="metric",
+    counts=("real", "fake", "units"),
+)
 METRICS_SECTION = Section(
     "metrics",
     "Metrics",
@@ -139,14 +147,7 @@ METRICS_SECTION = Section(
     "above published ones, or a calibration error that temperature scaling makes "
     "larger.",
     (
-        Table(
-            "metrics/videos.csv",
-            "Video metrics of all detectors on the test set",
-            DETECTORS,
-            METRICS,
-            pivot="metric",
-            counts=("real", "fake", "units"),
-        ),
+        METRICS_TABLE,
         Figure(
             "metrics/auc.png",
             "Video AUC of each detector (rows) for each method (columns).",
@@ -536,6 +537,15 @@ DIFFERENCES = Section(
             },
         ),
     ),
+)
+
+COMPARISON = Section(
+    "atlases",
+    "Two runs",
+    "Metrics, configuration and atlases of another run beside those of this one.",
+    "Intervals of two runs that share no value. Where runs differ in their test sets, "
+    "their metrics cannot be compared.",
+    (),
 )
 
 SECTIONS = (

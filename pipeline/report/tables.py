@@ -14,10 +14,13 @@ Where = Mapping[str, str | Collection[str]]
 
 
 class Tables:
-    """The tables below a folder of results, by their paths relative to it."""
+    """The tables below a folder of results, by their paths relative to it.
 
-    def __init__(self, results: Path) -> None:
-        self.results = results
+    `prefix` precedes the paths in the addresses of values: that of another run.
+    """
+
+    def __init__(self, results: Path, prefix: str = "") -> None:
+        self.results, self.prefix = results, prefix
         self.read = lru_cache(maxsize=64)(self._read)
 
     def _read(self, file: str) -> pd.DataFrame | None:

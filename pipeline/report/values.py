@@ -1,8 +1,9 @@
 """Values of tables as the report shows them: rounded once, with their addresses.
 
 The address of a value is the file (relative to the results folder), the row (the first
-below the header is 1) and the column. Each value that the page shows carries it as
-attributes, so that a reader, or a test, can look the value up.
+below the header is 1) and the column. Each value that the page shows carries row and
+column as the attribute `data-at`, and the file as `data-file`, which may be on an
+element around it. So a reader, or a test, can look the value up.
 """
 
 from dataclasses import dataclass
@@ -36,16 +37,15 @@ class Value:
         """What is shown, without markup."""
         return shown(self.raw, self.style)
 
-    @property
-    def order(self) -> str:
-        """What a table is sorted by."""
-        return self.raw
-
     def __html__(self) -> str:
-        return Markup(
-            '<data value="{}" data-file="{}" data-row="{}" data-column="{}"'
-            ' data-style="{}">{}</data>'
-        ).format(self.raw, self.file, self.row, self.column, self.style, self.text)
+        template = Markup('<data value="{}" data-file="{}" data-at="{}:{}">{}</data>')
+        return template.format(self.raw, self.file, self.row, self.column, self.text)
+
+    @property
+    def local(self) -> Markup:
+        """Its HTML inside of an element that names the file."""
+        template = Markup('<data value="{}" data-at="{}:{}">{}</data>')
+        return template.format(self.raw, self.row, self.column, self.text)
 
     def __str__(self) -> str:
         return self.text
@@ -82,14 +82,12 @@ class Interval:
         return f"{self.value.text} ({self.low.text} to {self.high.text})"
 
     @property
-    def order(self) -> str:
-        return self.value.raw
-
-    def __html__(self) -> str:
+    def local(self) -> Markup:
+        """Its HTML inside of an element that names the file."""
         if UNKNOWN in (self.low.text, self.high.text):
-            return self.value.__html__()
+            return self.value.local
         template = Markup('{} <span class="interval">({} to {})</span>')
-        return template.format(self.value, self.low, self.high)
+        return template.format(self.value.local, self.low.local, self.high.local)
 
     def __str__(self) -> str:
         return self.text

@@ -9,9 +9,9 @@ function make(tag, attributes = {}, ...children) {
 }
 
 function showAddresses() {
-  for (const value of document.querySelectorAll("data[data-file]")) {
-    const { file, row, column } = value.dataset;
-    value.title = `${file}, row ${row}, column ${column}`;
+  for (const value of document.querySelectorAll("data[data-at]")) {
+    const [row, column] = value.dataset.at.split(":");
+    value.title = `${value.closest("[data-file]").dataset.file}, row ${row}, column ${column}`;
   }
   for (const value of document.querySelectorAll("data[data-key]")) {
     value.title = `configuration: ${value.dataset.key}`;
@@ -32,7 +32,7 @@ function sortBy(table, heading) {
   const isDown = heading.getAttribute("aria-sort") === "ascending";
   for (const other of heading.parentNode.children) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", isDown ? "descending" : "ascending");
-  const order = (row) => row.children[column].dataset.order ?? "";
+  const order = (row) => row.children[column].querySelector("data")?.value ?? "";
   const rows = [...table.tBodies[0].rows];
   rows.sort((a, b) => compare(order(a), order(b)) * (isDown ? -1 : 1));
   table.tBodies[0].append(...rows);
@@ -58,14 +58,14 @@ function addTableControls(box) {
 
 // The viewer of atlases: two panes, each with one cell.
 
-const KEYS = ["model", "protocol", "baseline", "dataset", "compression", "method", "outcome"];
+const KEYS = ["run", "model", "protocol", "baseline", "dataset", "compression", "method", "outcome"];
 const LAYERS = { face: "face", map: "map", mask: "mask", hatch: "what is not significant" };
 
 function addPane(cells, number, start) {
   const shown = make("div", { class: "shown", "aria-live": "polite" });
   const controls = make("div", { class: "controls" });
   const selects = {};
-  const chosen = () => cells.find((cell) => KEYS.every((key) => cell.dataset[key] === selects[key].value));
+  const chosen = () => cells.find((cell) => KEYS.every((key) => (cell.dataset[key] ?? "") === selects[key].value));
   const show = () => {
     const cell = chosen();
     if (!cell) {
@@ -77,9 +77,9 @@ function addPane(cells, number, start) {
     shown.replaceChildren(copy);
   };
   for (const key of KEYS) {
-    const names = [...new Set(cells.map((cell) => cell.dataset[key]))];
+    const names = [...new Set(cells.map((cell) => cell.dataset[key] ?? ""))];
     selects[key] = make("select", {}, ...names.map((name) => make("option", { value: name }, name)));
-    selects[key].value = start.dataset[key];
+    selects[key].value = start.dataset[key] ?? "";
     selects[key].addEventListener("change", show);
     const label = make("label", {}, key === "dataset" ? "data set" : key, selects[key]);
     label.hidden = names.length === 1;
@@ -90,7 +90,7 @@ function addPane(cells, number, start) {
 }
 
 function addViewer() {
-  const cells = [...document.querySelectorAll("details.cells .cell")];
+  const cells = [...document.querySelectorAll(".cell")];
   const section = document.getElementById("atlases");
   if (!section || cells.length === 0) return;
   const viewer = make("div", { class: "viewer" });
@@ -103,11 +103,12 @@ function addViewer() {
   }
   const fakes = cells.filter((cell) => cell.dataset.method !== "real");
   const first = fakes[0] ?? cells[0];
-  const other = fakes.find((cell) => cell.dataset.model !== first.dataset.model && cell.dataset.method === first.dataset.method) ?? cells[1] ?? first;
+  const differs = (cell) => cell.dataset.run !== first.dataset.run || cell.dataset.model !== first.dataset.model;
+  const other = fakes.find((cell) => differs(cell) && cell.dataset.method === first.dataset.method) ?? cells[1] ?? first;
   const panes = make("div", { class: "panes" }, addPane(cells, 1, first), addPane(cells, 2, other));
   viewer.append(toggles, panes);
   const heading = make("h3", {}, "Compare two pictures");
-  section.querySelector("h2").nextElementSibling.after(heading, viewer);
+  section.querySelector(".look").after(heading, viewer);
 }
 
 // Galleries: search by video.
@@ -121,9 +122,9 @@ function addGallerySearch() {
     for (const card of section.querySelectorAll(".card")) {
       card.hidden = !card.dataset.video.toLowerCase().includes(wanted);
     }
-    for (const group of section.querySelectorAll("details.cells")) group.open = wanted !== "";
+    for (const group of section.querySelectorAll("details")) group.open = wanted !== "";
   });
-  section.querySelector("h2").after(make("label", { class: "filter" }, "Show videos whose name contains ", input));
+  section.querySelector(".look").after(make("label", { class: "filter" }, "Show videos whose name contains ", input));
 }
 
 // Ratings: of sections and of single frames. They are kept until the page is closed,
@@ -139,7 +140,8 @@ function rate(name, part) {
 
 function addRating(element, number) {
   const isCard = element.classList.contains("card");
-  const name = isCard ? `${element.closest("details").previousElementSibling?.textContent ?? ""}: ${element.dataset.rate}` : element.dataset.rate;
+  const place = isCard ? `${element.closest("details").id}: ` : "";
+  const name = place + element.dataset.rate;
   const box = make("fieldset", { class: "rating" }, make("legend", {}, isCard ? "Rating" : "Your rating of this section"));
   for (const value of ["fine", "doubtful"]) {
     const radio = make("input", { type: "radio", name: `rating-${number}`, value });
