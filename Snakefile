@@ -20,7 +20,7 @@ from pipeline.orchestration.run_folder import (
     runs_nothing,
     use_this_python,
 )
-from pipeline.orchestration.run_summary import summarize
+from pipeline.orchestration.run_summary import report_command, summarize
 from pipeline.orchestration.slurm_jobs import QueueSilent, ignore_warnings
 from pipeline.orchestration.slurm_plugin import patch_when_used
 from pipeline.orchestration.start import CODE_VERSIONS, checked_run, take_folder
@@ -128,3 +128,5 @@ onerror:
         check_writable(Path(RESULTS))
     except OSError as error:
         print(error)
+    else:
+        print(report_command(Path(RESULTS)))

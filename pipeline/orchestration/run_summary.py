@@ -43,6 +43,7 @@ def summarize(results: Path, shards: Collection[str]) -> str:
             "delete those tables and run again"
         )
     folders = {
+        "report/index.html": "start here: one page with everything",
         "atlases": "heatmap atlases and galleries for each detector",
         "attributions": "the attribution map of every explained frame",
         "metrics": "metrics and figures, the logit of every frame and video; start "
@@ -54,6 +55,15 @@ def summarize(results: Path, shards: Collection[str]) -> str:
         if (results / name).exists():
             lines.append(f"{results / name}: {what}")
     return "\n".join(lines)
+
+
+def report_command(results: Path) -> str:
+    """How to make the report of a run that failed."""
+    run, page = results / "report" / "run.json", results / "report" / "index.html"
+    command = f"python -m pipeline.build_report --run {run} --page {page}"
+    if not run.is_file():
+        command = f"snakemake describe_run --cores 1 && {command}"
+    return f"To see on one page what there is, and what failed:\n    {command}"
 
 
 def _shard_tables(results: Path, shards: Collection[str]) -> list[Path]:

@@ -138,7 +138,7 @@ def videos_without_crops(results: Path, run: RunDescription) -> Iterator[Problem
         usable = row.status in USABLE_STATUSES
         kind = "fewer crops" if usable else "no crops"
         reason = f"{row.status}: {row.reason if isinstance(row.reason, str) else ''}"
-        remedy = "" if usable else "the video has no part in the results"
+        remedy = "none is needed" if usable else "the video has no part in the results"
         yield kind, WARNING, str(row.video), reason[:MAX_REASON], remedy
 
 

@@ -52,12 +52,12 @@ class Value:
 
 
 def shown(raw: str, style: str) -> str:
-    """A value of a table as it is shown; UNKNOWN if it is empty or not a number.
+    """A value of a table as it is shown; UNKNOWN if a number is missing.
 
     Raises ValueError if a value to be formatted is a text.
     """
     if style == TEXT:
-        return raw or UNKNOWN
+        return raw
     if raw == "" or raw.lower() == "nan":
         return UNKNOWN
     if style == COUNT:

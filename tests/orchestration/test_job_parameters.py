@@ -20,6 +20,7 @@ from pipeline.config.fetch import FetchConfig
 from pipeline.config.miniature import MiniatureConfig
 from pipeline.config.models import ModelConfig
 from pipeline.config.protocols import ProtocolConfig
+from pipeline.config.report import ReportConfig, public_values
 from pipeline.config.run import RunConfig
 from pipeline.config.source import ShardsConfig, SourceConfig
 from pipeline.config.sources import FaceForensicsConfig, FolderConfig, SourcesConfig
@@ -662,6 +663,7 @@ EFFECTS: dict[str, dict[str, tuple[object, set[str]]]] = {
         "opacity": (0.5, DRAWINGS),
         "gallery": (5, {"draw_atlas"}),
     },
+    "report": {"faces": (False, set()), "compare_with": ("elsewhere", set())},
 }
 SECTIONS: dict[str, type[BaseModel]] = {
     "sources.miniature": MiniatureConfig,
@@ -672,6 +674,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationConfig,
     "attribution": AttributionConfig,
     "atlases": AtlasesConfig,
+    "report": ReportConfig,
 }
 
 
@@ -714,6 +717,18 @@ def test_a_key_changes_only_the_parameters_of_its_steps(jobs, section, key):
     value, expected = EFFECTS[section][key]
     after = make_jobs(nested(section, key, value))
     assert changed_triggers(jobs, after) == expected
+    # The report shows the whole configuration, without addresses.
+    shown = [public_values(run.config.model_dump(mode="json")) for run in (jobs, after)]
+    described = [run.run_description(Names()) for run in (jobs, after)]
+    assert (described[0] == described[1]) == (shown[0] == shown[1])
+
+
+def test_the_report_does_not_show_the_address_of_a_server():
+    served = {"faceforensics": {"root": "data", "server": "https://host.example/x"}}
+    described = public_values({"sources": served})
+    assert described == {
+        "sources": {"faceforensics": {"root": "data", "server": "(not shown)"}}
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from tests.support.runs import REPOSITORY
 PIPELINE = REPOSITORY / "pipeline"
 SCRIPTS = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
 RULE_FILES = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
-STAGES = ["videos", "faces", "models", "metrics", "attributions", "atlases"]
+STAGES = [
+    *("videos", "faces", "models", "metrics", "attributions", "atlases", "report"),
+]
 TARGETS = {*STAGES, "predictions", "virelay"}  # rules that only collect files
 
 

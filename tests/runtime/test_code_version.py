@@ -59,7 +59,10 @@ EDITS = {
     },
     ("models/header.py", "VERSION = ", "VERSION = 7 + "): {
         *("train_model", "predict_frames", "attribute_frames", "measure_controls"),
-        *("write_model_card", "collect_metrics"),
+        *("write_model_card", "collect_metrics", "build_report"),
+    },
+    ("report/sections.py", "How well the detectors", "How badly the detectors"): {
+        "build_report",
     },
     ("config/attribution.py", "Field(257", "Field(258"): {
         *("attribute_frames", "measure_controls"),

@@ -178,7 +178,7 @@ def test_jobs_are_few_and_name_their_rule_and_shard(
     jobs_of_controls = 2 + 1  # of two test shards, and their tables with a figure
     jobs_of_originals = 2 + 1  # of two test shards, and their table
     jobs_of_models = 2 * (jobs_of_a_model + jobs_of_controls) + 2 + 2
-    jobs_of_models += 1  # the joint test
+    jobs_of_models += 1 + 1  # the joint test, and the report
     assert len(steps) == len(rendered) + 4 + 3 + jobs_of_originals + jobs_of_models
 
 

@@ -9,6 +9,7 @@ from tests.support.runs import REPOSITORY
 
 # Steps that compute nothing with torch.
 WITHOUT_TORCH = (
+    "build_report",
     "checksum_videos",
     "choose_operating_point",
     "cluster_maps",
@@ -17,6 +18,7 @@ WITHOUT_TORCH = (
     "compare_atlases",
     "compare_baselines",
     "compare_models",
+    "describe_run",
     "draw_atlas",
     "draw_auc",
     "draw_baselines",
@@ -27,6 +29,7 @@ WITHOUT_TORCH = (
     "evaluate_model",
     "export_virelay",
     "index_videos",
+    "list_leftovers",
     "mark_significant",
     "plot_history",
     "predict_videos",

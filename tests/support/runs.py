@@ -44,6 +44,8 @@ SMALL = {
     "evaluation": {"bootstrap": 100},
 }
 
+REPORT = {"describe_run", "build_report"}  # they show everything, also the settings
+
 # Only the first model, which nearly halves the number of steps.
 ONE_MODEL = {**SMALL, "models": {"small": SMALL["models"]["small"]}}
 
@@ -105,8 +107,11 @@ class Run:
             env=self.environment,
         )
 
-    def stale(self, *arguments: str) -> set[str]:
-        """The jobs that a run would do: rule and wildcards, separated by spaces."""
+    def stale(self, *arguments: str, report: bool = False) -> set[str]:
+        """The jobs that a run would do: rule and wildcards, separated by spaces.
+
+        Without those of REPORT, which follow all others, unless `report` is True.
+        """
         printed = self.snakemake("all", "--dry-run", *arguments)
         jobs: list[str] = []
         for line in printed.splitlines():
@@ -117,7 +122,7 @@ class Run:
                 values = [word.split("=")[1].rstrip(",") for word in words[1:]]
                 jobs[-1] = " ".join([jobs[-1], *values])
         assert len(jobs) == len(set(jobs))
-        return set(jobs) - {"all"}
+        return set(jobs) - {"all", "report"} - (set() if report else REPORT)
 
     def copy(self, folder: Path) -> "Run":
         """Copy the run, with its results and the records of Snakemake, to `folder`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.runs import REPOSITORY, Run
+from tests.support.runs import REPORT, REPOSITORY, Run
 
 SHARDS = ("miniature-test-000", "miniature-test-001")
 
@@ -213,9 +213,17 @@ def test_a_changed_video_that_keeps_its_file_time_is_found(run):
     assert f"{video.name} changed since its checksum was taken" in printed
 
 
-def test_settings_that_change_no_result_make_nothing_stale(run):
+def test_settings_that_change_no_result_make_only_the_report_stale(run):
     run.configure({"faces": {"max_failed": 0.5}, "attribution": {"steps": 60}})
-    assert run.stale() == set()
+    assert run.stale(report=True) == REPORT
+
+
+def test_the_report_shows_what_has_changed_and_makes_nothing_else_stale(run):
+    assert run.stale(report=True) == set()
+    (run.folder / "results/report/index.html").unlink()
+    assert run.stale(report=True) == {"build_report"}
+    run.configure({"report": {"faces": False}})
+    assert run.stale(report=True) == REPORT
 
 
 def test_changed_attribution_setting_retrains_nothing(run):
@@ -239,7 +247,8 @@ def test_another_baseline_adds_only_its_own_maps(run):
 
 def test_changed_colour_draws_the_pictures_of_maps_again(run):
     run.configure({"atlases": {"colormap": "broc"}})
-    assert run.stale() == {job for m in MODELS for job in pictures_of_maps(m)}
+    pictures = {job for m in MODELS for job in pictures_of_maps(m)}
+    assert run.stale(report=True) == pictures | REPORT
 
 
 def test_one_models_learning_rate_leaves_the_other_alone(run):
@@ -383,19 +392,22 @@ def test_deleted_output_comes_back_with_what_depends_on_it(run):
 
 
 @pytest.mark.parametrize(
-    "target", ["videos", "faces", "models", "metrics", "attributions", "atlases"]
+    "target",
+    ["videos", "faces", "models", "metrics", "attributions", "atlases", "report"],
 )
 def test_targets(run, target):
     printed = run.snakemake(target, "--dry-run", "--forceall")
     steps = {
         "checksum_videos": (
             *("videos", "faces", "models", "metrics", "attributions", "atlases"),
+            "report",
         ),
-        "summarize_faces": ("faces",),
-        "train_model": ("models", "metrics", "attributions", "atlases"),
-        "evaluate_model": ("metrics",),
-        "attribute_frames": ("attributions", "atlases"),
-        "draw_atlas": ("atlases",),
+        "summarize_faces": ("faces", "report"),
+        "train_model": ("models", "metrics", "attributions", "atlases", "report"),
+        "evaluate_model": ("metrics", "report"),
+        "attribute_frames": ("attributions", "atlases", "report"),
+        "draw_atlas": ("atlases", "report"),
+        "build_report": ("report",),
     }
     for rule, targets in steps.items():
         assert (f"rule {rule}:" in printed) == (target in targets), rule

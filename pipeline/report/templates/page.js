@@ -53,7 +53,7 @@ function addTableControls(box) {
       row.hidden = !row.textContent.toLowerCase().includes(wanted);
     }
   });
-  box.prepend(make("label", { class: "filter" }, "Show rows that contain ", input));
+  box.querySelector(".caption").after(make("label", { class: "filter" }, "Show rows that contain ", input));
 }
 
 // The viewer of atlases: two panes, each with one cell.
