@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -
 TWO_AT_ONCE := -n 2 --dist loadscope --no-loadscope-reorder
 DURATIONS = --keep-durations=build/durations/$@.txt
 
-.PHONY: demo install test test-slow test-all test-slurm check docs readme lock format
+.PHONY: demo install test test-slow test-all test-slurm test-browser check docs readme lock format
 
 demo: $(READY)
 	$(BIN)/snakemake all --resources gpu=1
@@ -19,7 +19,7 @@ demo: $(READY)
 install: $(READY)
 
 test: $(READY)
-	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slow and not slurm"
+	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slow and not slurm and not browser"
 
 # What takes minutes: a run killed in every stage, the documents' commands in a clone.
 test-slow: $(READY)
@@ -27,12 +27,18 @@ test-slow: $(READY)
 
 # Both of them in one call, which makes the better use of two processors.
 test-all: $(READY)
-	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slurm"
+	$(PYTEST) $(TWO_AT_ONCE) $(DURATIONS) -m "not slurm and not browser"
 
 # On a SLURM cluster that it starts here, from Debian's packages: needs root and apt-get,
 # and says so where it skips.
 test-slurm: $(READY)
 	$(PYTEST) $(DURATIONS) -m slurm -rs tests/slurm
+
+# The demo's report in Chromium: needs `chromium`, and DEEPFAKE_ATLAS_DEMO, a clone in
+# which `make demo` has run (this one: `make test-browser DEEPFAKE_ATLAS_DEMO=.`).
+export DEEPFAKE_ATLAS_DEMO
+test-browser: $(READY)
+	$(PYTEST) $(DURATIONS) -m browser -rs tests/report
 
 check: $(READY)
 	$(BIN)/ruff check .
