@@ -8,7 +8,9 @@ import pytest
 from tests.support.documents import PAGES, REPOSITORY, blocks, code_spans, read
 
 MAX_README_BYTES = 10_240
-STAGES = ("videos", "faces", "models", "metrics", "attributions", "atlases")
+STAGES = (
+    *("videos", "faces", "models", "metrics", "attributions", "atlases", "report"),
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 # Names of earlier versions. Only the changelog may use them.
@@ -72,6 +74,7 @@ def test_every_configuration_names_its_file_in_the_first_line():
 
 # Parts of the paths of files that only some runs write.
 NOT_IN_EVERY_RUN = ("weights/", "real_faces", "state.pt", "not_a_number", "virelay")
+NOT_IN_EVERY_RUN += ("comparison.html",)
 
 
 def listed_outputs() -> list[str]:

@@ -80,7 +80,9 @@ def test_the_demos_page_has_the_numbers_of_its_tables_and_is_small():
 def test_people_with_any_screen_and_any_eyes_can_read_it(opened, width, scheme):
     page = opened(width, color_scheme=scheme)
     if scheme == "light":  # once is enough: the rules take half a minute
-        page.evaluate("for (const d of document.querySelectorAll('details')) d.open = 1")
+        page.evaluate(
+            "for (const d of document.querySelectorAll('details')) d.open = 1"
+        )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     undecoded = page.evaluate(
         """async () => {
