@@ -82,6 +82,14 @@ class Interval:
         return f"{self.value.text} ({self.low.text} to {self.high.text})"
 
     @property
+    def file(self) -> str:
+        """The file of all three."""
+        return self.value.file
+
+    def __html__(self) -> str:
+        return Markup('<span data-file="{}">{}</span>').format(self.file, self.local)
+
+    @property
     def local(self) -> Markup:
         """Its HTML inside of an element that names the file."""
         if UNKNOWN in (self.low.text, self.high.text):

@@ -115,6 +115,6 @@ def test_a_run_has_exactly_the_listed_outputs(finished):
         if not any(part in pattern for part in NOT_IN_EVERY_RUN):
             assert list(results.glob(pattern)), pattern
     known = {path for pattern in patterns for path in results.glob(pattern)}
-    files = {path for path in results.rglob("*") if path.is_file()}
+    files = {path for path in results.rglob("[!.]*") if path.is_file()}
     unlisted = {f for f in files - known if f.relative_to(results).parts[0] in STAGES}
     assert sorted(map(str, unlisted)) == []
