@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 class Arguments:
     run: Path  # report/run.json in the folder of results
     page: Path
+    workers: int
 
 
 def main(args: Arguments) -> None:
@@ -38,7 +39,7 @@ def main(args: Arguments) -> None:
     folder = args.page.parent
     shutil.rmtree(folder / PAGES, ignore_errors=True)
     (folder / PAGES).mkdir(parents=True)
-    for name, text in write_pages(described, results):
+    for name, text in write_pages(described, results, args.workers):
         path = folder / name if name.startswith(PAGES) else args.page
         with replacing(path) as part:
             part.write_text(text, encoding="utf-8")

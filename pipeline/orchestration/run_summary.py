@@ -60,7 +60,7 @@ def summarize(results: Path, shards: Collection[str]) -> str:
 def report_command(results: Path) -> str:
     """How to make the report of a run that failed."""
     run, page = results / "report" / "run.json", results / "report" / "index.html"
-    command = f"python -m pipeline.build_report --run {run} --page {page}"
+    command = f"python -m pipeline.build_report --run {run} --page {page} --workers 2"
     if not run.is_file():
         command = f"snakemake describe_run --cores 1 && {command}"
     return f"To see on one page what there is, and what failed:\n    {command}"

@@ -92,12 +92,14 @@ def cell_views(
     if rows is None or not arrays.is_file():
         return
     by_key = {tuple(row[list(KEYS)]): row for _, row in rows.iterrows()}
+    tested_by_key = _tested(tables, place)
     limits: dict[tuple[str, ...], float] = {}
-    for cell in _read_pictures(arrays):
+    cells = list(_read_pictures(arrays))
+    for cell in cells:
         key = tuple(cell.names[name] for name in KEYS)
         if key[-1] == "all":
             limits[key[:-1]] = shared_limit([cell.mean])
-    for cell in _read_pictures(arrays):
+    for cell in cells:
         key = tuple(cell.names[name] for name in KEYS)
         row = by_key.get(key)
         if row is None or int(row["units"]) < MIN_TESTED_UNITS:
@@ -106,7 +108,7 @@ def cell_views(
             name: value_of(row, f"{tables.prefix}{folder}/cells.csv", name, style)
             for name, style in CAPTION.items()
         }
-        tested = _significance(tables, {**place, **cell.names})
+        tested = tested_by_key.get(key)
         hatch = ""
         if tested is not None:
             numbers |= {
@@ -145,12 +147,15 @@ def _read_pictures(path: Path) -> Iterator[_Picture]:
             yield _Picture(names, *(group[key][:] for key in ("mean", "face", "mask")))
 
 
-def _significance(tables: Tables, names: Mapping[str, str]) -> pd.Series | None:
-    """The row in which a cell is compared with real faces, or with zero."""
-    keys = ("model", "protocol", "baseline", *KEYS)
-    where = {key: names[key] for key in keys}
-    rows = tables.select(TESTED, {**where, "comparison": [REAL_FACES, ZERO]})
-    return rows.iloc[0] if rows is not None and len(rows) else None
+def _tested(
+    tables: Tables, place: Mapping[str, str]
+) -> dict[tuple[str, ...], pd.Series]:
+    """The rows in which cells are compared with real faces, or with zero, by KEYS."""
+    names = {key: place[key] for key in ("model", "protocol", "baseline")}
+    rows = tables.select(TESTED, {**names, "comparison": [REAL_FACES, ZERO]})
+    if rows is None:
+        return {}
+    return {tuple(row[list(KEYS)]): row for _, row in rows.iterrows()}
 
 
 def heatmap_uri(heatmap: np.ndarray, limit: float, look: Look) -> str:

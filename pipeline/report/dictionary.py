@@ -109,8 +109,13 @@ def _descriptions() -> tuple[Description, ...]:
 def _matches(name: str, pattern: str) -> bool:
     """Whether a name matches a pattern, in which `{word}` and `*` are any text without
     a slash."""
+    return _expression(pattern).fullmatch(name) is not None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"\{\w+\}|\*", pattern)
-    return re.fullmatch("[^/]*".join(map(re.escape, parts)), name) is not None
+    return re.compile("[^/]*".join(map(re.escape, parts)))
 
 
 def _rows_of(file: str) -> list[Description]:

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -364,19 +366,22 @@ def anchor(*names: str) -> str:
     return "-".join(names)
 
 
-def write_pages(run: RunDescription, results: Path) -> Iterator[tuple[str, str]]:
+def write_pages(
+    run: RunDescription, results: Path, workers: int = 1
+) -> Iterator[tuple[str, str]]:
     """Yield the pages of a report: their names and their HTML, the index last.
+
+    So many processes (`workers`) fill the parts of detectors.
 
     All is in the index as long as it has at most MAX_INDEX_BYTES. Otherwise each
     detector has a page of its own, which the index links.
     """
     page = Page(run, Tables(results))
     sections = [FilledSection(one, [page.shared(one)]) for one in SECTIONS]
-    waiting: list[tuple[Mapping[str, str], list[list[Group]]]] = []
+    waiting: list[tuple[Place, list[list[Group]]]] = []
     size = _size(group for one in sections for group in one.groups)
     is_split = False
-    for names in page.places["detector"]:
-        groups = [page.of_detector(one, names) for one in SECTIONS]
+    for names, groups in _of_detectors(page, workers):
         size += _size(group for found in groups for group in found)
         waiting.append((names, groups))
         is_split = is_split or size > MAX_INDEX_BYTES
@@ -409,6 +414,40 @@ def _comparison_page(
         "deepfake-atlas: two runs", [FilledSection(COMPARISON, groups)], is_index=False
     )
     return name, document
+
+
+# The page of a worker process, made when it starts.
+_own: list[Page] = []
+
+
+def _of_detectors(
+    page: Page, workers: int
+) -> Iterator[tuple[Place, list[list[Group]]]]:
+    """The parts of each detector, section by section, in the detectors' order."""
+    places = page.places["detector"]
+    if workers == 1 or len(places) < 2:
+        yield from ((names, _filled_sections(page, names)) for names in places)
+        return
+    # Not `fork`: OpenCV has threads.
+    with ProcessPoolExecutor(
+        min(workers, len(places)),
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(page.run, page.tables.results),
+    ) as pool:
+        yield from zip(places, pool.map(_fill_in_worker, places), strict=True)
+
+
+def _start_worker(run: RunDescription, results: Path) -> None:
+    _own.append(Page(run, Tables(results)))
+
+
+def _fill_in_worker(names: Place) -> list[list[Group]]:
+    return _filled_sections(_own[0], names)
+
+
+def _filled_sections(page: Page, names: Place) -> list[list[Group]]:
+    return [page.of_detector(section, names) for section in SECTIONS]
 
 
 def _size(groups: Iterator[Group]) -> int:

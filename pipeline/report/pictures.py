@@ -10,7 +10,7 @@ from PIL import Image
 
 MAX_WIDTH = 1100  # px of a figure in the page
 QUALITY = 55  # of WebP, 0..100
-EFFORT = 4  # of WebP, 0..6
+EFFORT = 3  # of WebP, 0..6
 Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
 
 

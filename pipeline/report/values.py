@@ -44,8 +44,10 @@ class Value:
     @property
     def local(self) -> Markup:
         """Its HTML inside of an element that names the file."""
-        template = Markup('<data value="{}" data-at="{}:{}">{}</data>')
-        return template.format(self.raw, self.row, self.column, self.text)
+        # Pages have thousands of values: `Markup.format` is three times as slow.
+        raw, column, text = escape(self.raw), escape(self.column), escape(self.text)
+        place = f"{self.row}:{column}"
+        return Markup(f'<data value="{raw}" data-at="{place}">{text}</data>')
 
     def __str__(self) -> str:
         return self.text
@@ -94,8 +96,9 @@ class Interval:
         """Its HTML inside of an element that names the file."""
         if UNKNOWN in (self.low.text, self.high.text):
             return self.value.local
-        template = Markup('{} <span class="interval">({} to {})</span>')
-        return template.format(self.value.local, self.low.local, self.high.local)
+        low, high = self.low.local, self.high.local
+        between = f'<span class="interval">({low} to {high})</span>'
+        return Markup(f"{self.value.local} {between}")
 
     def __str__(self) -> str:
         return self.text

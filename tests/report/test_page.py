@@ -17,7 +17,7 @@ OTHER = "results of another run"
 def build(results: Path) -> ReportPage:
     """Make the report of a folder of results, and read it."""
     page = results / "report/index.html"
-    main(Arguments(results / "report/run.json", page))
+    main(Arguments(results / "report/run.json", page, workers=1))
     return read_page(page)
 
 
@@ -183,4 +183,4 @@ def test_a_description_that_is_missing_is_named_with_the_remedy(tmp_path):
     from pipeline.runtime.errors import StepError
 
     with pytest.raises(StepError, match=r"run\.json .*snakemake describe_run"):
-        main(Arguments(tmp_path / "report/run.json", tmp_path / "report/index.html"))
+        main(Arguments(tmp_path / "run.json", tmp_path / "index.html", workers=1))

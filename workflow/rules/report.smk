@@ -44,13 +44,14 @@ rule build_report:
         "<logs>/build_report.log",
     benchmark:
         "<benchmarks>/build_report.tsv"
+    threads: 4
     resources:
         **TABLES,
     params:
         code=code_version("build_report") + REPORT_FILES,
     shell:
         "python -m pipeline.build_report --run {input.run:q} --page {output.page:q} "
-        "> {log:q} 2>&1"
+        "--workers {threads} > {log:q} 2>&1"
 
 
 # Prints a list, and changes nothing.
