@@ -129,4 +129,5 @@ onerror:
     except OSError as error:
         print(error)
     else:
-        print(report_command(Path(RESULTS)))
+        files = workflow.configfiles if workflow.overwrite_configfiles else []
+        print(report_command(Path(RESULTS), files))

@@ -111,7 +111,6 @@ def write_results(results: Path, folder: Path) -> Sequence[tuple[str, str]]:
         {
             "model": model,
             "protocol": protocol,
-            "trained_model": model,
             "weights": str(folder / f"models/{model}/{protocol}/weights.safetensors"),
         }
         for model, protocol in detectors

@@ -1,19 +1,11 @@
 """Describe the run, so that a report can be made of it (rule `describe_run`)."""
 
-import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.files.atomic import replacing
 from pipeline.report.run_description import RunDescription
 from pipeline.runtime.command_line import run
-
-PACKAGES = (
-    *("snakemake", "torch", "torchvision", "timm", "captum", "lightning-fabric"),
-    *("numpy", "scipy", "pandas", "scikit-learn", "matplotlib"),
-    *("h5py", "av", "decord", "opencv-contrib-python-headless", "pillow"),
-)
 
 
 @dataclass(frozen=True)
@@ -23,19 +15,8 @@ class Arguments:
 
 
 def main(args: Arguments) -> None:
-    found = {name: installed(name) for name in PACKAGES}
-    versions = {"python": platform.python_version(), **found}
-    described = args.run.model_copy(update={"versions": versions})
     with replacing(args.description) as part:
-        part.write_text(described.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def installed(package: str) -> str:
-    """The version of an installed package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+        part.write_text(args.run.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

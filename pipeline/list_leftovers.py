@@ -24,7 +24,7 @@ def main(args: Arguments) -> None:
         return
     print(f"{results}: not of the configuration, and not shown in the report:")
     for row in table.itertuples():
-        print(f"{row.bytes / 1e6:10.1f} MB {row.files:6d} files  {row.folder}")
+        print(f"{row.bytes / 1e6:10.1f} MB {row.files:6d} files  {row.place}")
     print(f"{table['bytes'].sum() / 1e6:10.1f} MB in all; delete what you do not need")
 
 

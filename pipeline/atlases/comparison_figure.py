@@ -64,7 +64,8 @@ def plot_differences(
             axes.set_title(name, fontsize=9, loc="left")
         hatch_others(row[2], one.significant(threshold), len(one.cell.face))
         if one.picture is None:
-            row[2].set_title("difference, not tested: too few units", fontsize=8)
+            words = "difference, not tested: too few units"
+            row[2].set_title(words, fontsize=8, loc="left")  # instead of its name
         row[0].set_ylabel(row_label(one.cell.slice, slices), fontsize=10)
         colour_bar(figure, row, limit=limit, look=look)
     if not found:

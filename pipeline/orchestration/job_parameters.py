@@ -564,7 +564,6 @@ class JobParameters:
             {
                 "model": training.name,
                 "protocol": protocol,
-                "trained_model": training.model,
                 "weights": self._weights_of(training, protocol),
             }
             for training, protocol in self.config.detectors()
@@ -578,6 +577,6 @@ class JobParameters:
         return json.dumps(described)
 
     def compared_run(self) -> list[str]:
-        """The description of the run that the report compares this one with."""
+        """The report of the run that the report compares this one with."""
         folder = self.config.report.compare_with
-        return [f"{folder}/report/run.json"] if folder else []
+        return [f"{folder}/report/index.html"] if folder else []

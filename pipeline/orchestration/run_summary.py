@@ -1,6 +1,7 @@
 """The text at the end of a run: its main results, and where to find the rest."""
 
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -57,12 +58,18 @@ def summarize(results: Path, shards: Collection[str]) -> str:
     return "\n".join(lines)
 
 
-def report_command(results: Path) -> str:
-    """How to make the report of a run that failed."""
+def report_command(results: Path, config_files: Sequence[Path]) -> str:
+    """How to make the report of a run that failed.
+
+    `config_files` are those that the run was started with.
+    """
     run, page = results / "report" / "run.json", results / "report" / "index.html"
-    command = f"python -m pipeline.build_report --run {run} --page {page} --workers 2"
+    words = ["python", "-m", "pipeline.build_report", "--run", run, "--page", page]
+    command = shlex.join(map(str, [*words, "--workers", 2]))
     if not run.is_file():
-        command = f"snakemake describe_run --cores 1 && {command}"
+        words = ["snakemake", "describe_run", "--cores", 1]
+        words += ["--configfile", *config_files] if config_files else []
+        command = f"{shlex.join(map(str, words))} && {command}"
     return f"To see on one page what there is, and what failed:\n    {command}"
 
 

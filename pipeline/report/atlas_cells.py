@@ -34,6 +34,7 @@ CAPTION = {
     "mean_attribution_sum": "+.2f",
     "mean_change": "+.2f",
     "map_error": ".1%",
+    "integration_ratio": ".2f",
 }
 SIGNIFICANCE = {"significant_share": ".1%", "significant_logits": "+.2f"}
 
@@ -47,7 +48,8 @@ class CellView:
         numbers: of the cell, by column.
         face: data URI of the mean face; "" if faces are not shown.
         heatmap: data URI of the mean map.
-        hatch: data URI of what is not significant; "" if the cell is not tested.
+        is_tested: whether the cell is compared with real faces, or with zero.
+        hatch: data URI of what is not significant; "" if that is not known.
         outline: the line around the mask, as the data of an SVG path; "" without one.
     """
 
@@ -55,6 +57,7 @@ class CellView:
     numbers: Mapping[str, Value]
     face: str
     heatmap: str
+    is_tested: bool
     hatch: str
     outline: str
 
@@ -69,7 +72,8 @@ class CellView:
         numbers = [
             f"{name.replace('_', ' ')} {value}" for name, value in self.numbers.items()
         ]
-        return f"Mean attribution map. {self.title}: {', '.join(numbers)}."
+        tested = "" if self.is_tested else " It is not tested."
+        return f"Mean attribution map. {self.title}: {', '.join(numbers)}.{tested}"
 
 
 def cell_views(
@@ -110,18 +114,21 @@ def cell_views(
         }
         tested = tested_by_key.get(key)
         hatch = ""
-        if tested is not None:
+        is_tested = False
+        if tested is not None and tested["tested"] == "True":
+            is_tested = True
             numbers |= {
                 name: value_of(tested, f"{tables.prefix}{TESTED}", name, style)
                 for name, style in SIGNIFICANCE.items()
             }
-            if squares is not None and tested["tested"] == "True":
+            if squares is not None:
                 hatch = squares_uri(squares[int(tested[ROW]) - 1])
         yield CellView(
             {**place, **cell.names},
             numbers,
             _face(cell.face) if faces else "",
             heatmap_uri(cell.mean, limits[key[:-1]], look),
+            is_tested,
             hatch,
             outline(cell.mask),
         )
@@ -167,6 +174,15 @@ def heatmap_uri(heatmap: np.ndarray, limit: float, look: Look) -> str:
     colours = cm.cmaps[look.colormap]((strength + 1) / 2)
     colours[..., 3] = look.opacity * np.abs(strength) ** 0.75
     return from_array(_small(np.round(colours * 255).astype(np.uint8))).uri
+
+
+def colour_stops(look: Look, count: int = 9) -> list[str]:
+    """Colours of the map from the strongest evidence for real to that for fake."""
+    colours = cm.cmaps[look.colormap](np.linspace(0, 1, count))[:, :3]
+    return [
+        "#" + "".join(f"{round(255 * part):02x}" for part in colour)
+        for colour in colours
+    ]
 
 
 def _face(face: np.ndarray) -> str:

@@ -25,7 +25,9 @@ import numpy as np
 import pandas as pd
 
 DICTIONARY = Path(__file__).with_name("dictionary.csv")
-FOLDERS = ("videos", "faces", "models", "metrics", "attributions", "atlases")
+FOLDERS = (
+    *("videos", "faces", "models", "metrics", "attributions", "atlases", "report"),
+)
 # How values of each type are written in a file.
 TYPES = {
     "text": r"(?s).*",

@@ -1,5 +1,6 @@
 """Results of models, protocols, baselines and shards that a configuration lacks."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -14,16 +15,21 @@ SHARED = {("models", "weights"), ("attributions", "references")}
 SHARED |= {("attributions", "originals")}
 # What is beside the baselines in the folder of a detector's attributions.
 CONTROLS = "controls"
-COLUMNS = ["folder", "files", "bytes"]
+COLUMNS = ["place", "files", "bytes"]
+SHARD_NAME = re.compile(r"[\w-]+-(train|val|test)-\d+")
+STAGES = ("videos", "faces", *OF_DETECTORS)
 
 
 def belongs(file: str, run: RunDescription) -> bool:
     """Whether a file of the results is of this configuration.
 
-    `file` is relative to the folder of results. Files that are of no single detector
-    and no single baseline belong to every configuration.
+    `file` is relative to the folder of results. Files that are of no single detector,
+    baseline or shard belong to every configuration.
     """
     parts = PurePosixPath(file).parts
+    stem = PurePosixPath(file).stem
+    if SHARD_NAME.fullmatch(stem) and stem not in run.all_shards:
+        return False
     if parts[0] == "atlases" and len(parts) == 2:
         return _compared_baseline(parts[1]) in (None, *run.baselines)
     if parts[0] not in OF_DETECTORS or len(parts) < 3 or parts[:2] in SHARED:
@@ -44,35 +50,41 @@ def _compared_baseline(name: str) -> str | None:
 
 
 def leftovers(results: Path, run: RunDescription) -> pd.DataFrame:
-    """The folders with results that the configuration lacks: the columns COLUMNS.
+    """The places of results that the configuration lacks: the columns COLUMNS.
 
-    The largest are first. A folder is named once, without the folders in it.
+    The largest are first. A place is a folder that holds nothing of the configuration,
+    or a single file.
     """
     found: dict[str, tuple[int, int]] = {}
     for file, size in _files(results):
         if not belongs(file, run):
-            folder = _folder(file, run)
-            files, total = found.get(folder, (0, 0))
-            found[folder] = files + 1, total + size
-    rows = [(folder, files, size) for folder, (files, size) in found.items()]
+            place = _place(file, run)
+            files, total = found.get(place, (0, 0))
+            found[place] = files + 1, total + size
+    rows = [(place, files, size) for place, (files, size) in found.items()]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values("bytes", ascending=False, ignore_index=True)
 
 
 def _files(results: Path) -> Iterator[tuple[str, int]]:
-    for stage in OF_DETECTORS:
+    for stage in STAGES:
         for path in sorted((results / stage).rglob("*")):
             if path.is_file():
                 yield path.relative_to(results).as_posix(), path.stat().st_size
 
 
-def _folder(file: str, run: RunDescription) -> str:
-    """The highest folder of a file that holds nothing of the configuration."""
+def _place(file: str, run: RunDescription) -> str:
+    """The highest folder of a file that holds nothing of the configuration.
+
+    The file itself if its folder also holds files of the configuration.
+    """
     parts = PurePosixPath(file).parts
-    if len(parts) == 2:
+    if parts[0] not in OF_DETECTORS or len(parts) < 3 or parts[:2] in SHARED:
         return file
     if parts[1] not in {detector.model for detector in run.detectors}:
         return "/".join(parts[:2])
     if parts[1:3] not in {(d.model, d.protocol) for d in run.detectors}:
         return "/".join(parts[:3])
-    return "/".join(parts[:4])
+    if len(parts) > 4 and parts[3] not in (CONTROLS, *run.baselines):
+        return "/".join(parts[:4])
+    return file

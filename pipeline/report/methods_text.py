@@ -1,6 +1,6 @@
 """A paragraph on the methods of a run, to paste into a paper, with its references."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -66,7 +66,7 @@ def methods_paragraph(run: RunDescription) -> tuple[Markup, list[str]]:
     sentences = [
         *_faces(run, setting, cite),
         *_training(run, cite),
-        _metrics(setting, cite),
+        _metrics(run, setting, cite),
         _attributions(run, setting, cite),
         _atlases(cite),
         Markup("All steps were run with Snakemake {}, by deepfake-atlas.").format(
@@ -78,10 +78,10 @@ def methods_paragraph(run: RunDescription) -> tuple[Markup, list[str]]:
 
 
 def _faces(run: RunDescription, setting: Any, cite: Any) -> list[Markup]:
-    sources = [name for name, value in run.config["sources"].items() if value]
+    sources = data_sets(run)
     detector, keys = FACE_DETECTORS[run.config["faces"]["detector"]]
     cites = [cite(*keys)] if keys else []
-    if "faceforensics" in sources:
+    if run.config["sources"].get("faceforensics"):
         cites.append(cite("roessler2019"))
     text = Markup(
         "Videos of {} were used. Faces were found by {}, and cropped with {} times the "
@@ -96,35 +96,54 @@ def _faces(run: RunDescription, setting: Any, cite: Any) -> list[Markup]:
     return [text]
 
 
+def data_sets(run: RunDescription) -> list[str]:
+    """Names of the data sets: of the sources, and of folders of clips."""
+    found = []
+    for name, value in run.config["sources"].items():
+        if value:
+            found += list(value) if name == "folders" else [name]
+    return found
+
+
 def _training(run: RunDescription, cite: Any) -> list[Markup]:
-    models = run.config["models"]
-    parts = []
-    for name, model in models.items():
-        weights = model.get("weights")
-        if weights:
-            parts.append(Markup("{} is a finished detector").format(_name(name)))
-            continue
-        parts.append(
-            Markup("{} ({}) was trained for at most {} epochs").format(
+    """What was trained, and what was given."""
+    models, sentences = run.config["models"], []
+    trained = {n: m for n, m in models.items() if m["epochs"] and not m.get("weights")}
+    given = [name for name in models if name not in trained]
+    if trained:
+        parts = [
+            Markup("{} ({}), for at most {} epochs{}").format(
                 _name(name),
                 Setting(f"models.{name}.timm", model["timm"]),
                 Setting(f"models.{name}.epochs", model["epochs"]),
+                ", on shuffled labels as a control" if model["shuffle_labels"] else "",
+            )
+            for name, model in trained.items()
+        ]
+        sentences.append(
+            Markup(
+                "Networks of timm {} were trained for each protocol ({}): {}. Each was "
+                "trained {} times. The epoch with the highest validation AUC was kept."
+            ).format(
+                cite("wightman2019"),
+                _names(run.config["protocols"]),
+                Markup("; ").join(parts),
+                Setting("seeds", run.config["seeds"]),
             )
         )
-    sentence = Markup(
-        "Of the detectors, {}, with the networks of timm {}; "
-        "the epoch with the highest validation AUC was kept."
-    )
-    return [sentence.format(Markup("; ").join(parts), cite("wightman2019"))]
+    if given:
+        text = Markup("Not trained here: {}.")
+        sentences.append(text.format(_names(given)))
+    return sentences
 
 
-def _metrics(setting: Any, cite: Any) -> Markup:
+def _metrics(run: RunDescription, setting: Any, cite: Any) -> Markup:
+    chosen = "on validation videos" if run.shards.get("val") else "at even odds"
     return Markup(
         "The score of a video is the mean logit of its frames. Thresholds were chosen "
-        "on validation videos. Intervals are by a Poisson bootstrap over units, people "
-        "whose videos depend on each other, with {} resamples, bias-corrected and "
-        "accelerated {}."
-    ).format(setting("evaluation.bootstrap"), cite("efron1987"))
+        "{}. Intervals are by a Poisson bootstrap over units, people whose videos "
+        "depend on each other, with {} resamples, bias-corrected and accelerated {}."
+    ).format(chosen, setting("evaluation.bootstrap"), cite("efron1987"))
 
 
 def _attributions(run: RunDescription, setting: Any, cite: Any) -> Markup:
@@ -161,7 +180,7 @@ def _name(name: str) -> Markup:
     return Markup("<span data-fixed=''>{}</span>").format(name)
 
 
-def _names(names: Sequence[str]) -> Markup:
+def _names(names: Iterable[str]) -> Markup:
     return Markup(", ").join(_name(name) for name in names)
 
 

@@ -15,7 +15,7 @@ from pipeline.report.tables import Tables, Where, interval_of, value_of
 from pipeline.report.values import TEXT, Interval, Value
 
 Place = Mapping[str, str]  # the names in a pattern, with their values
-LISTED_FACTS = 12  # at most, of each kind, in the text of a figure
+LISTED_FACTS = 40  # at most, of each kind, in the text of a figure
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Figure:
         look_for: what to look for, and what would be wrong.
         facts: the numbers of its alternative text.
         has_faces: whether faces can be seen in it.
+        needs: what a run must have for it: see `RunDescription.has`.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Figure:
     look_for: str
     facts: Sequence[Facts]
     has_faces: bool = False
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Table:
         interval: whether `low` and `high` hold the interval of the first of `columns`.
         counts: columns of a file with a pivot that are the same for the values of a row
             of the page.
+        empty: what it means if the file has no such row; "": the table is left out.
+        needs: what a run must have for it: see `RunDescription.has`.
     """
 
     file: str
@@ -86,14 +90,37 @@ class Table:
     pivot: str = ""
     interval: bool = False
     counts: Sequence[str] = ()
+    empty: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class FoundFacts:
+    """The numbers that a figure shows, in words.
+
+    Attributes:
+        what: is measured.
+        file: the table.
+        facts: the numbers.
+        is_cut: whether the table has more of them.
+    """
+
+    what: str
+    file: str
+    facts: Sequence["Fact"]
+    is_cut: bool
+
+    @property
+    def text(self) -> str:
+        """The numbers as one sentence without markup."""
+        more = f"; and more in {self.file}" if self.is_cut else ""
+        return f"{self.what}: {'; '.join(map(str, self.facts))}{more}."
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A number in words: what is measured, its file, of what it is, and the number."""
+    """A number, and what it is of."""
 
-    what: str
-    file: str
     names: Sequence[Value]
     value: Value | Interval
 
@@ -119,31 +146,35 @@ class FilledTable:
         caption: what it shows.
         columns: the columns of the file that are shown, with the title of each.
         rows: the cells of each row.
+        empty: what it means that there are no rows.
     """
 
     file: str
     caption: str
     columns: Sequence[tuple[str, str]]
     rows: Sequence[Sequence[Cell]]
+    empty: str = ""
 
 
-def read_facts(facts: Facts, tables: Tables, place: Place) -> list[Fact]:
-    """The numbers of a table; none if the file or a column is not there."""
+def read_facts(facts: Facts, tables: Tables, place: Place) -> FoundFacts | None:
+    """The numbers of a table; None if the file, a column or such a row is not there."""
     file = facts.file.format(**place)
     where = {column: filled(value, place) for column, value in facts.where.items()}
     rows = tables.select(file, where)
     if rows is None or not {*facts.names, facts.value} <= set(rows.columns):
-        return []
+        return None
     read = interval_of if facts.interval else value_of
-    return [
+    address = tables.prefix + file
+    found = [
         Fact(
-            facts.what,
-            file,
-            [value_of(row, file, name) for name in facts.names],
-            read(row, file, facts.value, facts.style),
+            [value_of(row, address, name) for name in facts.names],
+            read(row, address, facts.value, facts.style),
         )
         for _, row in rows.head(LISTED_FACTS).iterrows()
     ]
+    if not found:
+        return None
+    return FoundFacts(facts.what, address, found, len(rows) > LISTED_FACTS)
 
 
 def filled(value: Any, place: Place) -> Any:
@@ -156,8 +187,11 @@ def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
     file = table.file.format(**place)
     where = {column: filled(value, place) for column, value in table.where.items()}
     rows = tables.select(file, where)
-    if rows is None or not len(rows):
+    if rows is None:
         return None
+    if not len(rows):
+        shown = FilledTable(file, table.caption, [], [], table.empty)
+        return shown if table.empty else None
     address = tables.prefix + file
     read = _pivoted if table.pivot else _plain
     return read(table, rows, address)
@@ -211,7 +245,8 @@ TITLES = {
     "psnr": "PSNR",
     "dataset": "data set",
     "fake": "fakes",
-    "real": "real",
+    "integration_ratio": "map error divided by sampling error",
+    "same_set": "baseline of the same data set",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 MAX_WIDTH = 1100  # px of a figure in the page
+MAX_HEIGHT = 16_000  # px: WebP allows 16,383
 QUALITY = 55  # of WebP, 0..100
 EFFORT = 3  # of WebP, 0..6
 Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
@@ -23,13 +24,11 @@ class Picture:
     height: int
 
 
-def read_figure(path: Path, max_width: int = MAX_WIDTH) -> Picture:
+def read_figure(path: Path) -> Picture:
     """Read a PNG file and make it small. Raises OSError if it cannot be read."""
     with Image.open(path) as file:
         picture = file.convert("RGB")
-    if picture.width > max_width:
-        height = round(picture.height * max_width / picture.width)
-        picture = picture.resize((max_width, height), Image.Resampling.BOX)
+    picture.thumbnail((MAX_WIDTH, MAX_HEIGHT), Image.Resampling.BOX)
     return encode(picture)
 
 

@@ -1,12 +1,15 @@
 """What went wrong in a run: the errors and warnings that the report lists."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.files.tables import read_csv
-from pipeline.report.run_description import DescribedDetector, RunDescription
+from pipeline.report.leftovers import SHARD_NAME
+from pipeline.report.places import expected_files
+from pipeline.report.run_description import RunDescription
 from pipeline.videos.shard_table import read_table
 from pipeline.videos.status import USABLE_STATUSES, VideoStatus
 
@@ -14,7 +17,8 @@ COLUMNS = ["kind", "severity", "what", "reason", "remedy"]
 ERROR, WARNING = "error", "warning"
 RESUME = "run the same command again: finished steps are kept"
 TRACEBACK = "Traceback (most recent call last)"
-ERROR_MARK = " error: "  # in a line of a log, after the time
+LOG_LINE = re.compile(r"\d\d:\d\d:\d\d ")  # how a line of a step's log begins
+ERROR_LINE = re.compile(r"\d\d:\d\d:\d\d error: ")
 MAX_LOG_BYTES = 1_000_000  # of a log's end that are read
 MAX_REASON = 500  # characters
 
@@ -27,6 +31,7 @@ def problem_table(results: Path, run: RunDescription) -> pd.DataFrame:
         *missing_results(results, run),
         *failed_steps(results, run),
         *stopped_trainings(results, run),
+        *leaks(results),
         *missing_videos(results, run),
         *videos_without_crops(results, run),
         *inexact_maps(results, run),
@@ -36,49 +41,41 @@ def problem_table(results: Path, run: RunDescription) -> pd.DataFrame:
 
 
 def missing_results(results: Path, run: RunDescription) -> Iterator[Problem]:
-    """Results that the configuration asks for and that are not there."""
+    """Results that the configuration asks for and that are not there.
+
+    These are the weights of detectors, and the figures and tables of the report.
+    """
     for detector in run.detectors:
-        folder = f"{detector.model}/{detector.protocol}"
         if not Path(detector.weights).is_file():
             yield _missing(detector.weights, f"the detector {detector.name}")
-        for file, what in _results_of(detector, run):
-            if not (results / file).is_file():
-                yield _missing(file, what)
-        if not (results / "metrics" / folder / "videos.csv").is_file():
-            yield _missing(f"metrics/{folder}/videos.csv", f"metrics of {folder}")
-
-
-def _results_of(
-    detector: DescribedDetector, run: RunDescription
-) -> Iterator[tuple[str, str]]:
-    for baseline in run.baselines:
-        folder = f"{detector.model}/{detector.protocol}/{baseline}"
-        what = f"the atlas of {detector.name} from {baseline}"
-        yield f"atlases/{folder}/cells.csv", what
+    for file, caption in expected_files(run):
+        if not (results / file).is_file():
+            yield _missing(file, caption)
 
 
 def _missing(file: str, what: str) -> Problem:
-    return "missing result", ERROR, file, f"{what} is not there", RESUME
+    return "missing result", ERROR, file, what.rstrip("."), RESUME
 
 
 def failed_steps(results: Path, run: RunDescription) -> Iterator[Problem]:
     """Steps whose log ends with an error."""
     for log in sorted((results / "logs").rglob("*.log")):
         name = log.relative_to(results / "logs").with_suffix("")
-        if not _belongs(name, run):
-            continue
-        reason = _error_in(log)
+        reason = _error_in(log) if _belongs(name, run) else ""
         if reason:
             file = f"logs/{name.as_posix()}.log"
             yield "failed step", ERROR, file, reason, f"see the log; {RESUME}"
 
 
 def _belongs(name: Path, run: RunDescription) -> bool:
-    """Whether a log is of a detector of this configuration, or of none."""
+    """Whether a log is of a detector, baseline and shard of this configuration."""
+    known = {*run.baselines, *run.all_shards, "controls"}
+    for detector in run.detectors:
+        known |= {detector.model, detector.protocol}
     parts = name.parts[1:]
-    if len(parts) < 2:
-        return True
-    return parts[:2] in {(d.model, d.protocol) for d in run.detectors}
+    if len(parts) == 1 and not SHARD_NAME.fullmatch(parts[0]):
+        return True  # of a network, a protocol or a baseline
+    return set(parts) <= known
 
 
 def _error_in(log: Path) -> str:
@@ -86,11 +83,13 @@ def _error_in(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - MAX_LOG_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()
-    marked = [line for line in lines if ERROR_MARK in line]
-    if marked:
-        return marked[-1].split(ERROR_MARK, 1)[1][:MAX_REASON]
-    if any(line.startswith(TRACEBACK) for line in lines):
-        return [line for line in lines if line.strip()][-1].strip()[:MAX_REASON]
+    lines = [line for line in lines if line.strip()]
+    marks = [n for n, line in enumerate(lines) if ERROR_LINE.match(line)]
+    if marks and not any(LOG_LINE.match(line) for line in lines[marks[-1] + 1 :]):
+        return ERROR_LINE.sub("", " ".join(lines[marks[-1] :]))[:MAX_REASON]
+    traces = [n for n, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    if traces and not any(LOG_LINE.match(line) for line in lines[traces[-1] :]):
+        return lines[-1].strip()[:MAX_REASON]
     return ""
 
 
@@ -111,26 +110,33 @@ def stopped_trainings(results: Path, run: RunDescription) -> Iterator[Problem]:
 def missing_videos(results: Path, run: RunDescription) -> Iterator[Problem]:
     """Videos and masks that could not be obtained."""
     remedy = "delete the table of the shard in videos/ and run again"
-    for shards in run.shards.values():
-        for shard in shards:
-            file = results / "videos" / f"{shard}.csv"
-            if not file.is_file():
-                continue
-            table = read_table(file)
-            for column, kind in (
-                ("problem", "missing video"),
-                ("mask_problem", "missing mask"),
-            ):
-                for row in table[table[column] != ""].itertuples():
-                    reason = str(getattr(row, column))[:MAX_REASON]
-                    yield kind, WARNING, str(row.video), reason, remedy
+    kinds = {"problem": "missing video", "mask_problem": "missing mask"}
+    for shard in sorted(run.all_shards):
+        file = results / "videos" / f"{shard}.csv"
+        if not file.is_file():
+            continue
+        table = read_table(file)
+        for column, kind in kinds.items():
+            for row in table[table[column] != ""].itertuples():
+                reason = str(getattr(row, column))[:MAX_REASON]
+                yield kind, WARNING, str(row.video), reason, remedy
+
+
+def leaks(results: Path) -> Iterator[Problem]:
+    """Recordings and people that are in more than one split."""
+    file = results / "videos" / "leaks.csv"
+    if not file.is_file():
+        return
+    remedy = "`leaks: drop` of the data set leaves them out"
+    for row in pd.read_csv(file, dtype=str, keep_default_na=False).itertuples():
+        reason = f"{row.members} in {row.split}"
+        yield "in several splits", WARNING, f"{row.dataset} {row.what}", reason, remedy
 
 
 def videos_without_crops(results: Path, run: RunDescription) -> Iterator[Problem]:
     """Videos of the run that gave no crops, or fewer than was asked for."""
     file = results / "faces" / "summary.csv"
     if not file.is_file():
-        yield _missing("faces/summary.csv", "the table of faces")
         return
     table = read_csv(file)
     other = table[table["status"] != VideoStatus.OK]
@@ -154,5 +160,6 @@ def inexact_maps(results: Path, run: RunDescription) -> Iterator[Problem]:
             count = int((~converged.astype(bool)).sum())
             if count:
                 reason = f"{count} of {len(converged)} maps missed a tolerance"
-                remedy = "raise attribution.max_steps"
+                is_captum = run.config["attribution"]["engine"] == "captum"
+                remedy = f"raise attribution.{'steps' if is_captum else 'max_steps'}"
                 yield "inexact maps", WARNING, f"{folder}/frames.csv", reason, remedy

@@ -9,11 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.runtime.errors import StepError
 
 MINIATURE = "miniature"
+ALL = "all"  # stands for all baselines in a table
+# What parts of the report need, so that their files are there.
+ORIGINALS, INTERVENTIONS = "originals", "interventions"
+SEVERAL_DETECTORS = "several detectors"
 
 
 class DescribedDetector(BaseModel):
@@ -22,7 +27,6 @@ class DescribedDetector(BaseModel):
     Attributes:
         model: its name.
         protocol: what it was trained on.
-        trained_model: the name of the model in the configuration.
         weights: its file, as seen from the folder in which the run was started.
     """
 
@@ -30,7 +34,6 @@ class DescribedDetector(BaseModel):
 
     model: str
     protocol: str
-    trained_model: str
     weights: str
 
     @property
@@ -48,7 +51,6 @@ class RunDescription(BaseModel):
         detectors: all detectors.
         shards: names of the shards by split.
         has_originals: whether originals of test fakes are known.
-        versions: of Python and of packages, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,12 +59,39 @@ class RunDescription(BaseModel):
     detectors: list[DescribedDetector]
     shards: dict[str, list[str]]
     has_originals: bool
-    versions: dict[str, str] = {}
 
     @property
     def baselines(self) -> list[str]:
         """Names of the baselines."""
         return list(self.config["attribution"]["baselines"])
+
+    @property
+    def all_shards(self) -> set[str]:
+        """Names of the shards of all splits."""
+        return {shard for names in self.shards.values() for shard in names}
+
+    def has(self, need: str) -> bool:
+        """Whether the run has what a part of the report needs: one of NEEDS."""
+        several = len(self.detectors) > 1
+        controls = bool(self.config["attribution"]["control_frames"])
+        return {
+            "": True,
+            ORIGINALS: self.has_originals,
+            INTERVENTIONS: self.has_originals and controls,
+            SEVERAL_DETECTORS: several,
+        }[need]
+
+    def has_rows(self, table: pd.DataFrame) -> pd.Series:
+        """Which rows of a table are of this run's detectors and baselines."""
+        kept = pd.Series(True, index=table.index)
+        names = {detector.name for detector in self.detectors}
+        if {"model", "protocol"} <= set(table.columns):
+            kept &= (table["model"] + "/" + table["protocol"]).isin(names)
+        if {"detector", "other"} <= set(table.columns):
+            kept &= table["detector"].isin(names) & table["other"].isin(names)
+        if {"model", "baseline"} <= set(table.columns):
+            kept &= table["baseline"].isin([*self.baselines, ALL])
+        return kept
 
     @property
     def has_drawn_faces(self) -> bool:

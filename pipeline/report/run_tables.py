@@ -2,8 +2,9 @@
 
 - `data.csv`: videos and crops of each part of the data.
 - `detectors.csv`: what each detector is, and what it was trained on.
-- `maps.csv`: how exact the attribution maps are.
-- `checksums.csv`: SHA-256 of the tables and weights that the report is about.
+- `maps.csv`, `map_totals.csv`: how exact the attribution maps are, of each atlas and
+  of all together.
+- `checksums.csv`: SHA-256 of the tables that the report is about.
 """
 
 from collections.abc import Iterable
@@ -30,6 +31,9 @@ DETECTOR_COLUMNS = [
 MAP_COLUMNS = [
     *("model", "protocol", "baseline", "maps", "converged_share"),
     *("median_map_error", "largest_map_error", "median_completeness_error", "steps"),
+]
+MAP_TOTAL_COLUMNS = [
+    *("maps", "converged_share", "smallest_median_error", "largest_median_error"),
 ]
 CHECKSUM_COLUMNS = ["file", "sha256"]
 
@@ -104,6 +108,17 @@ def map_table(results: Path, run: RunDescription) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=MAP_COLUMNS)
+
+
+def map_totals(maps: pd.DataFrame) -> pd.DataFrame:
+    """One row over all atlases of a `map_table`; none without atlases."""
+    if maps.empty:
+        return pd.DataFrame(columns=MAP_TOTAL_COLUMNS)
+    count = maps["maps"].sum()
+    converged = (maps["converged_share"] * maps["maps"]).sum() / count
+    errors = maps["median_map_error"]
+    row = (count, converged, errors.min(), errors.max())
+    return pd.DataFrame([row], columns=MAP_TOTAL_COLUMNS)
 
 
 def checksum_table(results: Path, files: Iterable[str]) -> pd.DataFrame:

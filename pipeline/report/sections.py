@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.report.parts import Facts, Figure, Table
+from pipeline.report.run_description import (
+    INTERVENTIONS,
+    ORIGINALS,
+    SEVERAL_DETECTORS,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def metric(name: str, what: str) -> Facts:
         f"{DETECTOR}/videos.csv",
         "value",
         ".3f",
-        names=("dataset", "compression", "method"),
+        names=SLICE,
         where={"metric": name},
         interval=True,
     )
@@ -70,7 +75,7 @@ REGION_LOGITS = Facts(
     f"{ATLAS}/regions.csv",
     "logits",
     "+.2f",
-    names=("method", "region"),
+    names=(*SLICE, "region"),
     where={"outcome": "all", "label": "1"},
     interval=True,
 )
@@ -79,8 +84,23 @@ CELL_ERRORS = Facts(
     f"{ATLAS}/cells.csv",
     "map_error",
     ".1%",
+    names=SLICE,
     where={"outcome": "all"},
 )
+
+
+def intervention(measure: str, what: str, style: str = "+.2f") -> Facts:
+    """What exchanging regions does, over all methods, for each region."""
+    return Facts(
+        what,
+        "atlases/{model}/{protocol}/interventions.csv",
+        "value",
+        style,
+        names=("dataset", "compression", "region"),
+        where={"method": "all", "measure": measure},
+        interval=True,
+    )
+
 
 DATA = Section(
     "data",
@@ -101,12 +121,14 @@ DATA = Section(
             "Recordings and people in more than one split",
             ("dataset", "what", "split"),
             {"members": "", "videos": ""},
+            empty="No recording and no person is in more than one split.",
         ),
         Table(
             "attributions/originals.csv",
             "Originals of the test fakes: the same frames before they were forged",
             SLICE,
             {"videos": "d", "frames": "d", "aligned_share": ".1%", "psnr": ".1f"},
+            needs=ORIGINALS,
         ),
         Figure(
             "faces/{shard}.png",
@@ -115,7 +137,7 @@ DATA = Section(
             "person who is not the forged one.",
             (
                 Facts(
-                    "videos with crops",
+                    "videos with crops in the whole test split",
                     "report/data.csv",
                     "with_crops",
                     "d",
@@ -139,9 +161,9 @@ METRICS_TABLE = Table(
 METRICS_SECTION = Section(
     "metrics",
     "Metrics",
-    "How well the detectors tell fakes from real videos that they have not seen. "
-    "In brackets are 95 % intervals over units: people whose videos depend on each "
-    "other.",
+    "How well the detectors tell fakes from real videos of the test set. Detectors "
+    "that this run trained have not seen these videos. In brackets are 95 % intervals "
+    "over units: people whose videos depend on each other.",
     "An AUC of 0.5 is chance, and 1 is perfect. Look at the lower ends of the "
     "intervals, and at the method that is detected worst. Wrong would be a metric far "
     "above published ones, or a calibration error that temperature scaling makes "
@@ -178,6 +200,7 @@ METRICS_SECTION = Section(
             "Published values beside ours",
             ("source", "network", "trained_methods", "method", "level", "metric"),
             {"published": ".4f", "ours": ".4f", "low": ".4f", "high": ".4f"},
+            empty="No published value was measured as in this run.",
         ),
         Table(
             "metrics/{model}/{protocol}/operating_point.csv",
@@ -222,7 +245,10 @@ METRICS_SECTION = Section(
             f"{DETECTOR}/roc.png",
             "Receiver operating characteristic (ROC), also with a logarithmic axis.",
             "The left end of the logarithmic axis is what counts where fakes are rare.",
-            (metric("auc", "AUC"), metric("tpr_at_fpr_1", "true positive rate")),
+            (
+                metric("auc", "AUC"),
+                metric("tpr_at_fpr_1", "true positive rate at 1 % false positives"),
+            ),
         ),
         Figure(
             f"{DETECTOR}/precision_recall.png",
@@ -269,7 +295,6 @@ BASELINES = Section(
                 "baseline_logit": "+.2f",
                 "called_fake": ".1%",
                 "size_of_change": ".2f",
-                "same_set": ".1%",
                 "converged": ".1%",
                 "steps": ".1f",
             },
@@ -291,7 +316,7 @@ BASELINES = Section(
                     "atlases/{model}/{protocol}/baselines.csv",
                     "baseline_logit",
                     "+.2f",
-                    names=("baseline", "method"),
+                    names=("baseline", *SLICE),
                 ),
             ),
             has_faces=True,
@@ -302,13 +327,14 @@ BASELINES = Section(
 ATLASES = Section(
     "atlases",
     "Atlases",
-    "Mean attribution maps on the canonical face. Red is evidence for fake, blue for "
-    "real. Each picture has its own scale. Squares without lines differ significantly "
-    "from real faces (from the baseline original: from zero), over all pictures of the "
-    "run together.",
+    "Mean attribution maps on the canonical face. The bar says which colours are "
+    "evidence for fake. Each method has its own scale. All fakes of a method are "
+    "tested against real faces (from the baseline original: against zero), and all "
+    "pictures of the run together. Lines are over the squares that do not differ "
+    "significantly. Other pictures are not tested, and say so.",
     "Where maps of fakes differ from those of real faces, from more than one baseline. "
-    "Wrong would be a map whose error is not small beside what other people would "
-    "change, or a mask score that the controls reach as well.",
+    "Wrong would be a map error that is not small beside the sampling error (above 0.3 "
+    "of it), or a mask score that the controls reach as well.",
     (
         Block("viewer"),
         Table(
@@ -383,7 +409,7 @@ ATLASES = Section(
                     "atlases/significance.csv",
                     "significant_share",
                     ".1%",
-                    names=("method", "label"),
+                    names=SLICE,
                     where={
                         "model": "{model}",
                         "protocol": "{protocol}",
@@ -432,17 +458,13 @@ REGIONS = Section(
             "Logits of fakes and originals whose regions or pixels are exchanged.",
             "Curves by the order of maps that lie beyond those of random orders.",
             (
-                Facts(
-                    "change of the logit",
-                    "atlases/{model}/{protocol}/interventions.csv",
-                    "value",
-                    "+.2f",
-                    names=("region", "measure"),
-                    where={"method": "all"},
-                    interval=True,
-                ),
+                intervention("map", "logits that the map from the original gives"),
+                intervention("removal", "fall of the logit without the region"),
+                intervention("insertion", "rise of the original's logit with it"),
+                intervention("change", "logit of the fake minus the original's"),
+                intervention("correlation", "correlation of map and effects"),
             ),
-            has_faces=False,
+            needs=INTERVENTIONS,
         ),
         Table(
             "atlases/{model}/{protocol}/interventions.csv",
@@ -457,6 +479,7 @@ REGIONS = Section(
             },
             pivot="measure",
             counts=("frames", "units"),
+            needs=INTERVENTIONS,
         ),
     ),
 )
@@ -482,7 +505,8 @@ DIFFERENCES = Section(
         ),
         Figure(
             "atlases/models-{baseline}.png",
-            "Mean maps of two detectors and their difference, each on its own scale.",
+            "Mean maps of two detectors, each divided by the sum of its absolute "
+            "values, and their difference.",
             "Differences between models beside those between trainings of one model.",
             (
                 Facts(
@@ -490,10 +514,11 @@ DIFFERENCES = Section(
                     "atlases/models-{baseline}.csv",
                     "correlation",
                     "+.2f",
-                    names=("detector", "other", "method"),
+                    names=("detector", "other", *SLICE),
                 ),
             ),
             has_faces=True,
+            needs=SEVERAL_DETECTORS,
         ),
         Table(
             "atlases/models-{baseline}.csv",
@@ -505,6 +530,7 @@ DIFFERENCES = Section(
                 "correlation": "+.2f",
                 "significant_share": ".1%",
             },
+            needs=SEVERAL_DETECTORS,
         ),
         Figure(
             f"{ATLAS}/clusters.png",
@@ -543,7 +569,7 @@ COMPARISON = Section(
     "atlases",
     "Two runs",
     "Metrics, configuration and atlases of another run beside those of this one.",
-    "Intervals of two runs that share no value. Where runs differ in their test sets, "
+    "Metrics whose intervals do not overlap. Where the runs have different test sets, "
     "their metrics cannot be compared.",
     (),
 )

@@ -13,6 +13,7 @@ from pipeline.atlases.gallery import (
     read_frames,
 )
 from pipeline.atlases.overlays import Look, shared_limit
+from pipeline.attributions.shards import AttributionShard
 from pipeline.files.tables import read_csv
 from pipeline.report.atlas_cells import heatmap_uri, outline
 from pipeline.report.pictures import from_array
@@ -33,6 +34,7 @@ class FrameView:
         numbers: of its row in `frames.csv`.
         called: what the detector calls it: real or fake.
         face, heatmap: data URIs.
+        note: what is wrong with the map; "" if nothing is.
         outline: the line around the mask, as the data of an SVG path.
     """
 
@@ -42,6 +44,7 @@ class FrameView:
     called: str
     face: str
     heatmap: str
+    note: str
     outline: str
 
     @property
@@ -70,6 +73,8 @@ def frame_views(
     faces = [tables.results / "faces" / f"{shard}.h5" for shard in shards]
     if not all(file.is_file() for file in (*attributions, *faces)):
         return
+    if not _are_current(frames, attributions):
+        return
     for title, rows in pick_examples(frames, similarity, count).items():
         found = read_frames(rows, attributions, faces)
         limit = shared_limit([frame.heatmap for frame in found])
@@ -83,18 +88,36 @@ def _files(root: Path, place: Mapping[str, str], shards: Sequence[str]) -> list[
     return [folder / f"{shard}.h5" for shard in shards]
 
 
+def _are_current(frames: pd.DataFrame, attributions: Sequence[Path]) -> bool:
+    """Whether attribution shards hold the frames of the table at their places.
+
+    A run that failed may have new shards beside tables of an earlier one.
+    """
+    for file in attributions:
+        own = frames[frames["shard"] == file.stem]
+        with AttributionShard(file) as shard:
+            held = shard.frames
+        if own["place"].max() >= len(held):
+            return False
+        if list(held["video"].iloc[own["place"]]) != list(own["video"]):
+            return False
+    return True
+
+
 def _view(
     title: str, frame: Frame, row: pd.Series, file: str, limit: float, look: Look
 ) -> FrameView:
     side = len(frame.crop)
     step = max(1, side // CARD_SIDE)
     kinds = ("real", "fake") if row["label"] == "0" else ("fake", "real")
+    _, _, example = title.replace("\n", " ").partition(":")
     return FrameView(
-        kind=title.replace("\n", " "),
+        kind=f"{kinds[0]}, {example.strip()}",
         video=value_of(row, file, "video"),
         numbers={name: value_of(row, file, name, NUMBERS[name]) for name in NUMBERS},
         called=kinds[row["outcome"] == "wrong"],
         face=from_array(frame.crop[::step, ::step].copy()).uri,
         heatmap=heatmap_uri(frame.heatmap, limit, look),
+        note="" if row["converged"] == "True" else "The map missed a tolerance.",
         outline=outline(frame.mask),
     )

@@ -1,6 +1,6 @@
 """The tables of a run, read as text, so that every value keeps its digits."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,21 +16,27 @@ Where = Mapping[str, str | Collection[str]]
 class Tables:
     """The tables below a folder of results, by their paths relative to it.
 
-    `prefix` precedes the paths in the addresses of values: that of another run.
+    `shown` says which rows of a table are of the run. `prefix` precedes the paths in
+    the addresses of values: that of another run.
     """
 
-    def __init__(self, results: Path, prefix: str = "") -> None:
-        self.results, self.prefix = results, prefix
+    def __init__(
+        self,
+        results: Path,
+        shown: Callable[[pd.DataFrame], pd.Series],
+        prefix: str = "",
+    ) -> None:
+        self.results, self.shown, self.prefix = results, shown, prefix
         self.read = lru_cache(maxsize=64)(self._read)
 
     def _read(self, file: str) -> pd.DataFrame | None:
-        """A table as texts, with the column ROW; None if there is no such file."""
+        """The rows of the run as texts, with the column ROW; None without the file."""
         path = self.results / file
         if not path.is_file() or not path.stat().st_size:
             return None
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         table[ROW] = range(1, len(table) + 1)
-        return table
+        return table[self.shown(table)]
 
     def select(self, file: str, where: Where) -> pd.DataFrame | None:
         """The rows of a table whose columns have the given values.

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.build_report import Arguments, main
 from tests.support.report_page import ReportPage, decoded, faults, read_page
@@ -120,6 +121,7 @@ def test_a_run_with_failures_says_so_at_its_top(results):
     assert faults(page, results) == []
     text = " ".join("".join(page.text).split())
     top = text[: text.index("What became of each video")]
+    assert "This run has errors." in top
     for kind in ("missing result", "failed step", "unfinished training", "no crops"):
         assert kind in top
     for reason in (
@@ -134,14 +136,44 @@ def test_a_run_with_failures_says_so_at_its_top(results):
 
 def test_a_run_without_failures_says_so(finished):
     page = read_page(finished.folder / "results/report/index.html")
-    assert "What failed: nothing." in " ".join("".join(page.text).split())
+    text = " ".join("".join(page.text).split())
+    assert "Errors and warnings: none." in text
+    assert "No step left an error in its log" in text
 
 
 def test_an_empty_folder_gives_a_page(results):
     for name in ("faces", "models", "metrics", "attributions", "atlases", "videos"):
         shutil.rmtree(results / name)
     text = "".join(build(results).text)
-    assert "the table of faces is not there" in text
+    assert "missing result" in text
+    assert "metrics/videos.csv" in text
+
+
+def test_a_damaged_file_costs_its_own_part_alone(results):
+    damaged = ("atlases/small/all/black/regions.png", "atlases/significance.h5")
+    for name in damaged:
+        (results / name).write_bytes(b"not this")
+    page = build(results)
+    text = "".join(page.text)
+    assert text.count("This part cannot be shown") >= 2
+    assert f"{damaged[0]}. UnidentifiedImageError" in text
+    assert "atlases/small/all/black/statistics.png" in text
+
+
+def test_an_error_that_a_step_recovered_from_is_no_problem(results):
+    log = results / "logs/train_model/small/all.log"
+    log.write_text("10:00:00 error: no answer\n10:00:02 fetched\n")
+    former = results / "logs/train_model/former/all.log"
+    former.parent.mkdir()
+    former.write_text("10:00:00 error: it failed\n")
+    assert "failed step" not in "".join(build(results).text)
+
+
+def test_a_tall_figure_is_shown(results):
+    picture = Image.new("RGB", (1000, 30_000), "white")
+    picture.save(results / "atlases/models-black.png")
+    sizes = [decoded(uri).size for uri, _ in build(results).images]
+    assert max(height for _, height in sizes) == 16_000
 
 
 def test_two_runs_are_shown_beside_each_other(results, tmp_path):
@@ -167,6 +199,12 @@ def test_results_of_other_configurations_are_not_shown_and_are_listed(results, c
     shutil.copytree(
         results / "atlases/small/all/black", results / "atlases/small/all/white"
     )
+    videos = results / "metrics/videos.csv"
+    videos.write_text(
+        videos.read_text() + re.sub(r"(?m)^small,", "former,", videos.read_text())
+    )
+    old_shard = results / "faces/former-test-000.h5"
+    shutil.copy(results / "faces/miniature-test-000.h5", old_shard)
     page = build(results)
     files = {file for file, *_ in page.values}
     assert not {file for file in files if "former" in file or "white" in file}
@@ -174,7 +212,8 @@ def test_results_of_other_configurations_are_not_shown_and_are_listed(results, c
     list_leftovers(Leftovers(results / "report/run.json"))
     printed = capsys.readouterr().out
     listed = re.findall(r" (\S+)$", printed, re.MULTILINE)
-    assert {"models/former", "atlases/former", "atlases/small/all/white"} <= {*listed}
+    expected = {"models/former", "atlases/former", "atlases/small/all/white"}
+    assert expected | {"faces/former-test-000.h5"} <= {*listed}
     assert "models/small" not in listed
     assert (results / "models/former").is_dir()
 

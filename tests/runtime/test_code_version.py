@@ -61,7 +61,7 @@ EDITS = {
         *("train_model", "predict_frames", "attribute_frames", "measure_controls"),
         *("write_model_card", "collect_metrics", "build_report"),
     },
-    ("report/sections.py", "How well the detectors", "How badly the detectors"): {
+    ("report/sections.py", "How well the detectors", "How badly detectors"): {
         "build_report",
     },
     ("config/attribution.py", "Field(257", "Field(258"): {

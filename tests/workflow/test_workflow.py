@@ -2,7 +2,10 @@
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -211,6 +214,17 @@ def test_a_changed_video_that_keeps_its_file_time_is_found(run):
     printed = run.snakemake("faces", check=False)
     assert run.code != 0
     assert f"{video.name} changed since its checksum was taken" in printed
+    # A run that fails says how to see what there is.
+    (command,) = re.findall(r"python -m (pipeline\.build_report .*)", printed)
+    made = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=run.folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert made.returncode == 0
+    page = (run.folder / "results/report/index.html").read_text()
+    assert "failed step" in page
+    assert "changed since its checksum was taken" in page
 
 
 def test_settings_that_change_no_result_make_only_the_report_stale(run):

@@ -38,7 +38,12 @@ rule build_report:
         tables=multiext(
             "<results>/report/",
             *("data.csv", "detectors.csv", "maps.csv", "problems.csv"),
-            *("problem_counts.csv", "checksums.csv", "dictionary.csv"),
+            *(
+                "map_totals.csv",
+                "problem_counts.csv",
+                "checksums.csv",
+                "dictionary.csv",
+            ),
         ),
     log:
         "<logs>/build_report.log",

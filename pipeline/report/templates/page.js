@@ -93,7 +93,7 @@ function addViewer() {
   const cells = [...document.querySelectorAll(".cell")];
   const section = document.getElementById("atlases");
   if (!section || cells.length === 0) return;
-  const viewer = make("div", { class: "viewer" });
+  const viewer = make("div", { class: "viewer" }, section.querySelector(".scale").cloneNode(true));
   const toggles = make("fieldset", { class: "toggles" }, make("legend", {}, "Layers"));
   for (const [layer, name] of Object.entries(LAYERS)) {
     const box = make("input", { type: "checkbox" });
@@ -115,7 +115,7 @@ function addViewer() {
 
 function addGallerySearch() {
   const section = document.getElementById("gallery");
-  if (!section) return;
+  if (!section || !section.querySelector(".card")) return;
   const input = make("input", { type: "search" });
   input.addEventListener("input", () => {
     const wanted = input.value.toLowerCase();

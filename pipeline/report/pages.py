@@ -1,0 +1,129 @@
+"""Write the pages of a report: the index, and those beside it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from pipeline.report.page import FilledSection, Group, Page, anchor
+from pipeline.report.parts import Place
+from pipeline.report.places import DETECTOR, SHARD, SHARED_SCOPES
+from pipeline.report.run_description import RunDescription, read_description
+from pipeline.report.sections import COMPARISON, SECTIONS
+from pipeline.report.tables import Tables
+
+MAX_INDEX_BYTES = 4_900_000  # larger runs have pages beside the index
+INDEX, PAGES = "index.html", "pages"
+
+# Names of a page and its HTML.
+Written = tuple[str, str]
+
+
+def write_pages(
+    run: RunDescription, results: Path, workers: int = 1
+) -> Iterator[Written]:
+    """Yield the pages of a report: their names and their HTML, the index last.
+
+    All is in the index as long as it has at most MAX_INDEX_BYTES. Otherwise the contact
+    sheets have a page of their own, and each detector has one. So many processes
+    (`workers`) fill the parts of detectors.
+    """
+    page = Page(run, Tables(results, run.has_rows))
+    index = [
+        FilledSection(one, [page.of_scopes(one, SHARED_SCOPES)]) for one in SECTIONS
+    ]
+    waiting = [("contact sheets", [[page.of_scopes(one, [SHARD])] for one in SECTIONS])]
+    size = _size(group for one in index for group in one.groups)
+    size += _size(group for found in waiting[0][1] for group in found)
+    for names, groups in _of_detectors(page, workers):
+        waiting.append((anchor(*names.values()), groups))
+        size += _size(group for found in groups for group in found)
+        if size > MAX_INDEX_BYTES:
+            yield from (_page_beside(page, index, *one) for one in waiting)
+            waiting.clear()
+    if size > MAX_INDEX_BYTES:
+        yield from (_page_beside(page, index, *one) for one in waiting)
+        waiting.clear()
+    for _, groups in waiting:
+        for one, found in zip(index, groups, strict=True):
+            one.groups.extend(found)
+    if run.config["report"]["compare_with"]:
+        yield _comparison_page(page, index, run.config["report"]["compare_with"])
+    title = "deepfake-atlas: report of a run"
+    drawn = run.has_drawn_faces
+    yield INDEX, page.document(title, index, is_index=True, has_drawn_faces=drawn)
+
+
+def _page_beside(
+    page: Page,
+    index: Sequence[FilledSection],
+    name: str,
+    groups: Sequence[Sequence[Group]],
+) -> Written:
+    """A page of its own for some groups. The sections of the index get links to it."""
+    file = f"{PAGES}/{name.replace(' ', '_')}.html"
+    own = []
+    for one, found in zip(index, groups, strict=True):
+        section = FilledSection(one.section, list(found))
+        if not section.is_empty:
+            one.links.append((f"{file}#{one.section.name}", name.replace(".", "/")))
+            own.append(section)
+    title = f"deepfake-atlas: {name.replace('.', '/')}"
+    drawn = page.run.has_drawn_faces
+    return file, page.document(title, own, is_index=False, has_drawn_faces=drawn)
+
+
+def _comparison_page(
+    page: Page, index: Sequence[FilledSection], folder: str
+) -> Written:
+    """The page with another run beside this one; the section of metrics links it."""
+    other = read_description(Path(folder) / "report" / "run.json")
+    tables = Tables(Path(folder), other.has_rows, prefix=f"{folder}/")
+    file = f"{PAGES}/comparison.html"
+    for one in index:
+        if one.section.name == "metrics":
+            one.links.append((file, f"comparison with {folder}"))
+    section = FilledSection(COMPARISON, page.comparison(other, tables))
+    title = f"deepfake-atlas: this run and {folder}"
+    drawn = page.run.has_drawn_faces or other.has_drawn_faces
+    text = page.document(title, [section], is_index=False, has_drawn_faces=drawn)
+    return file, text
+
+
+# The page of a worker process, made when it starts.
+_own: list[Page] = []
+
+
+def _of_detectors(
+    page: Page, workers: int
+) -> Iterator[tuple[Place, list[list[Group]]]]:
+    """The parts of each detector, section by section, in the detectors' order."""
+    places = page.places[DETECTOR]
+    if workers == 1 or len(places) < 2:
+        yield from ((names, _filled_sections(page, names)) for names in places)
+        return
+    # Not `fork`: OpenCV has threads.
+    with ProcessPoolExecutor(
+        min(workers, len(places)),
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(page.run, page.tables.results),
+    ) as pool:
+        yield from zip(places, pool.map(_fill_in_worker, places), strict=True)
+
+
+def _start_worker(run: RunDescription, results: Path) -> None:
+    _own.append(Page(run, Tables(results, run.has_rows)))
+
+
+def _fill_in_worker(names: Place) -> list[list[Group]]:
+    return _filled_sections(_own[0], names)
+
+
+def _filled_sections(page: Page, names: Place) -> list[list[Group]]:
+    return [page.of_detector(section, names) for section in SECTIONS]
+
+
+def _size(groups: Iterable[Group]) -> int:
+    """Bytes of HTML, nearly all of which are ASCII."""
+    return sum(len(part) for group in groups for part in group.parts)
