@@ -11,7 +11,6 @@ have as many cells, as those of such a run.
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from PIL import Image
+
+Image.MAX_IMAGE_PIXELS = None
 
 METHODS = {
     **dict.fromkeys(("Deepfakes", "FaceShifter"), "Deepfakes"),
@@ -32,6 +34,8 @@ METHODS = {
 COMPRESSIONS = ("raw", "c23", "c40")
 MODELS = ("xception", "densenet", "efficientnet", "vit")
 PROTOCOLS = ("all", *(f"without-{name.lower()}" for name in list(METHODS)[:6]))
+SHEETS = 18  # contact sheets of 160 test videos
+COMPARED = 24  # times as many rows in the comparison of detectors
 FACTOR = 4  # test videos of FaceForensics++ for each one of the demo
 
 
@@ -53,9 +57,8 @@ def main() -> None:
         "2",
     ]
     start = time.monotonic()
-    subprocess.run(command, check=True)
+    peak = largest_memory(subprocess.Popen(command))
     seconds = time.monotonic() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     pages = sorted(page.parent.glob("pages/*.html"))
     print(f"detectors            {len(names)}")
     print(f"atlases              {3 * len(names)}")
@@ -63,7 +66,40 @@ def main() -> None:
     print(f"pages beside it      {len(pages)}")
     print(f"the largest          {max(p.stat().st_size for p in pages) / 1e6:.1f} MB")
     print(f"time                 {seconds:.0f} s")
-    print(f"largest memory       {peak:.2f} GB")
+    print(f"largest memory       {peak / 1e9:.2f} GB")
+
+
+def largest_memory(process: subprocess.Popen) -> int:
+    """Wait for a process. Returns the largest memory of it and its children, in bytes.
+
+    Memory that several processes share counts once: it is the sum of the proportional
+    set sizes.
+    """
+    largest = 0
+    while process.poll() is None:
+        largest = max(largest, sum(map(memory_of, family(process.pid))))
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return largest
+
+
+def family(pid: int) -> list[int]:
+    """A process and all of its descendants."""
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += family(int(child))
+    return found
+
+
+def memory_of(pid: int) -> int:
+    """The proportional set size of a process in bytes; 0 if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    line = next(line for line in text.splitlines() if line.startswith("Pss:"))
+    return 1024 * int(line.split()[1])
 
 
 def write_results(results: Path, folder: Path) -> Sequence[tuple[str, str]]:
@@ -93,20 +129,11 @@ def write_results(results: Path, folder: Path) -> Sequence[tuple[str, str]]:
             link_tree(source, folder / "attributions" / maps)
     for stage in ("faces", "videos"):
         link_tree(results / stage, folder / stage)
-    for file in ("metrics/videos.csv", "metrics/differences.csv"):
-        write_for_detectors(results / file, folder / file, detectors)
-    significance = "atlases/significance.csv"
-    write_for_detectors(results / significance, folder / significance, detectors)
-    rows = len(pd.read_csv(folder / significance))
-    with h5py.File(results / "atlases/significance.h5") as source:
-        squares, marks = source["squares"][:], dict(source.attrs)
-    with h5py.File(folder / "atlases/significance.h5", "w") as target:
-        target.attrs.update(marks)
-        repeated = np.resize(squares, (rows, *squares.shape[1:]))
-        target.create_dataset("squares", data=repeated, compression="gzip")
-    for file in results.glob("atlases/models-*"):
-        repeat_file(file, folder / "atlases" / file.name)
-    repeat_file(results / "metrics/auc.png", folder / "metrics/auc.png")
+    described["shards"]["test"] = [f"miniature-test-{n:03d}" for n in range(SHEETS)]
+    sheet = folder / "faces/miniature-test-000.png"
+    for shard in described["shards"]["test"][1:]:
+        os.link(sheet, sheet.with_name(f"{shard}.png"))
+    write_shared(results, folder, detectors)
     described["detectors"] = [
         {
             "model": model,
@@ -118,6 +145,32 @@ def write_results(results: Path, folder: Path) -> Sequence[tuple[str, str]]:
     (folder / "report").mkdir(parents=True)
     (folder / "report/run.json").write_text(json.dumps(described))
     return detectors
+
+
+def write_shared(
+    results: Path, folder: Path, detectors: Sequence[tuple[str, str]]
+) -> None:
+    """The tables and figures over all detectors."""
+    for file in ("metrics/videos.csv", "metrics/differences.csv"):
+        write_for_detectors(results / file, folder / file, detectors)
+    significance = "atlases/significance.csv"
+    write_for_detectors(results / significance, folder / significance, detectors)
+    rows = len(pd.read_csv(folder / significance))
+    with h5py.File(results / "atlases/significance.h5") as source:
+        squares, marks = source["squares"][:], dict(source.attrs)
+    with h5py.File(folder / "atlases/significance.h5", "w") as target:
+        target.attrs.update(marks)
+        repeated = np.resize(squares, (rows, *squares.shape[1:]))
+        target.create_dataset("squares", data=repeated, compression="gzip")
+    for file in results.glob("atlases/models-*.csv"):
+        repeat_file(file, folder / "atlases" / file.name)
+    for file in results.glob("atlases/models-*.png"):  # as tall as for all pairs
+        with Image.open(file) as one:
+            picture = Image.new("RGB", (one.width, COMPARED * one.height))
+            for number in range(COMPARED):
+                picture.paste(one, (0, number * one.height))
+        picture.save(folder / "atlases" / file.name)
+    repeat_file(results / "metrics/auc.png", folder / "metrics/auc.png")
 
 
 def repeat_file(source: Path, target: Path) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pipeline.report.page import FilledSection, Group, Page, anchor
 from pipeline.report.parts import Place
-from pipeline.report.places import DETECTOR, SHARD, SHARED_SCOPES
+from pipeline.report.places import BASELINE, DETECTOR, RUN, SHARD
 from pipeline.report.run_description import RunDescription, read_description
 from pipeline.report.sections import COMPARISON, SECTIONS
 from pipeline.report.tables import Tables
 
 MAX_INDEX_BYTES = 4_900_000  # larger runs have pages beside the index
 INDEX, PAGES = "index.html", "pages"
+# Pages of a large run that are of no single detector, and the scope of their parts.
+SHARED_PAGES = {"contact sheets": SHARD, "comparisons": BASELINE}
 
 # Names of a page and its HTML.
 Written = tuple[str, str]
@@ -25,16 +27,17 @@ def write_pages(
     """Yield the pages of a report: their names and their HTML, the index last.
 
     All is in the index as long as it has at most MAX_INDEX_BYTES. Otherwise the contact
-    sheets have a page of their own, and each detector has one. So many processes
-    (`workers`) fill the parts of detectors.
+    sheets, the comparisons of detectors, and each detector have a page of their own. So
+    many processes (`workers`) fill the parts of detectors.
     """
     page = Page(run, Tables(results, run.has_rows))
-    index = [
-        FilledSection(one, [page.of_scopes(one, SHARED_SCOPES)]) for one in SECTIONS
+    index = [FilledSection(one, [page.of_scopes(one, [RUN])]) for one in SECTIONS]
+    waiting = [
+        (name, [[page.of_scopes(one, [scope])] for one in SECTIONS])
+        for name, scope in SHARED_PAGES.items()
     ]
-    waiting = [("contact sheets", [[page.of_scopes(one, [SHARD])] for one in SECTIONS])]
     size = _size(group for one in index for group in one.groups)
-    size += _size(group for found in waiting[0][1] for group in found)
+    size += _size(g for _, groups in waiting for found in groups for g in found)
     for names, groups in _of_detectors(page, workers):
         waiting.append((anchor(*names.values()), groups))
         size += _size(group for found in groups for group in found)

@@ -9,7 +9,6 @@ from pipeline.report.sections import SECTIONS, Block
 
 # What a part is shown once for each of.
 RUN, SHARD, BASELINE, DETECTOR, ATLAS = "run", "shard", "baseline", "detector", "atlas"
-SHARED_SCOPES = (RUN, BASELINE)  # of no single detector and no single shard
 ATLAS_BLOCKS = ("viewer", "gallery")
 
 

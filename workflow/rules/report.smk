@@ -63,8 +63,10 @@ rule build_report:
 rule list_leftovers:
     input:
         rules.describe_run.output,
+    log:
+        "<logs>/list_leftovers.log",
     shell:
-        "python -m pipeline.list_leftovers --run {input:q}"
+        "python -m pipeline.list_leftovers --run {input:q} | tee {log:q}"
 
 
 rule report:
