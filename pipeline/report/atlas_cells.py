@@ -11,7 +11,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from cmcrameri import cm
 
 from pipeline.atlases.arrays import FORMAT, VERSION
@@ -20,7 +19,7 @@ from pipeline.atlases.overlays import Look, shared_limit
 from pipeline.atlases.scales import smooth
 from pipeline.files.hdf5 import open_marked
 from pipeline.report.pictures import from_array, squares_uri
-from pipeline.report.tables import ROW, Tables, value_of
+from pipeline.report.tables import ROW, Row, Tables, records, value_of
 from pipeline.report.values import Value
 from pipeline.statistics.significance import MIN_TESTED_UNITS
 
@@ -95,7 +94,7 @@ def cell_views(
     rows = tables.read(f"{folder}/cells.csv")
     if rows is None or not arrays.is_file():
         return
-    by_key = {tuple(row[list(KEYS)]): row for _, row in rows.iterrows()}
+    by_key = {tuple(row[key] for key in KEYS): row for row in records(rows)}
     tested_by_key = _tested(tables, place)
     limits: dict[tuple[str, ...], float] = {}
     cells = list(_read_pictures(arrays))
@@ -154,15 +153,13 @@ def _read_pictures(path: Path) -> Iterator[_Picture]:
             yield _Picture(names, *(group[key][:] for key in ("mean", "face", "mask")))
 
 
-def _tested(
-    tables: Tables, place: Mapping[str, str]
-) -> dict[tuple[str, ...], pd.Series]:
+def _tested(tables: Tables, place: Mapping[str, str]) -> dict[tuple[str, ...], Row]:
     """The rows in which cells are compared with real faces, or with zero, by KEYS."""
     names = {key: place[key] for key in ("model", "protocol", "baseline")}
     rows = tables.select(TESTED, {**names, "comparison": [REAL_FACES, ZERO]})
     if rows is None:
         return {}
-    return {tuple(row[list(KEYS)]): row for _, row in rows.iterrows()}
+    return {tuple(row[key] for key in KEYS): row for row in records(rows)}
 
 
 def heatmap_uri(heatmap: np.ndarray, limit: float, look: Look) -> str:

@@ -25,7 +25,7 @@ from pipeline.report.parts import (
     fill,
     read_facts,
 )
-from pipeline.report.pictures import read_figure
+from pipeline.report.pictures import EFFORT, LARGE_RUN_EFFORT, read_figure
 from pipeline.report.places import (
     ATLAS,
     BASELINE,
@@ -46,6 +46,7 @@ from pipeline.runtime.errors import StepError
 log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
+LARGE_RUN = 6  # detectors
 MAX_ROWS = 400  # of a table; the rest is in its file
 DRAWN_WARNING = (
     "This page has results of the data set miniature, which holds drawn faces with "
@@ -97,6 +98,8 @@ class Page:
         )
         atlases = run.config["atlases"]
         self.look = Look(atlases["colormap"], atlases["opacity"])
+        is_large = len(run.detectors) >= LARGE_RUN
+        self.effort = LARGE_RUN_EFFORT if is_large else EFFORT
         self.places = {scope: list(places(run, scope)) for scope in SCOPES}
 
     def of_scopes(self, section: Section, scopes: Sequence[str]) -> Group:
@@ -158,7 +161,7 @@ class Page:
                 "figure.html",
                 figure=figure,
                 file=file,
-                picture=read_figure(path),
+                picture=read_figure(path, self.effort),
                 facts=facts,
                 text=f"{figure.caption} {numbers or 'There are no numbers for it.'}",
             )

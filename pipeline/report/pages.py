@@ -32,21 +32,14 @@ def write_pages(
     """
     page = Page(run, Tables(results, run.has_rows))
     index = [FilledSection(one, [page.of_scopes(one, [RUN])]) for one in SECTIONS]
-    waiting = [
-        (name, [[page.of_scopes(one, [scope])] for one in SECTIONS])
-        for name, scope in SHARED_PAGES.items()
-    ]
+    waiting: list[tuple[str, list[list[Group]]]] = []
     size = _size(group for one in index for group in one.groups)
-    size += _size(g for _, groups in waiting for found in groups for g in found)
-    for names, groups in _of_detectors(page, workers):
-        waiting.append((anchor(*names.values()), groups))
+    for name, groups in _filled(page, workers):
+        waiting.append((name, groups))
         size += _size(group for found in groups for group in found)
         if size > MAX_INDEX_BYTES:
             yield from (_page_beside(page, index, *one) for one in waiting)
             waiting.clear()
-    if size > MAX_INDEX_BYTES:
-        yield from (_page_beside(page, index, *one) for one in waiting)
-        waiting.clear()
     for _, groups in waiting:
         for one, found in zip(index, groups, strict=True):
             one.groups.extend(found)
@@ -97,34 +90,40 @@ def _comparison_page(
 _own: list[Page] = []
 
 
-def _of_detectors(
-    page: Page, workers: int
-) -> Iterator[tuple[Place, list[list[Group]]]]:
-    """The parts of each detector, section by section, in the detectors' order."""
-    places = page.places[DETECTOR]
-    if workers == 1 or len(places) < 2:
-        yield from ((names, _filled_sections(page, names)) for names in places)
+# What a worker fills: the place of a detector, or the scope of a shared page.
+Task = Place | str
+
+
+def _filled(page: Page, workers: int) -> Iterator[tuple[str, list[list[Group]]]]:
+    """The name and the groups of each page beside the index, section by section."""
+    detectors = page.places[DETECTOR]
+    tasks: list[Task] = [*SHARED_PAGES.values(), *detectors]
+    names = [*SHARED_PAGES, *(anchor(*detector.values()) for detector in detectors)]
+    if workers == 1:
+        yield from zip(names, (_fill(page, task) for task in tasks), strict=True)
         return
     # Not `fork`: OpenCV has threads.
     with ProcessPoolExecutor(
-        min(workers, len(places)),
+        min(workers, len(tasks)),
         mp_context=get_context("spawn"),
         initializer=_start_worker,
         initargs=(page.run, page.tables.results),
     ) as pool:
-        yield from zip(places, pool.map(_fill_in_worker, places), strict=True)
+        yield from zip(names, pool.map(_fill_in_worker, tasks), strict=True)
 
 
 def _start_worker(run: RunDescription, results: Path) -> None:
     _own.append(Page(run, Tables(results, run.has_rows)))
 
 
-def _fill_in_worker(names: Place) -> list[list[Group]]:
-    return _filled_sections(_own[0], names)
+def _fill_in_worker(task: Task) -> list[list[Group]]:
+    return _fill(_own[0], task)
 
 
-def _filled_sections(page: Page, names: Place) -> list[list[Group]]:
-    return [page.of_detector(section, names) for section in SECTIONS]
+def _fill(page: Page, task: Task) -> list[list[Group]]:
+    if isinstance(task, str):
+        return [[page.of_scopes(section, [task])] for section in SECTIONS]
+    return [page.of_detector(section, task) for section in SECTIONS]
 
 
 def _size(groups: Iterable[Group]) -> int:

@@ -11,7 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.report.tables import Tables, Where, interval_of, value_of
+from pipeline.report.tables import (
+    Row,
+    Tables,
+    Where,
+    interval_of,
+    records,
+    value_of,
+)
 from pipeline.report.values import TEXT, Interval, Value
 
 Place = Mapping[str, str]  # the names in a pattern, with their values
@@ -170,7 +177,7 @@ def read_facts(facts: Facts, tables: Tables, place: Place) -> FoundFacts | None:
             [value_of(row, address, name) for name in facts.names],
             read(row, address, facts.value, facts.style),
         )
-        for _, row in rows.head(LISTED_FACTS).iterrows()
+        for row in records(rows.head(LISTED_FACTS))
     ]
     if not found:
         return None
@@ -202,7 +209,7 @@ def _plain(table: Table, rows: pd.DataFrame, file: str) -> FilledTable:
     shown = [name for name in table.columns if name in rows.columns]
     first = shown[0] if table.interval and shown else ""
     cells = []
-    for _, row in rows.iterrows():
+    for row in records(rows):
         line = [Cell(value_of(row, file, name), True) for name in names]
         for column in shown:
             read = interval_of if column == first else value_of
@@ -217,16 +224,19 @@ def _pivoted(table: Table, rows: pd.DataFrame, file: str) -> FilledTable:
     present = set(rows[table.pivot])
     shown = {name: style for name, style in table.columns.items() if name in present}
     cells = []
-    for _, part in rows.groupby(list(table.names), sort=False):
-        first = part.iloc[0]
+    has_interval = {"low", "high"} <= set(rows.columns)
+    read = interval_of if has_interval else value_of
+    parts: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in records(rows):
+        names = tuple(row[name] for name in table.names)
+        parts.setdefault(names, {})[row[table.pivot]] = row
+    for by_name in parts.values():
+        first = next(iter(by_name.values()))
         line = [Cell(value_of(first, file, name), True) for name in table.names]
         line += [Cell(value_of(first, file, c, "d"), False) for c in table.counts]
-        by_name = {row[table.pivot]: row for _, row in part.iterrows()}
         for name, style in shown.items():
-            row = by_name.get(name)
-            has_interval = {"low", "high"} <= set(rows.columns)
-            read = interval_of if has_interval else value_of
-            found = None if row is None else read(row, file, "value", style)
+            one = by_name.get(name)
+            found = None if one is None else read(one, file, "value", style)
             line.append(Cell(found, False))
         cells.append(line)
     columns = [(name, title_of(name)) for name in (*table.names, *table.counts)]

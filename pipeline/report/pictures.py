@@ -11,7 +11,8 @@ from PIL import Image
 MAX_WIDTH = 1100  # px of a figure in the page
 MAX_HEIGHT = 16_000  # px: WebP allows 16,383
 QUALITY = 55  # of WebP, 0..100
-EFFORT = 3  # of WebP, 0..6
+# Of WebP, 0..6: less for runs whose results are on several pages anyway.
+EFFORT, LARGE_RUN_EFFORT = 3, 0
 Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
 
 
@@ -24,12 +25,11 @@ class Picture:
     height: int
 
 
-def read_figure(path: Path) -> Picture:
+def read_figure(path: Path, effort: int = EFFORT) -> Picture:
     """Read a PNG file and make it small. Raises OSError if it cannot be read."""
     with Image.open(path) as file:
-        picture = file.convert("RGB")
-    picture.thumbnail((MAX_WIDTH, MAX_HEIGHT), Image.Resampling.BOX)
-    return encode(picture)
+        file.thumbnail((MAX_WIDTH, MAX_HEIGHT), Image.Resampling.BOX)
+        return encode(file.convert("RGB"), effort)
 
 
 def from_array(pixels: np.ndarray) -> Picture:
@@ -37,10 +37,10 @@ def from_array(pixels: np.ndarray) -> Picture:
     return encode(Image.fromarray(pixels))
 
 
-def encode(picture: Image.Image) -> Picture:
+def encode(picture: Image.Image, effort: int = EFFORT) -> Picture:
     """Embed a picture."""
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY, method=EFFORT, alpha_quality=60)
+    picture.save(buffer, "WEBP", quality=QUALITY, method=effort, alpha_quality=60)
     text = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(f"data:image/webp;base64,{text}", *picture.size)
 

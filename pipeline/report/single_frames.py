@@ -17,7 +17,7 @@ from pipeline.attributions.shards import AttributionShard
 from pipeline.files.tables import read_csv
 from pipeline.report.atlas_cells import heatmap_uri, outline
 from pipeline.report.pictures import from_array
-from pipeline.report.tables import Tables, value_of
+from pipeline.report.tables import Row, Tables, value_of
 from pipeline.report.values import Value
 
 CARD_SIDE = 96  # px
@@ -75,11 +75,16 @@ def frame_views(
         return
     if not _are_current(frames, attributions):
         return
-    for title, rows in pick_examples(frames, similarity, count).items():
-        found = read_frames(rows, attributions, faces)
+    chosen = pick_examples(frames, similarity, count)
+    if not chosen:
+        return
+    every = pd.concat(chosen.values())
+    waiting = iter(read_frames(every, attributions, faces))
+    for title, rows in chosen.items():
+        found = [next(waiting) for _ in range(len(rows))]
         limit = shared_limit([frame.heatmap for frame in found])
         for index, frame in zip(rows.index, found, strict=True):
-            row = texts.iloc[index]
+            row = texts.iloc[index].to_dict()
             yield _view(title, frame, row, f"{name}/frames.csv", limit, look)
 
 
@@ -105,7 +110,7 @@ def _are_current(frames: pd.DataFrame, attributions: Sequence[Path]) -> bool:
 
 
 def _view(
-    title: str, frame: Frame, row: pd.Series, file: str, limit: float, look: Look
+    title: str, frame: Frame, row: Row, file: str, limit: float, look: Look
 ) -> FrameView:
     side = len(frame.crop)
     step = max(1, side // CARD_SIDE)

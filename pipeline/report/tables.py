@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -53,12 +54,20 @@ class Tables:
         return table[kept]
 
 
-def value_of(row: pd.Series, file: str, column: str, style: str = TEXT) -> Value:
+Row = Mapping[str, Any]  # a row of `Tables.read`
+
+
+def records(table: pd.DataFrame) -> list[Row]:
+    """The rows of a table, as dictionaries: pandas reads a cell ten times as slowly."""
+    return table.to_dict("records")
+
+
+def value_of(row: Row, file: str, column: str, style: str = TEXT) -> Value:
     """A value of a row of `Tables.read`."""
     return Value(row[column], file, int(row[ROW]), column, style)
 
 
-def interval_of(row: pd.Series, file: str, column: str, style: str) -> Interval:
+def interval_of(row: Row, file: str, column: str, style: str) -> Interval:
     """A value with the interval in the columns `low` and `high`."""
     cells = [value_of(row, file, name, style) for name in (column, "low", "high")]
     return Interval(*cells)
