@@ -79,9 +79,12 @@ def test_the_demos_page_has_the_numbers_of_its_tables_and_is_small():
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1600, "light")])
 def test_people_with_any_screen_and_any_eyes_can_read_it(opened, width, scheme):
     page = opened(width, color_scheme=scheme)
-    if scheme == "light":  # once is enough: the rules take half a minute
+    if scheme == "light":  # once: all that is closed, of the first group of each kind
         page.evaluate(
-            "for (const d of document.querySelectorAll('details')) d.open = 1"
+            """for (const section of document.querySelectorAll("section")) {
+              const groups = section.querySelectorAll("details");
+              for (const group of [...groups].slice(0, 2)) group.open = true;
+            }"""
         )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     undecoded = page.evaluate(

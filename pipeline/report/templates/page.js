@@ -40,6 +40,7 @@ function sortBy(table, heading) {
 
 function addTableControls(box) {
   const table = box.querySelector("table");
+  if (!table) return; // it has no rows
   for (const heading of table.tHead.rows[0].cells) {
     const button = make("button", { type: "button" }, ...heading.childNodes);
     button.addEventListener("click", () => sortBy(table, heading));
