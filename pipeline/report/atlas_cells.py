@@ -36,6 +36,16 @@ CAPTION = {
     "integration_ratio": ".2f",
 }
 SIGNIFICANCE = {"significant_share": ".1%", "significant_logits": "+.2f"}
+TITLES = {
+    "frames": "frames",
+    "units": "units",
+    "mean_attribution_sum": "sum of the map",
+    "mean_change": "change of the logit",
+    "map_error": "map error",
+    "integration_ratio": "map / sampling error",
+    "significant_share": "significant squares",
+    "significant_logits": "logits in them",
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +78,7 @@ class CellView:
     @property
     def text(self) -> str:
         """What the picture shows, in words."""
-        numbers = [
-            f"{name.replace('_', ' ')} {value}" for name, value in self.numbers.items()
-        ]
+        numbers = [f"{TITLES[name]} {value}" for name, value in self.numbers.items()]
         tested = "" if self.is_tested else " It is not tested."
         return f"Mean attribution map. {self.title}: {', '.join(numbers)}.{tested}"
 

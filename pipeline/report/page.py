@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.atlases.overlays import Look
-from pipeline.report.atlas_cells import PATH_SIDE, cell_views, colour_stops
+from pipeline.report.atlas_cells import PATH_SIDE, TITLES, cell_views, colour_stops
 from pipeline.report.comparison import OTHER, THIS, beside, config_differences
 from pipeline.report.dictionary import describe
 from pipeline.report.methods_text import config_rows, methods_paragraph
@@ -39,7 +39,8 @@ from pipeline.report.problems import ERROR
 from pipeline.report.run_description import RunDescription
 from pipeline.report.sections import METRICS_TABLE, Block, Section
 from pipeline.report.single_frames import frame_views
-from pipeline.report.tables import Tables
+from pipeline.report.tables import Tables, records, value_of
+from pipeline.report.values import Value
 from pipeline.report.versions import installed_versions
 from pipeline.runtime.errors import StepError
 
@@ -190,12 +191,21 @@ class Page:
         summary = self._render(
             "summary.html",
             auc=read_facts(AUC, tables, place),
-            totals=[read_facts(one, tables, place) for one in MAP_TOTALS],
+            totals=self._map_totals(),
             counts=read_facts(COUNTS, tables, place),
             is_unfinished=ERROR in severities,
         )
         found = (fill(one, tables, place) for one in (DETECTORS_TABLE, MAPS_TABLE))
         return [summary, *(self.table(one) for one in found if one is not None)]
+
+    def _map_totals(self) -> dict[str, Value]:
+        """The values of the only row of `map_totals.csv`; none without atlases."""
+        file = "report/map_totals.csv"
+        table = self.tables.read(file)
+        if table is None or table.empty:
+            return {}
+        (row,) = records(table)
+        return {name: value_of(row, file, name, s) for name, s in MAP_TOTALS.items()}
 
     def viewer(self, place: Place) -> list[Markup]:
         """The cells of an atlas."""
@@ -207,7 +217,11 @@ class Page:
         if not cells:
             return []
         stops = colour_stops(self.look)
-        return [self._render("cells.html", cells=cells, side=PATH_SIDE, stops=stops)]
+        return [
+            self._render(
+                "cells.html", cells=cells, side=PATH_SIDE, stops=stops, titles=TITLES
+            )
+        ]
 
     def gallery(self, place: Place) -> list[Markup]:
         """Single frames of an atlas."""
@@ -300,15 +314,12 @@ AUC = Facts(
     where={"metric": "auc", "method": "all"},
     interval=True,
 )
-MAP_TOTALS = tuple(
-    Facts(what, "report/map_totals.csv", column, style, names=())
-    for what, column, style in (
-        ("attribution maps", "maps", "d"),
-        ("share of them within the tolerances", "converged_share", ".1%"),
-        ("median errors of a map, smallest", "smallest_median_error", ".1%"),
-        ("and largest of all atlases", "largest_median_error", ".1%"),
-    )
-)
+MAP_TOTALS = {
+    "maps": "d",
+    "converged_share": ".1%",
+    "smallest_median_error": ".1%",
+    "largest_median_error": ".1%",
+}
 COMPARED_METRICS = ("auc", "eer", "balanced_accuracy", "ece")
 COUNTS = Facts("problems", "report/problem_counts.csv", "count", "d", names=("kind",))
 DETECTORS_TABLE = Table(

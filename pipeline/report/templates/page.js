@@ -8,14 +8,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-function showAddresses() {
-  for (const value of document.querySelectorAll("data[data-at]")) {
-    const [row, column] = value.dataset.at.split(":");
-    value.title = `${value.closest("[data-file]").dataset.file}, row ${row}, column ${column}`;
-  }
-  for (const value of document.querySelectorAll("data[data-key]")) {
+// Say where a value is from when somebody points at it: a page has thousands of values.
+function showAddress(event) {
+  const value = event.target.closest?.("data");
+  if (!value || value.title) return;
+  if (value.dataset.key) {
     value.title = `configuration: ${value.dataset.key}`;
+    return;
   }
+  const [row, column] = value.dataset.at.split(":");
+  value.title = `${value.closest("[data-file]").dataset.file}, row ${row}, column ${column}`;
 }
 
 // Tables: sort by a column, and show the rows that contain a text.
@@ -176,7 +178,7 @@ function openForPrint() {
   for (const group of document.querySelectorAll("details")) group.open = true;
 }
 
-showAddresses();
+addEventListener("pointerover", showAddress);
 document.querySelectorAll(".table").forEach(addTableControls);
 addViewer();
 addGallerySearch();
