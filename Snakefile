@@ -118,6 +118,10 @@ rule all:
         rules.report.input,
 
 
+onstart:
+    JOBS.write_description()
+
+
 onsuccess:
     print(summarize(Path(RESULTS), set(JOBS.videos["shard"])))
 

@@ -21,6 +21,7 @@ from pipeline.config.protocols import FINISHED, ProtocolConfig
 from pipeline.config.report import public_values
 from pipeline.config.run import SEED_LIMIT, RunConfig, Training
 from pipeline.config.source import SourceConfig
+from pipeline.files.atomic import replacing
 from pipeline.orchestration.needed_videos import (
     MissingVideosError,
     has_originals,
@@ -558,7 +559,7 @@ class JobParameters:
 
     # The report.
 
-    def run_description(self, wildcards: Wildcards) -> str:
+    def run_description(self) -> str:
         """JSON of what the report must know of the run: see `RunDescription`."""
         detectors = [
             {
@@ -575,6 +576,20 @@ class JobParameters:
             "has_originals": bool(self.shards_with_originals()),
         }
         return json.dumps(described)
+
+    def description_file(self) -> str:
+        """The file that a run writes `run_description` to when it starts.
+
+        Its name changes with its content. As a parameter it makes the report stale, and
+        Snakemake's messages stay short.
+        """
+        digest = hashlib.sha256(self.run_description().encode()).hexdigest()[:16]
+        return f".snakemake/run-{digest}.json"
+
+    def write_description(self) -> None:
+        """Write the description of the run."""
+        with replacing(self.description_file()) as part:
+            part.write_text(self.run_description(), encoding="utf-8")
 
     def compared_run(self) -> list[str]:
         """The report of the run that the report compares this one with."""

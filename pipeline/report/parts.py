@@ -255,6 +255,7 @@ TITLES = {
     "psnr": "PSNR",
     "dataset": "data set",
     "fake": "fakes",
+    "std": "standard deviation",
     "integration_ratio": "map error divided by sampling error",
     "same_set": "baseline of the same data set",
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-UNKNOWN = "unknown"  # is shown where a table has no value
+NO_VALUE = "n/a"  # is shown where a table has no number
 TEXT = ""  # the format of a value that is shown as it is
 COUNT = "d"
 
@@ -54,14 +54,14 @@ class Value:
 
 
 def shown(raw: str, style: str) -> str:
-    """A value of a table as it is shown; UNKNOWN if a number is missing.
+    """A value of a table as it is shown; NO_VALUE if a number is missing.
 
     Raises ValueError if a value to be formatted is a text.
     """
     if style == TEXT:
         return raw
     if raw == "" or raw.lower() == "nan":
-        return UNKNOWN
+        return NO_VALUE
     if style == COUNT:
         return format(int(float(raw)), ",")
     text = format(float(raw), style)
@@ -79,7 +79,7 @@ class Interval:
 
     @property
     def text(self) -> str:
-        if UNKNOWN in (self.low.text, self.high.text):
+        if NO_VALUE in (self.low.text, self.high.text):
             return self.value.text
         return f"{self.value.text} ({self.low.text} to {self.high.text})"
 
@@ -94,7 +94,7 @@ class Interval:
     @property
     def local(self) -> Markup:
         """Its HTML inside of an element that names the file."""
-        if UNKNOWN in (self.low.text, self.high.text):
+        if NO_VALUE in (self.low.text, self.high.text):
             return self.value.local
         low, high = self.low.local, self.high.local
         between = f'<span class="interval">({low} to {high})</span>'

@@ -719,7 +719,7 @@ def test_a_key_changes_only_the_parameters_of_its_steps(jobs, section, key):
     assert changed_triggers(jobs, after) == expected
     # The report shows the whole configuration, without addresses.
     shown = [public_values(run.config.model_dump(mode="json")) for run in (jobs, after)]
-    described = [run.run_description(Names()) for run in (jobs, after)]
+    described = [run.run_description() for run in (jobs, after)]
     assert (described[0] == described[1]) == (shown[0] == shown[1])
 
 

@@ -130,7 +130,7 @@ def is_rounded(cell: str, shown: str) -> bool:
     """Whether a text is a cell, or the cell's number rounded to its digits."""
     if shown == cell:
         return True
-    if shown == "unknown":
+    if shown == "n/a":
         return cell in ("", "nan")
     try:
         exact = float(cell)

@@ -15,7 +15,7 @@ rule describe_run:
     resources:
         **SMALL,
     params:
-        run=JOBS.run_description,
+        run=JOBS.description_file(),
         code=code_version("describe_run"),
     shell:
         "python -m pipeline.describe_run --run {params.run:q} --description {output:q} "
@@ -66,7 +66,8 @@ rule list_leftovers:
     log:
         "<logs>/list_leftovers.log",
     shell:
-        "python -m pipeline.list_leftovers --run {input:q} | tee {log:q}"
+        "python -m pipeline.list_leftovers --run {input:q} > {log:q} 2>&1; "
+        "code=$?; cat {log:q}; exit $code"
 
 
 rule report:
