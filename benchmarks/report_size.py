@@ -86,10 +86,11 @@ def largest_memory(process: subprocess.Popen) -> int:
 
 def family(pid: int) -> list[int]:
     """A process and all of its descendants."""
-    found = [pid]
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += family(int(child))
-    return found
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has ended
+        return []
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def memory_of(pid: int) -> int:

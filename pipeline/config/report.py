@@ -16,7 +16,7 @@ class ReportConfig(Section):
     page to pass on: atlases, tables and curves stay."""
     compare_with: Folder | None = None
     """Folder of results of another run, whose metrics, atlases and configuration the
-    page sets beside those of this one. It must hold `report/run.json`."""
+    page sets beside those of this one. `snakemake report` must have run there."""
 
 
 ADDRESS_KEYS = {"server", "retinaface_address"}

@@ -574,6 +574,8 @@ class JobParameters:
             "detectors": detectors,
             "shards": {split: self.shards(split) for split in SPLITS},
             "has_originals": bool(self.shards_with_originals()),
+            "has_labels": not missing_kinds(self.videos, "test"),
+            "has_thresholds": bool(self.validation_shards()),
         }
         return json.dumps(described)
 

@@ -66,10 +66,9 @@ def report_command(results: Path, config_files: Sequence[Path]) -> str:
     run, page = results / "report" / "run.json", results / "report" / "index.html"
     words = ["python", "-m", "pipeline.build_report", "--run", run, "--page", page]
     command = shlex.join(map(str, [*words, "--workers", 2]))
-    if not run.is_file():
-        words = ["snakemake", "describe_run", "--cores", 1]
-        words += ["--configfile", *config_files] if config_files else []
-        command = f"{shlex.join(map(str, words))} && {command}"
+    words = ["snakemake", "describe_run", "--cores", 1]
+    words += ["--configfile", *config_files] if config_files else []
+    command = f"{shlex.join(map(str, words))} && {command}"
     return f"To see on one page what there is, and what failed:\n    {command}"
 
 

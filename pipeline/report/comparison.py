@@ -24,19 +24,27 @@ def beside(
     if found[0] is None or found[1] is None:
         return None
     count = len(table.names)
-    of_other = {_names(row, count): row[count:] for row in found[1].rows}
+    titles = [title for _, title in found[0].columns[count:]]
+    of_other = {
+        _names(row, count): dict(
+            zip([t for _, t in found[1].columns[count:]], row[count:], strict=True)
+        )
+        for row in found[1].rows
+    }
+    empty = Cell(None, False)
     rows: list[Sequence[Cell]] = []
     for row in found[0].rows:
         match = of_other.get(_names(row, count))
         if match is not None:
-            pairs = zip(row[count:], match, strict=True)
-            rows.append([*row[:count], *(cell for pair in pairs for cell in pair)])
+            pairs = zip(row[count:], titles, strict=True)
+            both = [(cell, match.get(title, empty)) for cell, title in pairs]
+            rows.append([*row[:count], *(cell for pair in both for cell in pair)])
     if not rows:
         return None
-    titles = list(found[0].columns[:count])
-    for column, title in found[0].columns[count:]:
-        titles += [(column, f"{title}, {run}") for run in (THIS, OTHER)]
-    return FilledTable(found[0].file, table.caption, titles, rows)
+    shown_columns = list(found[0].columns[:count])
+    for title in titles:
+        shown_columns += [("value", f"{title}, {run}") for run in (THIS, OTHER)]
+    return FilledTable(found[0].file, table.caption, shown_columns, rows)
 
 
 def _names(row: Sequence[Cell], count: int) -> tuple[str, ...]:

@@ -6,7 +6,11 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from pipeline.report.run_description import RunDescription
+from pipeline.report.run_description import (
+    INTERVENTIONS,
+    SEVERAL_DETECTORS,
+    RunDescription,
+)
 
 # Folders whose content is of one detector each: <folder>/<model>/<protocol>/...
 OF_DETECTORS = ("models", "metrics", "attributions", "atlases")
@@ -31,7 +35,12 @@ def belongs(file: str, run: RunDescription) -> bool:
     if SHARD_NAME.fullmatch(stem) and stem not in run.all_shards:
         return False
     if parts[0] == "atlases" and len(parts) == 2:
-        return _compared_baseline(parts[1]) in (None, *run.baselines)
+        compared = _compared_baseline(parts[1])
+        is_current = compared in run.baselines and run.has(SEVERAL_DETECTORS)
+        return compared is None or is_current
+    is_intervention = parts[0] == "atlases" and stem in ("interventions", "curves")
+    if is_intervention and not run.has(INTERVENTIONS):
+        return False
     if parts[0] not in OF_DETECTORS or len(parts) < 3 or parts[:2] in SHARED:
         return True
     known = {(detector.model, detector.protocol) for detector in run.detectors}

@@ -122,8 +122,9 @@ def _training(run: RunDescription, cite: Any) -> list[Markup]:
         ]
         sentences.append(
             Markup(
-                "Networks of timm {} were trained for each protocol ({}): {}. Each was "
-                "trained {} times. The epoch with the highest validation AUC was kept."
+                "Networks of timm {} were trained for each protocol ({}): {}. Number "
+                "of trainings of each: {}. The epoch with the highest validation AUC "
+                "was kept."
             ).format(
                 cite("wightman2019"),
                 _names(run.config["protocols"]),
@@ -138,7 +139,7 @@ def _training(run: RunDescription, cite: Any) -> list[Markup]:
 
 
 def _metrics(run: RunDescription, setting: Any, cite: Any) -> Markup:
-    chosen = "on validation videos" if run.shards.get("val") else "at even odds"
+    chosen = "on validation videos" if run.has_thresholds else "at even odds"
     return Markup(
         "The score of a video is the mean logit of its frames. Thresholds were chosen "
         "{}. Intervals are by a Poisson bootstrap over units, people whose videos "

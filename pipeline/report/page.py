@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +118,14 @@ class Page:
         title = "{model}/{protocol}".format(**names)
         own: list[Markup] = []
         for part in section.parts:
-            if scope_of(part) == "detector":
+            if scope_of(part) == DETECTOR:
                 own += self._part(part, names)
         groups = [Group(title, anchor(section.name, *names.values()), own)]
         for baseline in self.run.baselines:
             place = {**names, "baseline": baseline}
             found: list[Markup] = []
             for part in section.parts:
-                if scope_of(part) == "atlas":
+                if scope_of(part) == ATLAS:
                     found += self._part(part, place)
             heading = f"{title}, from {baseline}"
             name = anchor(section.name, *place.values())
@@ -132,22 +133,32 @@ class Page:
         return [group for group in groups if group.parts]
 
     def _part(self, part: Figure | Table | Block, place: Place) -> list[Markup]:
-        """The HTML of a part at a place; none if there is nothing to show.
+        """The HTML of a part at a place; none if there is nothing to show."""
+        if not isinstance(part, Block) and not self.run.has(part.needs):
+            return []
+        if isinstance(part, Figure):
+            name, make = part.file.format(**place), partial(self._figure, part, place)
+        elif isinstance(part, Table):
+            name, make = part.file.format(**place), partial(self._table, part, place)
+        else:
+            name, make = part.name, partial(BLOCKS[part.name], self, place)
+        return self.guarded(name, make)
+
+    def guarded(self, name: str, make: Callable[[], list[Markup]]) -> list[Markup]:
+        """What `make` gives, or a note that it cannot be shown.
 
         A file that is damaged, or of another version, costs its own part alone.
         """
         try:
-            if isinstance(part, Figure):
-                return self._figure(part, place)
-            if isinstance(part, Table):
-                table = fill(part, self.tables, place)
-                return [] if table is None else [self.table(table)]
-            return BLOCKS[part.name](self, place)
+            return make()
         except (StepError, OSError, ValueError, KeyError, IndexError) as error:
-            name = part.name if isinstance(part, Block) else part.file.format(**place)
             log.warning("%s cannot be shown: %s", name, error)
             reason = f"{type(error).__name__}: {error}"
             return [self._render("damaged.html", name=name, reason=reason)]
+
+    def _table(self, table: Table, place: Place) -> list[Markup]:
+        filled = fill(table, self.tables, place)
+        return [] if filled is None else [self.table(filled)]
 
     def _figure(self, figure: Figure, place: Place) -> list[Markup]:
         file = figure.file.format(**place)
@@ -258,19 +269,26 @@ class Page:
 
     def comparison(self, other: RunDescription, tables: Tables) -> list[Group]:
         """Another run's metrics, configuration and atlases beside those of this one."""
-        metrics = beside(METRICS_TABLE, self.tables, tables, COMPARED_METRICS)
+        parts = self.guarded("metrics", partial(self._metrics_beside, tables))
         differences = config_differences(self.run, other)
-        parts = [] if metrics is None else [self.table(metrics)]
         parts.append(self._render("config_differences.html", differences=differences))
         groups = [Group("", "comparison", parts)]
-        for place in self.places["atlas"]:
-            own = self._cells(self.tables, {"run": THIS, **place})
-            others = self._cells(tables, {"run": OTHER, **place})
-            if own and others:
-                title = "{model}/{protocol}, from {baseline}".format(**place)
-                name = anchor("atlases", *place.values())
-                groups.append(Group(title, name, [*own, *others], is_folded=True))
+        for place in self.places[ATLAS]:
+            title = "{model}/{protocol}, from {baseline}".format(**place)
+            name = anchor("atlases", *place.values())
+            both = self.guarded(title, partial(self._cells_beside, tables, place))
+            if both:
+                groups.append(Group(title, name, both, is_folded=True))
         return groups
+
+    def _metrics_beside(self, tables: Tables) -> list[Markup]:
+        found = beside(METRICS_TABLE, self.tables, tables, COMPARED_METRICS)
+        return [] if found is None else [self.table(found)]
+
+    def _cells_beside(self, tables: Tables, place: Place) -> list[Markup]:
+        own = self._cells(self.tables, {"run": THIS, **place})
+        others = self._cells(tables, {"run": OTHER, **place})
+        return [*own, *others] if own and others else []
 
     # Whole pages.
 

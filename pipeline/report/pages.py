@@ -38,13 +38,15 @@ def write_pages(
         waiting.append((name, groups))
         size += _size(group for found in groups for group in found)
         if size > MAX_INDEX_BYTES:
-            yield from (_page_beside(page, index, *one) for one in waiting)
+            written = (_page_beside(page, index, *one) for one in waiting)
+            yield from (one for one in written if one is not None)
             waiting.clear()
     for _, groups in waiting:
         for one, found in zip(index, groups, strict=True):
             one.groups.extend(found)
-    if run.config["report"]["compare_with"]:
-        yield _comparison_page(page, index, run.config["report"]["compare_with"])
+    compared = run.config["report"]["compare_with"]
+    if compared:
+        yield _comparison_page(page, index, compared)
     title = "deepfake-atlas: report of a run"
     drawn = run.has_drawn_faces
     yield INDEX, page.document(title, index, is_index=True, has_drawn_faces=drawn)
@@ -55,8 +57,11 @@ def _page_beside(
     index: Sequence[FilledSection],
     name: str,
     groups: Sequence[Sequence[Group]],
-) -> Written:
-    """A page of its own for some groups. The sections of the index get links to it."""
+) -> Written | None:
+    """A page of its own for some groups; None if they have no parts.
+
+    The sections of the index get links to it.
+    """
     file = f"{PAGES}/{name.replace(' ', '_')}.html"
     own = []
     for one, found in zip(index, groups, strict=True):
@@ -64,6 +69,8 @@ def _page_beside(
         if not section.is_empty:
             one.links.append((f"{file}#{one.section.name}", name.replace(".", "/")))
             own.append(section)
+    if not own:
+        return None
     title = f"deepfake-atlas: {name.replace('.', '/')}"
     drawn = page.run.has_drawn_faces
     return file, page.document(title, own, is_index=False, has_drawn_faces=drawn)

@@ -190,7 +190,10 @@ def filled(value: Any, place: Place) -> Any:
 
 
 def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
-    """A table with its values; None if the file is not there or has no such row."""
+    """A table with its values.
+
+    None if the file is not there, or has no such row and the table has no `empty`.
+    """
     file = table.file.format(**place)
     where = {column: filled(value, place) for column, value in table.where.items()}
     rows = tables.select(file, where)

@@ -51,6 +51,8 @@ def expected_files(run: RunDescription) -> Iterator[tuple[str, str]]:
         for part in section.parts:
             if isinstance(part, Block) or not run.has(part.needs):
                 continue
+            if not run.has_labels and part.file.startswith(("metrics/", "atlases/")):
+                continue
             for place in places(run, scope_of(part)):
                 file = part.file.format(**place)
                 is_own = file.startswith("report/")

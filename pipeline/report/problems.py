@@ -7,9 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.files.tables import read_csv
-from pipeline.report.leftovers import SHARD_NAME
 from pipeline.report.places import expected_files
-from pipeline.report.run_description import RunDescription
+from pipeline.report.run_description import (
+    INTERVENTIONS,
+    ORIGINALS,
+    SEVERAL_DETECTORS,
+    RunDescription,
+)
 from pipeline.videos.shard_table import read_table
 from pipeline.videos.status import USABLE_STATUSES, VideoStatus
 
@@ -17,6 +21,18 @@ COLUMNS = ["kind", "severity", "what", "reason", "remedy"]
 ERROR, WARNING = "error", "warning"
 RESUME = "run the same command again: finished steps are kept"
 TRACEBACK = "Traceback (most recent call last)"
+IGNORED = "Exception ignored"  # what Python writes above the traceback of one at exit
+# Steps that no other result depends on.
+OWN_STEPS = ("describe_run", "build_report", "list_leftovers", "export_virelay")
+# What a run must have so that it has these steps: see `RunDescription.has`.
+STEPS_WITH_NEEDS = {
+    "align_originals": ORIGINALS,
+    "summarize_originals": ORIGINALS,
+    "summarize_controls": INTERVENTIONS,
+    "draw_interventions": INTERVENTIONS,
+    "compare_atlases": SEVERAL_DETECTORS,
+    "draw_comparison": SEVERAL_DETECTORS,
+}
 LOG_LINE = re.compile(r"\d\d:\d\d:\d\d ")  # how a line of a step's log begins
 ERROR_LINE = re.compile(r"\d\d:\d\d:\d\d error: ")
 MAX_LOG_BYTES = 1_000_000  # of a log's end that are read
@@ -58,23 +74,36 @@ def _missing(file: str, what: str) -> Problem:
 
 
 def failed_steps(results: Path, run: RunDescription) -> Iterator[Problem]:
-    """Steps whose log ends with an error."""
+    """Steps whose log ends with an error.
+
+    Without the steps that this configuration does not run, whose old logs stay, and
+    those that no result depends on.
+    """
     for log in sorted((results / "logs").rglob("*.log")):
         name = log.relative_to(results / "logs").with_suffix("")
-        reason = _error_in(log) if _belongs(name, run) else ""
+        if name.parts[0] in OWN_STEPS or not _belongs(name, run):
+            continue
+        reason = _error_in(log)
         if reason:
             file = f"logs/{name.as_posix()}.log"
             yield "failed step", ERROR, file, reason, f"see the log; {RESUME}"
 
 
 def _belongs(name: Path, run: RunDescription) -> bool:
-    """Whether a log is of a detector, baseline and shard of this configuration."""
-    known = {*run.baselines, *run.all_shards, "controls"}
+    """Whether a log is of a step, detector, baseline and shard of this run."""
+    rule, *parts = name.parts
+    models = run.config["models"].values()
+    if rule == "fetch_weights":
+        return any(model["pretrained"] and model["timm"] in parts for model in models)
+    if rule in STEPS_WITH_NEEDS and not run.has(STEPS_WITH_NEEDS[rule]):
+        return False
+    if rule == "collect_real_faces":
+        return "nearest_real" in run.baselines
+    if rule == "measure_controls" and not run.config["attribution"]["control_frames"]:
+        return False
+    known = {*run.baselines, *run.all_shards, *run.config["protocols"]}
     for detector in run.detectors:
         known |= {detector.model, detector.protocol}
-    parts = name.parts[1:]
-    if len(parts) == 1 and not SHARD_NAME.fullmatch(parts[0]):
-        return True  # of a network, a protocol or a baseline
     return set(parts) <= known
 
 
@@ -87,7 +116,11 @@ def _error_in(log: Path) -> str:
     marks = [n for n, line in enumerate(lines) if ERROR_LINE.match(line)]
     if marks and not any(LOG_LINE.match(line) for line in lines[marks[-1] + 1 :]):
         return ERROR_LINE.sub("", " ".join(lines[marks[-1] :]))[:MAX_REASON]
-    traces = [n for n, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    traces = [
+        number
+        for number, line in enumerate(lines)
+        if line.startswith(TRACEBACK) and not lines[number - 1].startswith(IGNORED)
+    ]
     if traces and not any(LOG_LINE.match(line) for line in lines[traces[-1] :]):
         return lines[-1].strip()[:MAX_REASON]
     return ""
@@ -127,9 +160,11 @@ def leaks(results: Path) -> Iterator[Problem]:
     file = results / "videos" / "leaks.csv"
     if not file.is_file():
         return
-    remedy = "`leaks: drop` of the data set leaves them out"
     for row in pd.read_csv(file, dtype=str, keep_default_na=False).itertuples():
         reason = f"{row.members} in {row.split}"
+        remedy = "the split is the official one"
+        if row.dataset == "faceforensics":
+            remedy = "sources.faceforensics.leaks: drop leaves them out"
         yield "in several splits", WARNING, f"{row.dataset} {row.what}", reason, remedy
 
 

@@ -18,7 +18,7 @@ MINIATURE = "miniature"
 ALL = "all"  # stands for all baselines in a table
 # What parts of the report need, so that their files are there.
 ORIGINALS, INTERVENTIONS = "originals", "interventions"
-SEVERAL_DETECTORS = "several detectors"
+SEVERAL_DETECTORS, LABELS = "several detectors", "labelled test videos"
 
 
 class DescribedDetector(BaseModel):
@@ -51,14 +51,19 @@ class RunDescription(BaseModel):
         detectors: all detectors.
         shards: names of the shards by split.
         has_originals: whether originals of test fakes are known.
+        has_labels: whether there are real and fake test videos.
+        has_thresholds: whether thresholds are chosen on validation videos.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Another version's description may have further entries.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     config: dict[str, Any]
     detectors: list[DescribedDetector]
     shards: dict[str, list[str]]
     has_originals: bool
+    has_labels: bool
+    has_thresholds: bool
 
     @property
     def baselines(self) -> list[str]:
@@ -71,14 +76,18 @@ class RunDescription(BaseModel):
         return {shard for names in self.shards.values() for shard in names}
 
     def has(self, need: str) -> bool:
-        """Whether the run has what a part of the report needs: one of NEEDS."""
+        """Whether the run has what a part of the report needs.
+
+        `need` is "", ORIGINALS, INTERVENTIONS, SEVERAL_DETECTORS or LABELS.
+        """
         several = len(self.detectors) > 1
         controls = bool(self.config["attribution"]["control_frames"])
         return {
             "": True,
             ORIGINALS: self.has_originals,
             INTERVENTIONS: self.has_originals and controls,
-            SEVERAL_DETECTORS: several,
+            SEVERAL_DETECTORS: several and self.has_labels,
+            LABELS: self.has_labels,
         }[need]
 
     def has_rows(self, table: pd.DataFrame) -> pd.Series:

@@ -63,7 +63,9 @@ def detector_table(run: RunDescription) -> pd.DataFrame:
     """What each detector with a weights file is, from the header of the file."""
     rows = [_detector_row(detector) for detector in run.detectors]
     found = [row for row in rows if row is not None]
-    return pd.DataFrame(found, columns=DETECTOR_COLUMNS)
+    table = pd.DataFrame(found, columns=DETECTOR_COLUMNS)
+    counts = ["videos", "persons", "crops", "seed"]
+    return table.astype(dict.fromkeys(counts, "Int64"))
 
 
 def _detector_row(detector: DescribedDetector) -> dict[str, Any] | None:
@@ -80,7 +82,9 @@ def _detector_row(detector: DescribedDetector) -> dict[str, Any] | None:
         "network": header["timm"],
         "input_size": header["input_size"],
         **{name: " ".join(source[name]) for name in names},
-        **{name: source[name] for name in ("videos", "persons", "crops", "seed")},
+        # 0 where the header does not say it.
+        **{name: source[name] or None for name in ("videos", "persons", "crops")},
+        "seed": source["seed"],
         "sha256": file_sha256(file),
     }
 

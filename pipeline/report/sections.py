@@ -121,7 +121,7 @@ DATA = Section(
             "Recordings and people in more than one split",
             ("dataset", "what", "split"),
             {"members": "", "videos": ""},
-            empty="No recording and no person is in more than one split.",
+            empty="No recording and no person is known to be in more than one split.",
         ),
         Table(
             "attributions/originals.csv",
@@ -355,8 +355,9 @@ ATLASES = Section(
         ),
         Table(
             f"{ATLAS}/masks.csv",
-            "Share of the positive attribution in the mask, beside controls that know "
-            "no trained detector",
+            "Share of the positive heat in the mask: of the map, and of controls that "
+            "know no trained detector; with a minus in its name, the map's share minus "
+            "that of a control",
             ("dataset", "compression", "truth", "heat"),
             {"value": ".3f", "units": "d"},
             where={
@@ -502,6 +503,7 @@ DIFFERENCES = Section(
                 "significant_logits": "+.2f",
                 "significant_norm": ".2f",
             },
+            where={"tested": "True"},
         ),
         Figure(
             "atlases/models-{baseline}.png",

@@ -66,7 +66,7 @@ def shown(raw: str, style: str) -> str:
         return format(int(float(raw)), ",")
     text = format(float(raw), style)
     is_zero = float(text.strip("%")) == 0
-    return text.replace("-", "", 1) if is_zero else text
+    return text.lstrip("+-") if is_zero else text
 
 
 @dataclass(frozen=True)

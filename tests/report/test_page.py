@@ -169,6 +169,37 @@ def test_an_error_that_a_step_recovered_from_is_no_problem(results):
     assert "failed step" not in "".join(build(results).text)
 
 
+def test_logs_of_steps_that_the_run_does_not_have_are_no_problem(results):
+    for name in ("fetch_weights/other", "collect_real_faces", "build_report"):
+        log = results / f"logs/{name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("10:00:00 error: it failed\n")
+    end = "Exception ignored in: <x>\nTraceback (most recent call last):\nE: at exit\n"
+    (results / "logs/collect_metrics.log").write_text(end)
+    assert "failed step" not in "".join(build(results).text)
+
+
+def test_results_that_the_configuration_does_not_ask_for_are_not_shown(results):
+    def with_one_detector(run):
+        run["detectors"] = [d for d in run["detectors"] if d["model"] == "small"]
+        run["has_originals"] = False
+
+    change_run(results, with_one_detector)
+    page = build(results)
+    assert not {file for file, *_ in page.values if "interventions" in file}
+    assert not {file for file, *_ in page.values if "/models-" in file}
+    text = " ".join("".join(page.text).split())
+    assert "models-black.png" not in text
+    assert "Errors and warnings: none." in text
+
+
+def test_without_labels_no_metrics_are_missing(results):
+    change_run(results, lambda run: run.update(has_labels=False))
+    shutil.rmtree(results / "metrics")
+    shutil.rmtree(results / "atlases")
+    assert "missing result" not in "".join(build(results).text)
+
+
 def test_a_tall_figure_is_shown(results):
     picture = Image.new("RGB", (1000, 30_000), "white")
     picture.save(results / "atlases/models-black.png")
@@ -188,6 +219,11 @@ def test_two_runs_are_shown_beside_each_other(results, tmp_path):
     assert [text for key, text in page.settings if key == "models.small.epochs"] == [
         *("1", "9"),
     ]
+    # What is damaged there costs its own part alone.
+    (other / "metrics/videos.csv").write_bytes(b"\xff\xfe")
+    assert "comparison" in "".join(build(results).text)
+    text = "".join(read_page(results / "report/pages/comparison.html").text)
+    assert "This part cannot be shown: metrics" in text
 
 
 def test_results_of_other_configurations_are_not_shown_and_are_listed(results, capsys):

@@ -215,7 +215,10 @@ def test_a_changed_video_that_keeps_its_file_time_is_found(run):
     assert run.code != 0
     assert f"{video.name} changed since its checksum was taken" in printed
     # A run that fails says how to see what there is.
-    (command,) = re.findall(r"python -m (pipeline\.build_report .*)", printed)
+    describe, command = re.search(
+        r"snakemake (describe_run .*) && python -m (pipeline\.build_report .*)", printed
+    ).groups()
+    assert f"--configfile {run.config}" in describe
     made = subprocess.run(
         [sys.executable, "-m", *shlex.split(command)],
         cwd=run.folder,

@@ -66,8 +66,8 @@ rule list_leftovers:
     log:
         "<logs>/list_leftovers.log",
     shell:
-        "python -m pipeline.list_leftovers --run {input:q} > {log:q} 2>&1; "
-        "code=$?; cat {log:q}; exit $code"
+        "python -m pipeline.list_leftovers --run {input:q} > {log:q} 2>&1 || "
+        "{{ cat {log:q}; exit 1; }}; cat {log:q}"
 
 
 rule report:
