@@ -26,7 +26,7 @@ from pipeline.report.parts import (
     fill,
     read_facts,
 )
-from pipeline.report.pictures import EFFORT, LARGE_RUN_EFFORT, read_figure
+from pipeline.report.pictures import read_figure
 from pipeline.report.places import (
     ATLAS,
     BASELINE,
@@ -100,8 +100,7 @@ class Page:
         )
         atlases = run.config["atlases"]
         self.look = Look(atlases["colormap"], atlases["opacity"])
-        is_large = len(run.detectors) >= LARGE_RUN
-        self.effort = LARGE_RUN_EFFORT if is_large else EFFORT
+        self.is_large = len(run.detectors) >= LARGE_RUN
         self.places = {scope: list(places(run, scope)) for scope in SCOPES}
 
     def of_scopes(self, section: Section, scopes: Sequence[str]) -> Group:
@@ -173,7 +172,7 @@ class Page:
                 "figure.html",
                 figure=figure,
                 file=file,
-                picture=read_figure(path, self.effort),
+                picture=read_figure(path, fast=self.is_large),
                 facts=facts,
                 text=f"{figure.caption} {numbers or 'There are no numbers for it.'}",
             )

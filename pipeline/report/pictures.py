@@ -11,8 +11,10 @@ from PIL import Image
 MAX_WIDTH = 1100  # px of a figure in the page
 MAX_HEIGHT = 16_000  # px: WebP allows 16,383
 QUALITY = 55  # of WebP, 0..100
-# Of WebP, 0..6: less for runs whose results are on several pages anyway.
-EFFORT, LARGE_RUN_EFFORT = 3, 0
+EFFORT = 3  # of WebP, 0..6
+# For runs whose results are on several pages anyway, time counts more than size.
+FAST_EFFORT = 0
+KEPT_BYTES = 250_000  # a PNG file of at most this size is embedded as it is
 Image.MAX_IMAGE_PIXELS = None  # figures are ours: contact sheets may be large
 
 
@@ -25,19 +27,25 @@ class Picture:
     height: int
 
 
-def read_figure(path: Path, effort: int = EFFORT) -> Picture:
-    """Read a PNG file and make it small. Raises OSError if it cannot be read."""
+def read_figure(path: Path, *, fast: bool = False) -> Picture:
+    """Read a PNG file and make it small; with `fast`, a small file stays as it is.
+
+    Raises OSError if it cannot be read.
+    """
     with Image.open(path) as file:
+        if fast and path.stat().st_size <= KEPT_BYTES:
+            text = base64.b64encode(path.read_bytes()).decode("ascii")
+            return Picture(f"data:image/png;base64,{text}", *file.size)
         file.thumbnail((MAX_WIDTH, MAX_HEIGHT), Image.Resampling.BOX)
-        return encode(file.convert("RGB"), effort)
+        return encode(file.convert("RGB"), FAST_EFFORT if fast else EFFORT)
 
 
 def from_array(pixels: np.ndarray) -> Picture:
     """A picture of uint8 pixels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA."""
-    return encode(Image.fromarray(pixels))
+    return encode(Image.fromarray(pixels), EFFORT)
 
 
-def encode(picture: Image.Image, effort: int = EFFORT) -> Picture:
+def encode(picture: Image.Image, effort: int) -> Picture:
     """Embed a picture."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=QUALITY, method=effort, alpha_quality=60)
