@@ -112,8 +112,9 @@ def test_the_page_can_be_read_without_scripts(opened):
     assert cell.is_visible()
 
 
-def test_the_viewer_of_atlases_is_used_by_keyboard(opened):
-    page = opened()
+@pytest.mark.parametrize("width", [360, 1600])
+def test_the_viewer_of_atlases_is_used_by_keyboard(opened, width):
+    page = opened(width)
     pane = page.locator(".pane").first
     method = pane.get_by_label("method")
     shown = pane.locator(".shown .cell")
@@ -132,8 +133,9 @@ def test_the_viewer_of_atlases_is_used_by_keyboard(opened):
     assert picture.evaluate(visibility) == "hidden"
 
 
-def test_tables_are_sorted_and_filtered_by_keyboard(opened):
-    page = opened()
+@pytest.mark.parametrize("width", [360, 1600])
+def test_tables_are_sorted_and_filtered_by_keyboard(opened, width):
+    page = opened(width)
     table = page.locator('.table[data-file="metrics/videos.csv"]')
     heading = table.get_by_role("button", name="AUC", exact=True)
     column = [
@@ -160,14 +162,16 @@ def test_galleries_are_searched_by_the_name_of_a_video(opened):
     page = opened()
     gallery = page.locator("#gallery")
     name = gallery.locator(".card").first.get_attribute("data-video")
-    gallery.get_by_role("searchbox").fill(name)
+    gallery.get_by_role("searchbox").focus()
+    page.keyboard.type(name)
     cards = gallery.locator(".card:visible")
     assert cards.count() >= 1
     assert {card.get_attribute("data-video") for card in cards.all()} == {name}
 
 
-def test_ratings_are_saved_as_json(opened, tmp_path):
-    page = opened(accept_downloads=True)
+@pytest.mark.parametrize("width", [360, 1600])
+def test_ratings_are_saved_as_json(opened, tmp_path, width):
+    page = opened(width, accept_downloads=True)
     rating = page.locator("section#metrics > .rating")
     rating.get_by_label("doubtful").focus()
     page.keyboard.press("Space")
