@@ -54,9 +54,9 @@ def main(args: Arguments) -> None:
 def write_tables(described: RunDescription, results: Path) -> None:
     """Write the tables that the report takes its own numbers from."""
     folder = results / "report"
-    problems = problem_table(results, described)
-    counts = problems.groupby("kind", sort=False).size().rename("count").reset_index()
     maps = map_table(results, described)
+    problems = problem_table(results, described, maps)
+    counts = problems.groupby("kind", sort=False).size().rename("count").reset_index()
     tables: dict[str, pd.DataFrame] = {
         "data": data_table(results),
         "detectors": detector_table(described),

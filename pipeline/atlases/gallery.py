@@ -107,8 +107,8 @@ def _best(table: pd.DataFrame, merit: pd.Series, count: int) -> pd.DataFrame:
 def mean_similarity(sample: Path, arrays: Path) -> pd.Series:
     """The cosine similarity of each sampled map with the mean map of its cell.
 
-    `sample` is the file `sample.h5`, and `arrays` the file `arrays.h5`, of which only
-    the pooled means are read. The index is the row in the table of frames.
+    `sample` is the file `sample.h5`, and `arrays` the file `arrays.h5`. Only the pooled
+    means of `arrays` are read. The index is the row in the table of frames.
     """
     with open_marked(arrays, FORMAT, VERSION) as file:
         means = {

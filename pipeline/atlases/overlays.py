@@ -38,11 +38,18 @@ def overlay(
 
     Colours run from -limit to limit. The stronger a colour, the more opaque it is.
     """
+    colours, cover = colour_layer(heatmap, limit=limit, look=look)
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None] / 255
+    return grey * (1 - cover) + colours * cover
+
+
+def colour_layer(
+    heatmap: np.ndarray, *, limit: float, look: Look
+) -> tuple[np.ndarray, np.ndarray]:
+    """The colours (S, S, 3) and opacities (S, S, 1) of a map (S, S), in 0..1."""
     strength = np.clip(smooth(heatmap) / limit, -1, 1)
     colours = cm.cmaps[look.colormap]((strength + 1) / 2)[..., :3]
-    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[..., None] / 255
-    cover = look.opacity * np.abs(strength)[..., None] ** 0.75
-    return grey * (1 - cover) + colours * cover
+    return colours, look.opacity * np.abs(strength)[..., None] ** 0.75
 
 
 def shared_limit(maps: Sequence[np.ndarray]) -> float:

@@ -579,7 +579,7 @@ class JobParameters:
         }
         return json.dumps(described)
 
-    def description_file(self) -> str:
+    def description_file(self, wildcards: Wildcards | None = None) -> str:
         """The file that a run writes `run_description` to when it starts.
 
         Its name changes with its content. As a parameter it makes the report stale, and

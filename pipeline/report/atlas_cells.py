@@ -15,8 +15,7 @@ from cmcrameri import cm
 
 from pipeline.atlases.arrays import FORMAT, VERSION
 from pipeline.atlases.differences import REAL_FACES, ZERO, read_squares
-from pipeline.atlases.overlays import Look, shared_limit
-from pipeline.atlases.scales import smooth
+from pipeline.atlases.overlays import Look, colour_layer, shared_limit
 from pipeline.files.hdf5 import open_marked
 from pipeline.report.pictures import from_array, squares_uri
 from pipeline.report.tables import ROW, Row, Tables, records, value_of
@@ -175,10 +174,8 @@ def heatmap_uri(heatmap: np.ndarray, limit: float, look: Look) -> str:
 
     The colours are those of `overlay`, which draws a map over a face.
     """
-    strength = np.clip(smooth(heatmap) / limit, -1, 1)
-    colours = cm.cmaps[look.colormap]((strength + 1) / 2)
-    colours[..., 3] = look.opacity * np.abs(strength) ** 0.75
-    return from_array(_small(np.round(colours * 255).astype(np.uint8))).uri
+    layer = np.dstack(colour_layer(heatmap, limit=limit, look=look))
+    return from_array(_small(np.round(layer * 255).astype(np.uint8))).uri
 
 
 def colour_stops(look: Look, count: int = 9) -> list[str]:

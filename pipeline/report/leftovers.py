@@ -61,8 +61,8 @@ def _compared_baseline(name: str) -> str | None:
 def leftovers(results: Path, run: RunDescription) -> pd.DataFrame:
     """The places of results that the configuration lacks: the columns COLUMNS.
 
-    The largest are first. A place is a folder that holds nothing of the configuration,
-    or a single file.
+    The largest are first. A place is a folder or a single file. A folder is named if
+    none of its files is of the configuration.
     """
     found: dict[str, tuple[int, int]] = {}
     for file, size in _files(results):
@@ -83,9 +83,9 @@ def _files(results: Path) -> Iterator[tuple[str, int]]:
 
 
 def _place(file: str, run: RunDescription) -> str:
-    """The highest folder of a file that holds nothing of the configuration.
+    """The highest folder above a file without any file of the configuration.
 
-    The file itself if its folder also holds files of the configuration.
+    The file itself if there is no such folder.
     """
     parts = PurePosixPath(file).parts
     if parts[0] not in OF_DETECTORS or len(parts) < 3 or parts[:2] in SHARED:

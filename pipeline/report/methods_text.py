@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.report.run_description import RunDescription, flat
-from pipeline.report.values import Setting
+from pipeline.report.values import Setting, fixed
 
 # Key of the reference -> its BibTeX entry.
 REFERENCES = {
@@ -61,7 +61,7 @@ def methods_paragraph(run: RunDescription) -> tuple[Markup, list[str]]:
 
     def cite(*keys: str) -> Markup:
         cited.extend(key for key in keys if key not in cited)
-        return Markup('<span data-fixed="">[{}]</span>').format(", ".join(keys))
+        return fixed(f"[{', '.join(keys)}]")
 
     sentences = [
         *_faces(run, setting, cite),
@@ -113,7 +113,7 @@ def _training(run: RunDescription, cite: Any) -> list[Markup]:
     if trained:
         parts = [
             Markup("{} ({}), for at most {} epochs{}").format(
-                _name(name),
+                fixed(name),
                 Setting(f"models.{name}.timm", model["timm"]),
                 Setting(f"models.{name}.epochs", model["epochs"]),
                 ", on shuffled labels as a control" if model["shuffle_labels"] else "",
@@ -177,12 +177,8 @@ def _atlases(cite: Any) -> Markup:
     ).format(cite("westfall1993"))
 
 
-def _name(name: str) -> Markup:
-    return Markup("<span data-fixed=''>{}</span>").format(name)
-
-
 def _names(names: Iterable[str]) -> Markup:
-    return Markup(", ").join(_name(name) for name in names)
+    return Markup(", ").join(fixed(name) for name in names)
 
 
 def config_rows(config: Mapping[str, Any]) -> list[Setting]:

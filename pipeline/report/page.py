@@ -103,33 +103,34 @@ class Page:
         self.is_large = len(run.detectors) >= LARGE_RUN
         self.places = {scope: list(places(run, scope)) for scope in SCOPES}
 
-    def of_scopes(self, section: Section, scopes: Sequence[str]) -> Group:
-        """The parts of a section that have one of these scopes, without a heading."""
-        found: list[Markup] = []
-        for part in section.parts:
-            if scope_of(part) in scopes:
-                for place in self.places[scope_of(part)]:
-                    found += self._part(part, place)
-        return Group("", section.name, found)
+    def of_scope(self, section: Section, scope: str) -> Group:
+        """The parts of a section that have this scope, without a heading."""
+        return Group("", section.name, self._parts(section, scope, self.places[scope]))
 
     def of_detector(self, section: Section, names: Place) -> list[Group]:
         """The parts of a section for one detector, and for each of its baselines."""
         title = "{model}/{protocol}".format(**names)
-        own: list[Markup] = []
-        for part in section.parts:
-            if scope_of(part) == DETECTOR:
-                own += self._part(part, names)
+        own = self._parts(section, DETECTOR, [names])
         groups = [Group(title, anchor(section.name, *names.values()), own)]
         for baseline in self.run.baselines:
             place = {**names, "baseline": baseline}
-            found: list[Markup] = []
-            for part in section.parts:
-                if scope_of(part) == ATLAS:
-                    found += self._part(part, place)
+            found = self._parts(section, ATLAS, [place])
             heading = f"{title}, from {baseline}"
             name = anchor(section.name, *place.values())
             groups.append(Group(heading, name, found, is_folded=True))
         return [group for group in groups if group.parts]
+
+    def _parts(
+        self, section: Section, scope: str, of_places: Sequence[Place]
+    ) -> list[Markup]:
+        """The HTML of the parts of a section that have a scope, at these places."""
+        return [
+            html
+            for part in section.parts
+            if scope_of(part) == scope
+            for place in of_places
+            for html in self._part(part, place)
+        ]
 
     def _part(self, part: Figure | Table | Block, place: Place) -> list[Markup]:
         """The HTML of a part at a place; none if there is nothing to show."""
@@ -205,8 +206,8 @@ class Page:
             counts=read_facts(COUNTS, tables, place),
             is_unfinished=ERROR in severities,
         )
-        found = (fill(one, tables, place) for one in (DETECTORS_TABLE, MAPS_TABLE))
-        return [summary, *(self.table(one) for one in found if one is not None)]
+        found = (self._table(one, place) for one in (DETECTORS_TABLE, MAPS_TABLE))
+        return [summary, *(one for shown in found for one in shown)]
 
     def _map_totals(self) -> dict[str, Value]:
         """The values of the only row of `map_totals.csv`; none without atlases."""
@@ -245,8 +246,7 @@ class Page:
 
     def problems(self, place: Place) -> list[Markup]:
         """What failed."""
-        table = fill(PROBLEMS_TABLE, self.tables, place)
-        return [] if table is None else [self.table(table)]
+        return self._table(PROBLEMS_TABLE, place)
 
     def methods(self, place: Place) -> list[Markup]:
         """A paragraph and its references."""
@@ -255,16 +255,13 @@ class Page:
 
     def reproduction(self, place: Place) -> list[Markup]:
         """Versions, configuration, commands and checksums."""
-        found = [
-            self._render(
-                "reproduction.html",
-                versions=installed_versions(),
-                results=self.run.config["results"],
-                settings=config_rows(self.run.config),
-            )
-        ]
-        checksums = fill(CHECKSUMS_TABLE, self.tables, place)
-        return found if checksums is None else [*found, self.table(checksums)]
+        found = self._render(
+            "reproduction.html",
+            versions=installed_versions(),
+            results=self.run.config["results"],
+            settings=config_rows(self.run.config),
+        )
+        return [found, *self._table(CHECKSUMS_TABLE, place)]
 
     def comparison(self, other: RunDescription, tables: Tables) -> list[Group]:
         """Another run's metrics, configuration and atlases beside those of this one."""

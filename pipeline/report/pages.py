@@ -31,7 +31,7 @@ def write_pages(
     many processes (`workers`) fill the parts of detectors.
     """
     page = Page(run, Tables(results, run.has_rows))
-    index = [FilledSection(one, [page.of_scopes(one, [RUN])]) for one in SECTIONS]
+    index = [FilledSection(one, [page.of_scope(one, RUN)]) for one in SECTIONS]
     waiting: list[tuple[str, list[list[Group]]]] = []
     size = _size(group for one in index for group in one.groups)
     for name, groups in _filled(page, workers):
@@ -129,10 +129,10 @@ def _fill_in_worker(task: Task) -> list[list[Group]]:
 
 def _fill(page: Page, task: Task) -> list[list[Group]]:
     if isinstance(task, str):
-        return [[page.of_scopes(section, [task])] for section in SECTIONS]
+        return [[page.of_scope(section, task)] for section in SECTIONS]
     return [page.of_detector(section, task) for section in SECTIONS]
 
 
 def _size(groups: Iterable[Group]) -> int:
-    """Bytes of HTML, nearly all of which are ASCII."""
+    """The size of HTML in characters. Nearly all of them take one byte."""
     return sum(len(part) for group in groups for part in group.parts)

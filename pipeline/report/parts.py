@@ -7,7 +7,6 @@ file of the run that exists, and nowhere if there is none.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
@@ -165,9 +164,7 @@ class FilledTable:
 
 def read_facts(facts: Facts, tables: Tables, place: Place) -> FoundFacts | None:
     """The numbers of a table; None if the file, a column or such a row is not there."""
-    file = facts.file.format(**place)
-    where = {column: filled(value, place) for column, value in facts.where.items()}
-    rows = tables.select(file, where)
+    file, rows = _rows(facts, tables, place)
     if rows is None or not {*facts.names, facts.value} <= set(rows.columns):
         return None
     read = interval_of if facts.interval else value_of
@@ -184,9 +181,19 @@ def read_facts(facts: Facts, tables: Tables, place: Place) -> FoundFacts | None:
     return FoundFacts(facts.what, address, found, len(rows) > LISTED_FACTS)
 
 
-def filled(value: Any, place: Place) -> Any:
-    """A value of a column, which may hold names of the pattern."""
-    return value.format(**place) if isinstance(value, str) else value
+def _rows(
+    part: Facts | Table, tables: Tables, place: Place
+) -> tuple[str, pd.DataFrame | None]:
+    """The file of a part, and the rows that it asks for; None if there are none.
+
+    The values in `where` may hold the names of the pattern.
+    """
+    file = part.file.format(**place)
+    where = {
+        column: value.format(**place) if isinstance(value, str) else value
+        for column, value in part.where.items()
+    }
+    return file, tables.select(file, where)
 
 
 def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
@@ -194,9 +201,7 @@ def fill(table: Table, tables: Tables, place: Place) -> FilledTable | None:
 
     None if the file is not there, or has no such row and the table has no `empty`.
     """
-    file = table.file.format(**place)
-    where = {column: filled(value, place) for column, value in table.where.items()}
-    rows = tables.select(file, where)
+    file, rows = _rows(table, tables, place)
     if rows is None:
         return None
     if not len(rows):

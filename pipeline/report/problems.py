@@ -41,8 +41,13 @@ MAX_REASON = 500  # characters
 Problem = tuple[str, str, str, str, str]
 
 
-def problem_table(results: Path, run: RunDescription) -> pd.DataFrame:
-    """All problems of a run, errors first: the columns `COLUMNS`."""
+def problem_table(
+    results: Path, run: RunDescription, maps: pd.DataFrame
+) -> pd.DataFrame:
+    """All problems of a run, errors first: the columns `COLUMNS`.
+
+    `maps` is the run's `map_table`.
+    """
     found = [
         *missing_results(results, run),
         *failed_steps(results, run),
@@ -50,7 +55,7 @@ def problem_table(results: Path, run: RunDescription) -> pd.DataFrame:
         *leaks(results),
         *missing_videos(results, run),
         *videos_without_crops(results, run),
-        *inexact_maps(results, run),
+        *inexact_maps(maps, run),
     ]
     table = pd.DataFrame(found, columns=COLUMNS)
     return table.sort_values("severity", kind="stable", ignore_index=True)
@@ -183,18 +188,13 @@ def videos_without_crops(results: Path, run: RunDescription) -> Iterator[Problem
         yield kind, WARNING, str(row.video), reason[:MAX_REASON], remedy
 
 
-def inexact_maps(results: Path, run: RunDescription) -> Iterator[Problem]:
-    """Atlases with maps that missed a tolerance."""
-    for detector in run.detectors:
-        for baseline in run.baselines:
-            folder = f"atlases/{detector.model}/{detector.protocol}/{baseline}"
-            file = results / folder / "frames.csv"
-            if not file.is_file():
-                continue
-            converged = read_csv(file)["converged"]
-            count = int((~converged.astype(bool)).sum())
-            if count:
-                reason = f"{count} of {len(converged)} maps missed a tolerance"
-                is_captum = run.config["attribution"]["engine"] == "captum"
-                remedy = f"raise attribution.{'steps' if is_captum else 'max_steps'}"
-                yield "inexact maps", WARNING, f"{folder}/frames.csv", reason, remedy
+def inexact_maps(maps: pd.DataFrame, run: RunDescription) -> Iterator[Problem]:
+    """Atlases with maps that missed a tolerance; `maps` is a `map_table`."""
+    is_captum = run.config["attribution"]["engine"] == "captum"
+    remedy = f"raise attribution.{'steps' if is_captum else 'max_steps'}"
+    for row in maps.itertuples():
+        count = round(row.maps * (1 - row.converged_share))
+        if count:
+            file = f"atlases/{row.model}/{row.protocol}/{row.baseline}/frames.csv"
+            reason = f"{count} of {row.maps} maps missed a tolerance"
+            yield "inexact maps", WARNING, file, reason, remedy

@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.files.checksums import file_sha256
 from pipeline.files.tables import read_csv
 from pipeline.models.header import complete_provenance, read_header
+from pipeline.report.places import ATLAS, places
 from pipeline.report.run_description import DescribedDetector, RunDescription
 from pipeline.runtime.errors import StepError
 from pipeline.videos.status import USABLE_STATUSES
@@ -92,25 +93,22 @@ def _detector_row(detector: DescribedDetector) -> dict[str, Any] | None:
 def map_table(results: Path, run: RunDescription) -> pd.DataFrame:
     """How exact the maps of each detector from each baseline are."""
     rows = []
-    for detector in run.detectors:
-        for baseline in run.baselines:
-            folder = results / "atlases" / detector.model / detector.protocol / baseline
-            if not (folder / "frames.csv").is_file():
-                continue
-            frames = read_csv(folder / "frames.csv")
-            rows.append(
-                {
-                    "model": detector.model,
-                    "protocol": detector.protocol,
-                    "baseline": baseline,
-                    "maps": len(frames),
-                    "converged_share": frames["converged"].mean(),
-                    "median_map_error": frames["map_error"].median(),
-                    "largest_map_error": frames["map_error"].max(),
-                    "median_completeness_error": frames["completeness_error"].median(),
-                    "steps": frames["steps"].mean(),
-                }
-            )
+    for place in places(run, ATLAS):
+        file = results / "atlases" / Path(*place.values()) / "frames.csv"
+        if not file.is_file():
+            continue
+        frames = read_csv(file)
+        rows.append(
+            {
+                **place,
+                "maps": len(frames),
+                "converged_share": frames["converged"].mean(),
+                "median_map_error": frames["map_error"].median(),
+                "largest_map_error": frames["map_error"].max(),
+                "median_completeness_error": frames["completeness_error"].median(),
+                "steps": frames["steps"].mean(),
+            }
+        )
     return pd.DataFrame(rows, columns=MAP_COLUMNS)
 
 

@@ -102,6 +102,18 @@ def intervention(measure: str, what: str, style: str = "+.2f") -> Facts:
     )
 
 
+def mask_table(score: str, style: str, caption: str) -> Table:
+    """A score of maps and controls against masks, over all methods and frames."""
+    return Table(
+        f"{ATLAS}/masks.csv",
+        caption,
+        ("dataset", "compression", "truth", "heat"),
+        {"value": style, "units": "d"},
+        where={"method": "all", "outcome": "all", "scale": "blur", "score": score},
+        interval=True,
+    )
+
+
 DATA = Section(
     "data",
     "Data",
@@ -353,34 +365,18 @@ ATLASES = Section(
                 "converged_share": ".1%",
             },
         ),
-        Table(
-            f"{ATLAS}/masks.csv",
+        mask_table(
+            "relevance_mass",
+            ".3f",
             "Share of the positive heat in the mask: of the map, and of controls that "
             "know no trained detector; with a minus in its name, the map's share minus "
             "that of a control",
-            ("dataset", "compression", "truth", "heat"),
-            {"value": ".3f", "units": "d"},
-            where={
-                "method": "all",
-                "outcome": "all",
-                "scale": "blur",
-                "score": "relevance_mass",
-            },
-            interval=True,
         ),
-        Table(
-            f"{ATLAS}/masks.csv",
+        mask_table(
+            "paired_specificity",
+            "+.3f",
             "Paired specificity: the map of a fake minus that of its own real frame, "
             "in the mask",
-            ("dataset", "compression", "truth", "heat"),
-            {"value": "+.3f", "units": "d"},
-            where={
-                "method": "all",
-                "outcome": "all",
-                "scale": "blur",
-                "score": "paired_specificity",
-            },
-            interval=True,
         ),
         Table(
             f"{ATLAS}/registration.csv",
@@ -594,8 +590,8 @@ SECTIONS = (
     Section(
         "gallery",
         "Single frames",
-        "The frames of which the detector is most certain, right and wrong, and the "
-        "most typical ones.",
+        "Some frames of each atlas. The detector is most certain of some of them, "
+        "right or wrong. The others are the most typical ones.",
         "Maps of wrong frames beside those of right ones. A single frame is an example "
         "and no finding.",
         (Block("gallery"),),

@@ -126,5 +126,5 @@ class Setting:
 
 
 def fixed(text: str) -> Markup:
-    """A text of ours whose numerals are no result, such as a caption."""
+    """A name, or a text of ours: its numerals are no result."""
     return Markup('<span data-fixed="">{}</span>').format(escape(text))

@@ -15,7 +15,7 @@ rule describe_run:
     resources:
         **SMALL,
     params:
-        run=JOBS.description_file(),
+        run=JOBS.description_file,
         code=code_version("describe_run"),
     shell:
         "python -m pipeline.describe_run --run {params.run:q} --description {output:q} "
